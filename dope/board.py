@@ -1,0 +1,115 @@
+"""The board: the one place that everybody reads. The runtime publishes, the dashboard and the API only read or ask.
+
+A ``Snapshot`` is immutable and swapped by one reference, so that no reader ever sees half of an update.
+
+``Snapshot.data`` holds plain JSON-ready values (floats finite or None, times int milliseconds UTC unless the name ends
+in ``_ns``). Sections, each replaced as a whole when it changes:
+
+``mode``     {source: "live"|"sim"|"tape", banner: str|None, live_available: bool, started: ms, version: str,
+              recording: {on, path, bytes, reason}, order_size, min_net_bps, paused: False}
+``venues``   [{id, label, short, state: "live"|"connecting"|"degraded"|"down"|"halted", since, books_live, books_total,
+              msgs_s, excess_p50_ms, excess_p99_ms, errors_min, reconnects, gaps, faults, checksums_ok, checksum_bad,
+              acks_ok, acks_total, unacked: [topic], last_error, next_retry, breaker: "closed"|"open"|"half-open",
+              integrity: "sequence"|"checksum"|"none"}]
+``instruments`` [{key, venue, symbol, base, quote, kind, state, reason, since, bid, ask, bid_size, ask_size, mid,
+              age_ms (confirmed age), unchanged_ms, limit_ms, tick, depth: {"5": [bid, ask], …} in base units,
+              imbalance, funding, mark}]
+``cards``    {total, avg_pct, max_pct, recent_5m, open, best: opportunity row|None, median_life_s, p90_life_s,
+              closed_n, alert: opportunity row|None, history: {best: […], open: […]} (10 min sparklines)}
+``opps``     [row]: open ones and those closed in the last 10 s. A row: {id, state: "open"|"fading"|"closed"|"stale",
+              reason, symbol, base, quote, kind, buy: key, sell: key, buy_venue, sell_venue, buy_px, sell_px (touch),
+              buy_vwap, sell_vwap, gross_bps, fees_bps, net_bps (at the optimum size), size (quote), qty (base),
+              net (quote), net_at_order (quote), net_bps_at_order, order_qty, touch_net_bps, indicative_pct,
+              indicative_profit_pct, peak_bps, peak_t, opened, closed, life_s, updates, buy_age_ms, sell_age_ms,
+              skew_ms, fee_buy_bps, fee_sell_bps, fee_slack_bps, gross (quote), fees (quote), buy_cost, sell_proceeds,
+              levels: [[buy px, sell px, qty], …], max_age_ms}
+``misses``   [{symbol, kind, buy, sell, buy_venue, sell_venue, gross_bps, fees_bps, net_bps, blocks: str}] nearest five
+``matrix``   [{id, base, quote, kind, venues: [id], labels: [short], gross: [[bps|None]], net: [[bps|None]],
+              z: [[…|None]], wall: [[bps]], state: [["ok"|"stale"|"self"]]}]  row buys, column sells, at the order size
+``pairs``    [{a: key, b: key, symbol, kind, mean, sd, current, min, max, n}] mid spread lp_a − lp_b in bps
+``basis``    [{base, spot: key, perp: key, bps, mean, deviation, funding_8h_bps}] display only, never an opportunity
+``series``   {t: [ms…], mid: {key: [price|None…]}} last 200 points at 1 s; gaps are None
+``events``   [{id, t, kind: "opp"|"venue"|"book"|"fault"|"model"|"system", text, value, tone}] newest last, 500 kept
+``pred``     {status: "collecting"|"training"|"ready"|"failed", samples, needed, horizon_steps, step_s, rows: [{a, b,
+              symbol, kind, current, predicted, persistence, t, band: [lo, hi]|None}], card: {version, trained,
+              rows, from, to, features: [str], scores: [{model, n, rmse, mae, skill_persistence, skill_mean, p_value,
+              blocks}], in_use, verdict}|None, versions: [card], error, next_train}
+``jobs``     [{id, kind, state: "queued"|"running"|"done"|"failed"|"cancelled", progress 0…1, step, eta_s, started,
+              ended, error, result}]
+``sys``      {msgs_s, frames, loop_lag_ms, rss_mb, event_ns (receive time of the newest event shown), tick}
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from dope.errors import NoEngine
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything a screen needs at one instant: ``seq`` rises by one with each publication."""
+
+    seq: int
+    t_ns: int
+    data: Mapping[str, Any]
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A wish of a user: ``name`` is one of COMMANDS, ``args`` its keyword arguments."""
+
+    name: str
+    args: Mapping[str, Any] = {}
+
+
+#: train {} · backtest {tape: str|None, latency_ms, order_size, fees} · cancel {job} · set {order_size|min_net_bps|…}
+#: · source {to: "live"|"sim"} · export {…} is answered by the API itself
+COMMANDS = ("train", "backtest", "cancel", "set", "source", "reconnect")
+
+EMPTY = Snapshot(seq=0, t_ns=0, data={})
+
+
+class Board:
+    """Thread-safe hand-over: one writer (the runtime), any number of readers."""
+
+    def __init__(self) -> None:
+        self._snapshot = EMPTY
+        self._ids = itertools.count(1)
+        self._handler: Callable[[int, Command], None] | None = None
+        self._query: Callable[..., Any] | None = None
+        self._lock = threading.Lock()
+
+    def publish(self, t_ns: int, data: Mapping[str, Any]) -> Snapshot:
+        """Swap in a new snapshot; sections left out keep their last value."""
+        with self._lock:
+            old = self._snapshot
+            self._snapshot = Snapshot(seq=old.seq + 1, t_ns=t_ns, data={**old.data, **data})
+            return self._snapshot
+
+    def read(self) -> Snapshot:
+        """The newest snapshot; never blocks."""
+        return self._snapshot
+
+    def serve(self, handler: Callable[[int, Command], None], query: Callable[..., Any]) -> None:
+        """Called once by the runtime: who carries out commands, and who answers queries."""
+        self._handler, self._query = handler, query
+
+    def ask(self, command: Command) -> int:
+        """Hand a command to the runtime and return its job id at once. Raises NoEngine, or ValueError if unknown."""
+        if command.name not in COMMANDS:
+            raise ValueError(f"unknown command {command.name!r}")
+        if self._handler is None:
+            raise NoEngine("the engine is not running")
+        job = next(self._ids)
+        self._handler(job, command)
+        return job
+
+    def query(self, kind: str, symbol: str = "", start: int = 0, end: int = 0) -> Any:
+        """History that no snapshot holds: kind "opportunities" | "events" | "book" | "spreads"; rows as list of dicts."""
+        if self._query is None:
+            raise NoEngine("the engine is not running")
+        return self._query(kind, symbol, start, end)
