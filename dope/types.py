@@ -274,3 +274,34 @@ class Fee(msgspec.Struct, frozen=True):
     as_of: str
     confidence: str
     tier: str = "default"
+
+
+# -- what the market makes of it: the events that detectors work on ---------------------------------------------------
+LIVE, SYNCING, STALE, GAP, CROSSED, INVALID, HALTED, DOWN = "LIVE", "SYNCING", "STALE", "GAP", "CROSSED", "INVALID", "HALTED", "DOWN"
+STATES = (SYNCING, LIVE, STALE, GAP, CROSSED, INVALID, HALTED, DOWN)
+
+
+class BookState(Event, frozen=True):
+    """The book of ``key`` entered ``state``; only LIVE may be used. ``since`` = when the state before had begun."""
+
+    key: str
+    state: str
+    was: str
+    reason: str
+    since: int
+
+
+class Touch(Event, frozen=True, gc=False):
+    """The best bid or ask (price or size) of a LIVE book changed; sizes in base units, 0.0 price = empty side."""
+
+    key: str
+    bid: float
+    bid_size: float
+    ask: float
+    ask_size: float
+
+
+class DepthChange(Event, frozen=True, gc=False):
+    """A LIVE book changed behind its touch; told only for keys in ``market.watched``."""
+
+    key: str

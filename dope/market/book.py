@@ -1,0 +1,121 @@
+"""One market's book: its levels (kernel), its state, the venue's own quote laid over it, and its counters.
+
+The venue's best-bid-ask feed is often faster than its depth feed. While the quote is newer than the levels
+(by sequence number, else by receive time) it *is* the touch, and levels better than it are not shown: they are gone.
+The levels themselves are never changed by a quote.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from dope.market import kernel
+from dope.types import SYNCING, BookState, Instrument, Quote
+
+Level = tuple[float, float]
+
+#: a checksum rule: name → depth of the interleaved CRC32 (signed) over prices and sizes as text
+CHECKSUM_DEPTH = {"interleaved25": 25}
+
+
+class Book:
+    """Mutable state of one instrument; written only by ``Market``, read by everybody through its methods."""
+
+    __slots__ = (
+        "a", "ask", "ask_size", "bid", "bid_size", "book_updates", "checksum_mismatches", "checksum_rule", "checksums_ok", "conn",
+        "crossed", "crossed_since", "excess", "faults", "frame_no", "frames", "gaps", "instrument", "key", "live_ns", "mult", "own_ts",
+        "quote", "quote_ts", "reason", "seq", "sigma", "sigma_mid", "since", "snapshots", "state", "touch_ts", "trades",
+        "volume",
+    )  # fmt: skip
+
+    def __init__(self, instrument: Instrument, checksum_rule: str = "", ts: int = 0) -> None:
+        self.instrument, self.key, self.checksum_rule = instrument, instrument.key, checksum_rule
+        self.a = kernel.empty_book()
+        self.mult = instrument.contract_value if instrument.contract_value is not None else 1.0
+        self.state, self.reason, self.since = SYNCING, "waiting for a snapshot", ts
+        self.seq, self.conn = -1, -1
+        self.bid = self.bid_size = self.ask = self.ask_size = 0.0  # of the levels, as the venue counts sizes
+        self.quote: Quote | None = None
+        self.quote_ts = self.own_ts = self.touch_ts = self.crossed_since = 0
+        self.excess = 0  # ns that the newest message was late, above the venue's best case
+        self.sigma, self.sigma_mid = 0.0, 0.0  # volatility in bps per sqrt(s) and the mid it was last fed with
+        self.frames = self.frame_no = self.book_updates = self.snapshots = self.gaps = self.faults = self.crossed = 0
+        self.checksums_ok = self.checksum_mismatches = self.live_ns = self.trades = 0
+        self.volume = 0.0  # base units traded since start
+
+    def quote_leads(self) -> bool:
+        """Whether the venue's own quote is newer than the levels."""
+        quote = self.quote
+        if quote is None:
+            return False
+        return quote.seq > self.seq if quote.seq >= 0 and self.seq >= 0 else self.quote_ts > self.own_ts
+
+    def base_size(self, size: float, price: float) -> float:
+        """Size as the venue counts it → base units."""
+        if self.instrument.inverse:
+            return size * self.mult / price if price else 0.0
+        return size * self.mult
+
+    def touch(self) -> tuple[float, float, float, float]:
+        """(bid, bid size, ask, ask size) in base units; 0.0 where a side is empty."""
+        if self.quote_leads():
+            q = self.quote
+            assert q is not None
+            return q.bid, self.base_size(q.bid_size, q.bid), q.ask, self.base_size(q.ask_size, q.ask)
+        return self.bid, self.base_size(self.bid_size, self.bid), self.ask, self.base_size(self.ask_size, self.ask)
+
+    def mid(self) -> float | None:
+        """Middle of the touch, None while a side is empty."""
+        bid, _, ask, _ = self.touch()
+        return (bid + ask) / 2.0 if bid > 0.0 and ask > 0.0 else None
+
+    def levels(self, side: str, limit: int) -> list[Level]:
+        """Best ``limit`` levels of ``side`` ("bid" | "ask"), best first, as (price, base size), under the newer quote."""
+        bid_side = side == "bid"
+        raw: list[list[float]] = kernel.levels(self.a, bid_side, limit + 8).tolist()
+        if self.quote_leads():
+            q = self.quote
+            assert q is not None
+            best, size = (q.bid, q.bid_size) if bid_side else (q.ask, q.ask_size)
+            behind = [level for level in raw if (level[0] < best if bid_side else level[0] > best)]
+            raw = [[best, size], *behind] if best > 0.0 and size > 0.0 else behind
+        return [(price, self.base_size(size, price)) for price, size in raw[:limit]]
+
+    def depth(self, windows_bps: tuple[int, ...]) -> dict[int, tuple[float, float, bool]]:
+        """Base size within each window of the mid: {bps: (bids, asks, complete)}; not complete = the book ends before."""
+        found = kernel.depth_within(self.a, np.array(windows_bps, dtype=np.float64))
+        mid = (self.bid + self.ask) / 2.0
+        return {
+            bps: (self.base_size(row[0], mid), self.base_size(row[1], mid), bool(row[2] and row[3]))
+            for bps, row in zip(windows_bps, found.tolist(), strict=True)
+        }
+
+    def imbalance(self) -> float | None:
+        """(bid size − ask size) / (bid size + ask size) at the touch, −1 … 1."""
+        _, bid_size, _, ask_size = self.touch()
+        total = bid_size + ask_size
+        return (bid_size - ask_size) / total if total > 0.0 else None
+
+    def checksum(self) -> int:
+        """CRC32 of the levels by this book's rule, as the venue computes it (signed)."""
+        text = np.zeros(4096, dtype=np.uint8)
+        length = kernel.interleaved_text(self.a, CHECKSUM_DEPTH[self.checksum_rule], text)
+        crc = zlib.crc32(text[:length].tobytes())
+        return crc - (1 << 32) if crc >= 1 << 31 else crc
+
+    def enter(self, ts: int, state: str, reason: str) -> BookState | None:
+        """Change the state; None when nothing changes."""
+        if state == self.state:
+            self.reason = reason
+            return None
+        change = BookState(ts=ts, key=self.key, state=state, was=self.state, reason=reason, since=self.since)
+        if self.state == "LIVE":
+            self.live_ns += ts - self.since
+        self.state, self.reason, self.since = state, reason, ts
+        return change
+
+    def live_seconds(self, now: int) -> float:
+        """Seconds spent LIVE so far."""
+        return (self.live_ns + (now - self.since if self.state == "LIVE" else 0)) / 1e9

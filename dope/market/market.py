@@ -1,0 +1,238 @@
+"""All books: applies what the venues understood, decides what is LIVE, and tells what changed."""
+
+from __future__ import annotations
+
+from dope.market import kernel
+from dope.market.book import Book
+from dope.market.freshness import NS, DelayFloor, next_sigma
+from dope.types import (
+    CROSSED,
+    DOWN,
+    GAP,
+    HALTED,
+    INVALID,
+    LIVE,
+    STALE,
+    SYNCING,
+    BookState,
+    BookUpdate,
+    Bar,
+    DepthChange,
+    Event,
+    Fault,
+    Funding,
+    Gap,
+    Instrument,
+    Quote,
+    Touch,
+    Trade,
+)
+
+CROSSED_GRACE_NS = NS  #: a book crossed for longer is asked for anew
+WILD_MOVE = 50.0  #: a touch that moves by this factor at once is not believed
+TRADE_IDS = 10_000  #: last trade ids per market, to drop replays
+STALE_EVERY_NS = 100_000_000  #: silence is looked at this often
+
+_STATE_OF_GAP = {"disconnected": DOWN, "unsubscribed": SYNCING, "halted": HALTED}
+
+
+class Market:
+    """Books by key. ``resyncs`` collects (key, reason) of books that the market itself no longer trusts."""
+
+    def __init__(self) -> None:
+        self.books: dict[str, Book] = {}
+        self.watched: set[str] = set()  #: keys whose changes behind the touch detectors want to hear of
+        self.resyncs: list[tuple[str, str]] = []
+        self.conn_ts: dict[int, int] = {}  #: newest data on each connection of a venue with NUMBERED books
+        self.idle_ns: dict[str, int] = {}  #: silence limit per venue
+        self.delays: dict[str, DelayFloor] = {}
+        self.funding: dict[str, Funding] = {}
+        self.bars: dict[str, Bar] = {}
+        self.now = 0
+        self.frame_no = 0
+        self.duplicates = 0
+        self._scratch = kernel.new_scratch()
+        self._ids: dict[str, dict[str, None]] = {}
+        self._next_look = 0
+        self._second = 0
+
+    def list(self, instrument: Instrument, ts: int, checksum_rule: str, idle_s: float) -> None:
+        """Open the book of an instrument (idempotent)."""
+        if instrument.key not in self.books:
+            self.books[instrument.key] = Book(instrument, checksum_rule, ts)
+            self.idle_ns[instrument.venue] = int(idle_s * NS)
+            self.delays.setdefault(instrument.venue, DelayFloor())
+
+    def age(self, book: Book, now: int) -> int:
+        """Confirmed age in ns: time since anything proved this book current, plus how late that proof came."""
+        return now - max(book.own_ts, self.conn_ts.get(book.conn, 0)) + book.excess
+
+    # -- book levels ---------------------------------------------------------------------------------------------
+    def apply(self, update: BookUpdate, conn: int) -> list[Event]:
+        """Put one message into its book."""
+        book = self.books[update.key]
+        ts = update.ts
+        if book.frame_no != self.frame_no:
+            book.frame_no = self.frame_no
+            book.frames += 1
+        was_live = book.state == LIVE
+        if not update.snapshot and not was_live and book.state not in (CROSSED, STALE):
+            return []  # nothing to build on
+        leads = book.quote_leads()
+        flags, bid, bid_size, ask, ask_size = self._kernel(book, update)
+        if flags < 0:
+            return self._distrust(book, ts, INVALID, kernel.ERRORS[flags], update)
+        book.book_updates += 1
+        book.seq, book.own_ts, book.conn = update.seq, ts, conn
+        book.bid, book.bid_size, book.ask, book.ask_size = bid, bid_size, ask, ask_size
+        if update.ts_exch:
+            book.excess = self.delays[book.instrument.venue].excess(ts, update.ts_exch)
+        if update.snapshot:
+            book.snapshots += 1
+        if update.checksum is not None and book.checksum_rule:
+            if book.checksum() != update.checksum:
+                book.checksum_mismatches += 1
+                return self._distrust(book, ts, GAP, "checksum", update)
+            book.checksums_ok += 1
+        if flags & kernel.WINDOW and not update.snapshot:
+            self.resyncs.append((book.key, "window"))
+        if flags & kernel.CROSSED or not was_live:
+            return self._settle(book, ts, bool(flags & kernel.CROSSED))
+        if flags & kernel.TOUCH or leads:
+            return self._touched(book, ts)
+        return [DepthChange(ts, book.key)] if book.key in self.watched else []
+
+    def _kernel(self, book: Book, update: BookUpdate) -> tuple[int, float, float, float, float]:
+        result = kernel.apply(book.a, self._scratch, update.bids, update.asks, update.snapshot)
+        while result[0] == kernel.TOO_MANY and self._scratch.shape[1] < 1 << 18:
+            self._scratch = kernel.new_scratch(self._scratch.shape[1] * 2)
+            result = kernel.apply(book.a, self._scratch, update.bids, update.asks, update.snapshot)
+        return result  # type: ignore[no-any-return]
+
+    def _settle(self, book: Book, ts: int, crossed: bool) -> list[Event]:
+        """A book that was not LIVE, or that just crossed, finds its state."""
+        if crossed:
+            if book.state != CROSSED:
+                book.crossed += 1
+                book.crossed_since = ts
+            change = book.enter(ts, CROSSED, "best bid at or above best ask")
+            return [change] if change else []
+        change = book.enter(ts, LIVE, "")
+        out: list[Event] = [change] if change else []
+        return out + self._touched(book, ts)
+
+    def _touched(self, book: Book, ts: int) -> list[Event]:
+        bid, bid_size, ask, ask_size = book.touch()
+        if bid > 0.0 and ask > 0.0:
+            mid = (bid + ask) / 2.0
+            if book.sigma_mid > 0.0 and not book.sigma_mid / WILD_MOVE < mid < book.sigma_mid * WILD_MOVE:
+                return self._distrust(book, ts, INVALID, "touch moved by a factor of 50 at once", None)
+            if book.sigma_mid == 0.0:
+                book.sigma_mid = mid
+        book.touch_ts = ts
+        return [Touch(ts, book.key, bid, bid_size, ask, ask_size)]
+
+    def _distrust(self, book: Book, ts: int, state: str, reason: str, update: BookUpdate | None) -> list[Event]:
+        """Leave LIVE for a reason of our own and ask for a new snapshot."""
+        self.resyncs.append((book.key, reason))
+        out: list[Event] = []
+        if state == GAP:
+            book.gaps += 1
+        else:
+            book.faults += 1
+            book.sigma_mid = 0.0
+            sample = (update.bids[:100] + update.asks[:100]) if update is not None else b""
+            out.append(Fault(ts, book.instrument.venue, book.key, reason, sample))
+        change = book.enter(ts, state, reason)
+        return [*out, change] if change else out
+
+    # -- the rest ------------------------------------------------------------------------------------------------
+    def quote(self, quote: Quote) -> list[Event]:
+        """The venue's own best bid and ask: the touch while it is newer than the levels."""
+        book = self.books[quote.key]
+        if book.frame_no != self.frame_no:
+            book.frame_no = self.frame_no
+            book.frames += 1
+        old = book.quote
+        if old is not None and 0 <= quote.seq <= old.seq:
+            return []
+        if quote.bid >= quote.ask > 0.0:
+            book.faults += 1
+            return [Fault(quote.ts, book.instrument.venue, quote.key, "crossed quote")]
+        before = book.touch() if book.state == LIVE else None
+        book.quote, book.quote_ts = quote, quote.ts
+        if quote.ts_exch:
+            book.excess = self.delays[book.instrument.venue].excess(quote.ts, quote.ts_exch)
+        if before is None or book.touch() == before:
+            return []
+        return self._touched(book, quote.ts)
+
+    def trade(self, trade: Trade) -> bool:
+        """Count a trade; False when its id was seen before (a replay after a reconnect)."""
+        book = self.books[trade.key]
+        if book.frame_no != self.frame_no:
+            book.frame_no = self.frame_no
+            book.frames += 1
+        ids = self._ids.setdefault(trade.key, {})
+        if trade.trade_id in ids:
+            self.duplicates += 1
+            return False
+        ids[trade.trade_id] = None
+        if len(ids) > TRADE_IDS:
+            del ids[next(iter(ids))]
+        book.trades += 1
+        book.volume += trade.size
+        return True
+
+    def gap(self, gap: Gap) -> list[Event]:
+        """The venue says that a book is no longer known to be right."""
+        book = self.books.get(gap.key)
+        if book is None:
+            return []
+        if gap.reason not in _STATE_OF_GAP:
+            book.gaps += 1
+        book.quote = None
+        if gap.reason in ("disconnected", "reset", "unsubscribed"):
+            book.sigma_mid = 0.0
+        change = book.enter(gap.ts, _STATE_OF_GAP.get(gap.reason, GAP), gap.reason)
+        return [change] if change else []
+
+    def tick(self, now: int) -> list[Event]:
+        """Every 10 ms: silence, lasting crosses, the 1 s volatility."""
+        if now < self._next_look:
+            return []
+        self._next_look = now + STALE_EVERY_NS
+        new_second = now // NS != self._second
+        self._second = now // NS
+        out: list[Event] = []
+        for book in self.books.values():
+            if book.state == LIVE:
+                if self.age(book, now) > self.idle_ns[book.instrument.venue]:
+                    out += self._change(book, now, STALE, "no message within the silence limit")
+                elif new_second and (mid := book.mid()) is not None:
+                    book.sigma, book.sigma_mid = next_sigma(book.sigma, book.sigma_mid, mid), mid
+            elif book.state == STALE and self.age(book, now) <= self.idle_ns[book.instrument.venue]:
+                out += self._settle(book, now, False)
+            elif book.state == CROSSED and now - book.crossed_since > CROSSED_GRACE_NS:
+                book.crossed_since = now
+                self.resyncs.append((book.key, "crossed"))
+        return out
+
+    def late(self, now: int, reason: str) -> list[Event]:
+        """Our own loop was late: what looks fresh may be old; nothing is LIVE until it is proved again."""
+        self.conn_ts = dict.fromkeys(self.conn_ts, 0)
+        out: list[Event] = []
+        for book in self.books.values():
+            if book.state == LIVE:
+                book.own_ts = 0
+                out += self._change(book, now, STALE, reason)
+        return out
+
+    def _change(self, book: Book, ts: int, state: str, reason: str) -> list[Event]:
+        change: BookState | None = book.enter(ts, state, reason)
+        return [change] if change else []
+
+    def syncing(self, key: str, ts: int, reason: str) -> list[Event]:
+        """A new snapshot is on its way; the old book is not to be used."""
+        book = self.books.get(key)
+        return [] if book is None else self._change(book, ts, SYNCING, reason)
