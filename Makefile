@@ -1,0 +1,52 @@
+# One verb per wish. `make` alone lists them. Everything is installed into .venv, once, at the versions of the lock files.
+.PHONY: help run demo test check bench verify env clean
+
+# Packages already in .venv for exactly these files leave a mark that carries their checksum: then nothing is installed.
+RUN_MARK := .venv/run-$(shell cat requirements.txt requirements.lock | cksum | cut -d' ' -f1).ok
+DEV_MARK := .venv/dev-$(shell cat requirements*.txt requirements*.lock | cksum | cut -d' ' -f1).ok
+# A Python that was moved or upgraded away leaves an environment that cannot start: forget its marks.
+$(shell .venv/bin/python -c '' 2>/dev/null || rm -f .venv/*.ok)
+PY := .venv/bin/python
+
+help:   ## list the verbs
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
+
+run: $(RUN_MARK)   ## start it: live venues, or the simulated market if none answers
+	@$(PY) app.py
+
+demo: $(RUN_MARK)   ## start it on the simulated market; needs no network
+	@$(PY) app.py --source sim
+
+test: check   ## everything: lint, types, tests
+	$(PY) -m pytest -q
+
+check: $(DEV_MARK)   ## lint and types only
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+bench: $(DEV_MARK)   ## CPU per message, beside two plain comparators; takes minutes, fails on no time
+	$(PY) -m bench.run
+
+verify: $(RUN_MARK)   ## check every recording under data/ for damage
+	@$(PY) app.py verify
+
+env: $(DEV_MARK)   ## write .env.example and the settings table of the README anew
+	$(PY) -m tests.settings_pages
+
+clean:   ## remove the environment and caches; recordings and models stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/out
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(RUN_MARK): requirements.txt requirements.lock
+	@PYTHON="$(PYTHON)"; \
+	for each in $$PYTHON python3.11 python3; do \
+	  $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { found=$$each; break; }; \
+	done; \
+	[ -n "$$found" ] || { echo "DOPE needs Python 3.11 or newer; tried: $$PYTHON python3.11 python3. Name yours: make run PYTHON=/path/to/python" >&2; exit 1; }; \
+	$(PY) -m pip --version >/dev/null 2>&1 || $$found -m venv --clear .venv
+	$(PY) -m pip install -r requirements.txt -c requirements.lock
+	@rm -f .venv/run-*.ok; touch $@
+
+$(DEV_MARK): $(RUN_MARK) requirements-dev.txt requirements-dev.lock
+	$(PY) -m pip install -r requirements-dev.txt -c requirements.lock -c requirements-dev.lock
+	@rm -f .venv/dev-*.ok; touch $@
