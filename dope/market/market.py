@@ -31,6 +31,7 @@ from dope.types import (
 CROSSED_GRACE_NS = NS  #: a book crossed for longer is asked for anew
 WILD_MOVE = 50.0  #: a touch that moves by this factor at once is not believed
 TRADE_IDS = 10_000  #: last trade ids per market, to drop replays
+QUOTE_MEMORY_NS = 5 * NS  #: an older quote than the last one is dropped; after this long it counts as a restart of numbers
 STALE_EVERY_NS = 100_000_000  #: silence is looked at this often
 
 _STATE_OF_GAP = {"disconnected": DOWN, "unsubscribed": SYNCING, "halted": HALTED}
@@ -154,7 +155,7 @@ class Market:
             book.frame_no = self.frame_no
             book.frames += 1
         old = book.quote
-        if old is not None and 0 <= quote.seq <= old.seq:
+        if old is not None and 0 <= quote.seq <= old.seq and quote.ts - book.quote_ts < QUOTE_MEMORY_NS:
             return []
         if quote.bid >= quote.ask > 0.0:
             book.faults += 1

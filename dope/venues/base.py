@@ -6,6 +6,7 @@ plus the action that mends it. One venue = one file that opens with the messages
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from dope.types import Action, Event, Fee, Frame, Instrument, Limits, Plan
@@ -27,6 +28,7 @@ class Venue:
     NUMBERED = True
     IDLE_S = 5.0  #: s without any data frame after which a connection counts as dead
     PING: tuple[float, str] | None = None  #: (period s, text) of an application-level ping, sent by the feed
+    CHECKSUM = ""  #: name of the rule by which the market checks BookUpdate.checksum
     FEES: tuple[Fee, ...] = ()
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
@@ -51,6 +53,29 @@ class Venue:
         """The Fetch key that a recorded REST answer belongs to; ``natives`` = names seen in the same recording."""
         raise NotImplementedError
 
+    def resync(self, symbol: str, ts: int) -> Sequence[Event]:
+        """The market no longer trusts this book: ask for a new snapshot. Events, if the venue has any to tell."""
+        raise NotImplementedError
+
+    def reseed(self, symbol: str, ts: int) -> None:
+        """The touch has walked out of the range that the snapshot covered: fetch a wider one while the book stays LIVE."""
+
     def taker_bps(self, kind: str) -> float:
         """Default taker fee of a market kind in bps."""
         return next(fee.taker_bps for fee in self.FEES if fee.kind == kind)
+
+
+def number(text: str) -> float:
+    """A positive finite decimal; raises ValueError on everything else, so that no NaN or negative ever gets in."""
+    value = float(text)
+    if not 0.0 < value < math.inf:
+        raise ValueError(f"not a positive number: {text[:40]!r}")
+    return value
+
+
+def split_quote(name: str, quotes: Sequence[str]) -> tuple[str, str] | None:
+    """``BTCUSDT`` → (``BTC``, ``USDT``) by the longest known quote currency; None when none fits."""
+    for quote in quotes:
+        if name.endswith(quote) and len(name) > len(quote):
+            return name[: -len(quote)], quote
+    return None

@@ -1,0 +1,232 @@
+"""The engine: one function, ``step(frame)``, for live, simulation, replay and backtest. Which of them, it cannot know.
+
+Frames go to their venue, the venue's events to the market, what changed there to the detectors, in the order of the
+registry; a detector sees the signals of those before it. Nothing here asks a clock: time is the frame's ``ts``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from dope.market.market import Market
+from dope.types import (
+    CLOSED,
+    DATA,
+    LAG,
+    OPEN,
+    TICK,
+    Ack,
+    Action,
+    Bar,
+    BookState,
+    BookUpdate,
+    Confirmed,
+    DepthChange,
+    Event,
+    Fault,
+    Frame,
+    Funding,
+    Gap,
+    Instrument,
+    Listed,
+    Notice,
+    Quote,
+    Tick,
+    Touch,
+    Trade,
+)
+from dope.venues.base import Venue
+
+LATE_S = 1.0  #: our own loop late by this much: nothing counts as fresh
+DIGEST_LEVELS = 50  #: levels per side that enter the digest
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Detector(Protocol):
+    """What the engine needs of a detector: the kinds it wants to see, and what it makes of one event."""
+
+    KINDS: tuple[type[Event], ...]
+
+    def on(self, event: Event, market: Market) -> Sequence[Event]: ...
+
+
+class Engine:
+    """Venues + market + detectors. ``step`` returns what is worth telling: signals, state changes, gaps, faults, notices."""
+
+    def __init__(self, venues: dict[str, Venue], detectors: Sequence[Detector] = ()) -> None:
+        self.venues, self.detectors = venues, tuple(detectors)
+        self.market = Market()
+        self.connections: dict[int, str] = {}  #: open connections → venue
+        self.counts: dict[str, int] = {}  #: signals by kind
+        self.faults: dict[str, int] = {}  #: faults per venue
+        self.frames = 0
+        self._hash = hashlib.sha256()
+        self._wanting: dict[type[Event], list[Detector]] = {}
+        for detector in self.detectors:
+            for kind in detector.KINDS:
+                self._wanting.setdefault(kind, []).append(detector)
+
+    # -- stepping ----------------------------------------------------------------------------------------------------
+    def step(self, frame: Frame) -> list[Event]:
+        """One frame in; everything that follows from it, out, in causal order."""
+        self.frames += 1
+        market = self.market
+        market.now = frame.ts
+        market.frame_no += 1
+        out: list[Event] = []
+        if frame.kind == DATA:
+            venue = self.venues.get(frame.venue)
+            if venue is None:
+                return [self._note(Fault(frame.ts, frame.venue, "", "no such venue here"))]
+            for event in venue.receive(frame):
+                self._take(event, frame, venue, out)
+        elif frame.kind == TICK:
+            self._tick(frame, out)
+        elif frame.kind == LAG:
+            self._lag(frame, out)
+        else:
+            venue = self.venues.get(frame.venue)
+            if venue is None:
+                return [self._note(Fault(frame.ts, frame.venue, "", "no such venue here"))]
+            if frame.kind == OPEN:
+                self.connections[frame.conn] = frame.venue
+            for event in venue.receive(frame):
+                self._take(event, frame, venue, out)
+            if frame.kind == CLOSED:
+                self.connections.pop(frame.conn, None)
+                market.conn_ts.pop(frame.conn, None)
+        if market.resyncs:
+            self._resync(frame, out)
+        return out
+
+    def step_many(self, frames: Iterable[Frame]) -> list[Event]:
+        """The same as successive steps, for any grouping."""
+        out: list[Event] = []
+        for frame in frames:
+            out += self.step(frame)
+        return out
+
+    def drain(self) -> list[tuple[str, Action]]:
+        """What the venues ask the feed to do; each action is handed out once."""
+        found: list[tuple[str, Action]] = []
+        for venue_id, venue in self.venues.items():
+            if venue.actions:
+                found += [(venue_id, action) for action in venue.actions]
+                venue.actions.clear()
+        return found
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+    def _take(self, event: Event, frame: Frame, venue: Venue, out: list[Event]) -> None:
+        market = self.market
+        kind = type(event)
+        if kind is BookUpdate:
+            if venue.NUMBERED:
+                market.conn_ts[frame.conn] = frame.ts
+            found = market.apply(event, frame.conn)  # type: ignore[arg-type]
+        elif kind is Quote:
+            if venue.NUMBERED:
+                market.conn_ts[frame.conn] = frame.ts
+            found = market.quote(event)  # type: ignore[arg-type]
+        elif kind is Trade:
+            if venue.NUMBERED:
+                market.conn_ts[frame.conn] = frame.ts
+            found = [event] if market.trade(event) else []  # type: ignore[arg-type]
+        else:
+            found = self._take_rare(event, frame, venue)
+        for item in found:
+            self._detect(item, out)
+
+    def _take_rare(self, event: Event, frame: Frame, venue: Venue) -> list[Event]:
+        market = self.market
+        if isinstance(event, Listed):
+            market.list(event.instrument, event.ts, venue.CHECKSUM, venue.IDLE_S)
+            return [event]
+        if isinstance(event, Gap):
+            return [event, *market.gap(event)]
+        if isinstance(event, Funding):
+            market.conn_ts[frame.conn] = frame.ts
+            old = market.funding.get(event.key)
+            if old is not None and event.rate is None:
+                event = msgspec.structs.replace(event, rate=old.rate, next_ts=old.next_ts)
+            elif old is not None and event.mark is None:
+                event = msgspec.structs.replace(event, mark=old.mark, index=old.index)
+            market.funding[event.key] = event
+        elif isinstance(event, Bar):
+            market.conn_ts[frame.conn] = frame.ts
+            market.bars[event.key] = event
+        elif isinstance(event, Confirmed):
+            market.conn_ts[event.conn] = frame.ts
+        return [event]
+
+    def _detect(self, event: Event, out: list[Event]) -> None:
+        """Offer an event to the detectors that want it, and their signals to those after them."""
+        kind = type(event)
+        if kind in _TOLD:
+            out.append(self._note(event))
+        for detector in self._wanting.get(kind, ()):
+            for signal in detector.on(event, self.market):
+                out.append(self._note(signal))
+                for later in self.detectors[self.detectors.index(detector) + 1 :]:
+                    if type(signal) in later.KINDS:
+                        out += [self._note(s) for s in later.on(signal, self.market)]
+
+    def _note(self, event: Event) -> Event:
+        name = type(event).__name__
+        self.counts[name] = self.counts.get(name, 0) + 1
+        if isinstance(event, Fault):
+            self.faults[event.venue] = self.faults.get(event.venue, 0) + 1
+        self._hash.update(name.encode())
+        self._hash.update(_encode(event))
+        return event
+
+    def _tick(self, frame: Frame, out: list[Event]) -> None:
+        for venue in self.venues.values():
+            for event in venue.receive(frame):
+                self._take(event, frame, venue, out)
+        for event in self.market.tick(frame.ts):
+            self._detect(event, out)
+        try:
+            offset = int(frame.data or b"0")
+        except ValueError:
+            offset = 0
+        self._detect(Tick(frame.ts, offset), out)
+
+    def _lag(self, frame: Frame, out: list[Event]) -> None:
+        try:
+            seconds = float(frame.data)
+        except ValueError:
+            seconds = LATE_S
+        if seconds >= LATE_S:
+            for event in self.market.late(frame.ts, f"our own loop was {seconds:.1f} s late"):
+                self._detect(event, out)
+
+    def _resync(self, frame: Frame, out: list[Event]) -> None:
+        wishes, self.market.resyncs = self.market.resyncs, []
+        for key, reason in wishes:
+            instrument: Instrument = self.market.books[key].instrument
+            venue = self.venues[instrument.venue]
+            if reason == "window":
+                venue.reseed(instrument.symbol, frame.ts)
+            else:
+                for event in venue.resync(instrument.symbol, frame.ts):
+                    self._take(event, frame, venue, out)
+
+    # -- comparison --------------------------------------------------------------------------------------------------
+    def digest(self) -> str:
+        """SHA-256 over every signal, state change, gap and fault so far, and over the books as they are now."""
+        total = self._hash.copy()
+        for key in sorted(self.market.books):
+            book = self.market.books[key]
+            counters = (book.book_updates, book.snapshots, book.trades, book.gaps, book.faults, book.crossed, book.live_ns, book.state, book.seq)
+            total.update(_encode((key, counters, book.levels("bid", DIGEST_LEVELS), book.levels("ask", DIGEST_LEVELS))))
+        return total.hexdigest()
+
+
+#: events of venues and market that are told to the outside and enter the digest, besides all signals
+_TOLD: frozenset[type[Event]] = frozenset((Listed, Gap, Fault, Ack, Notice, BookState))
+_UNTOLD: tuple[type[Event], ...] = (Touch, DepthChange, Trade, Tick, Bar, Funding)

@@ -1,0 +1,25 @@
+"""The room of protocols: one pure file per venue. Adding a venue = its file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dope.errors import UnknownName
+from dope.venues.base import Venue
+from dope.venues.binance_spot import BinanceSpot
+from dope.venues.binance_usdm import BinanceUsdm
+from dope.venues.okx import Okx
+
+VENUES: tuple[type[Venue], ...] = (
+    BinanceSpot,
+    BinanceUsdm,
+    Okx,
+)
+
+
+def make(venue_id: str, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> Venue:
+    """The venue of that id, watching ``symbols``. Raises UnknownName."""
+    for venue in VENUES:
+        if venue.ID == venue_id:
+            return venue(symbols, endpoints)
+    raise UnknownName("venue", venue_id, [venue.ID for venue in VENUES])

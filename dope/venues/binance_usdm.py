@@ -1,0 +1,60 @@
+"""Binance USDⓈ-M perpetuals: touch and depth on the public host, trades, candles and funding on the market host.
+
+Messages read (each inside ``{"stream": …, "data": …}``):
+    /public  btcusdt@bookTicker   {"e":"bookTicker","u":…,"s":"BTCUSDT","b":…,"B":…,"a":…,"A":…,"T":…,"E":…}
+             btcusdt@depth@100ms  {"e":"depthUpdate","E":…,"T":…,"s":"BTCUSDT","U":…,"u":…,"pu":…,"b":[[…]],"a":[[…]]}
+    /market  btcusdt@aggTrade     {"e":"aggTrade","E":…,"s":"BTCUSDT","a":…,"p":…,"q":…,"f":…,"l":…,"T":…,"m":true}
+             btcusdt@kline_1m     as on spot
+             btcusdt@markPrice@1s {"e":"markPriceUpdate","E":…,"s":…,"p":mark,"i":index,"r":funding rate,"T":next funding}
+    recordings also hold btcusdt@trade with X = MARKET | INSURANCE_FUND | NA: only MARKET counts
+    GET /fapi/v1/depth            {"lastUpdateId":…,"E":…,"T":…,"bids":[…],"asks":[…]}
+
+Book recipe (`_depth_sync.py`): 1 subscribe and buffer; 2 snapshot after the first difference; 3 drop ``u`` <
+lastUpdateId; 4 first kept has ``U`` ≤ lastUpdateId ≤ ``u`` (or ``pu`` == lastUpdateId); 5 then ``pu`` == previous ``u``.
+The hosts were split in 2026 (announced 2026-03-06, the old ones retired 2026-04-23).
+"""
+
+from __future__ import annotations
+
+from dope.types import Fee, Instrument, Limits, Plan
+from dope.venues._binance_wire import BinanceVenue
+from dope.venues.base import split_quote
+
+QUOTES = ("USDT", "USDC", "BUSD")
+#: tick, lot, minimum notional of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
+KNOWN = {"BTC-USDT-PERP": (0.1, 0.001, 100.0), "ETH-USDT-PERP": (0.01, 0.001, 20.0), "SOL-USDT-PERP": (0.01, 0.01, 5.0)}
+
+
+class BinanceUsdm(BinanceVenue):
+    ID, LABEL, SHORT = "binance_usdm", "Binance USD-M", "BINF"
+    ENDPOINTS = {"ws": "wss://fstream.binance.com", "rest": "https://fapi.binance.com"}
+    LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=8.0, topics_per_socket=200, rest_weight_per_min=1200)
+    CHAINED = True
+    SNAPSHOT_PATH = "/fapi/v1/depth"
+    SNAPSHOT_WEIGHT = 20
+    FEES = (Fee("binance_usdm", "perp", 2.0, 5.0, "quote", "ccxt 4.5.90; newsgaged.com; traderssecondbrain.com", "2026-11-01", "high"),)
+
+    def plan(self) -> tuple[Plan, ...]:
+        symbols = tuple(s for s in self.symbols if self.native(s) is not None)
+        if not symbols:
+            return ()
+        ws = self.endpoints["ws"]
+        return Plan("public", ws + "/public/stream", symbols), Plan("market", ws + "/market/stream", symbols)
+
+    def streams(self, plan: str, native: str) -> list[str]:
+        name = native.lower()
+        if plan == "public":
+            return [f"{name}@bookTicker", f"{name}@depth@100ms"]
+        return [f"{name}@aggTrade", f"{name}@kline_1m", f"{name}@markPrice@1s"]
+
+    def native(self, symbol: str) -> str | None:
+        parts = symbol.split("-")
+        return parts[0] + parts[1] if len(parts) == 3 and parts[2] == "PERP" and parts[1] in QUOTES else None
+
+    def instrument(self, native: str) -> Instrument | None:
+        parts = split_quote(native, QUOTES)
+        if parts is None:
+            return None
+        symbol = "-".join(parts) + "-PERP"
+        tick, lot, notional = KNOWN.get(symbol, (0.0, 0.0, 0.0))
+        return Instrument(self.ID, symbol, native, *parts, "perp", tick=tick, lot=lot, min_notional=notional)
