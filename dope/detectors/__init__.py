@@ -1,0 +1,16 @@
+"""The room of judgement: one file per detector, in the order in which they see events. Adding one = its file and one line."""
+
+from __future__ import annotations
+
+from dope.detectors.arbitrage import Arbitrage, Cost, Rules
+from dope.detectors.spreads import Spreads
+
+__all__ = ["Arbitrage", "Cost", "Rules", "Spreads", "default_detectors"]
+
+
+def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[Arbitrage | Spreads]:
+    """The detectors that run by default, in order."""
+    return [
+        Arbitrage(costs, rules),
+        Spreads(),
+    ]
