@@ -1,0 +1,45 @@
+"""``python -m dope.sim``: the sample world in a process of its own; prints its endpoints as one line of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import time
+
+from dope.sim.world import World
+
+
+async def serve(seed: int, speed: float, epoch_ms: int, *, with_parent: bool) -> None:
+    """Run until SIGTERM or SIGINT, or until stdin ends where a parent holds it."""
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, over.set)
+    if with_parent:
+        reader = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        watch = asyncio.create_task(reader.read())
+        watch.add_done_callback(lambda _: over.set())
+    world = World(seed, speed=speed, epoch_ms=epoch_ms)
+    print(json.dumps(await world.start()), flush=True)
+    await over.wait()
+    await world.stop()
+
+
+def main() -> None:
+    """Read the options and serve."""
+    options = argparse.ArgumentParser(prog="python -m dope.sim", description="Serve the seeded sample market on loopback ports.")
+    options.add_argument("--seed", type=int, default=7, help="seed of the market")
+    options.add_argument("--speed", type=float, default=1.0, help="virtual seconds per second")
+    options.add_argument("--epoch-ms", type=int, default=None, help="start of virtual time, ms UTC (default: now)")
+    options.add_argument("--with-parent", action="store_true", help="end when stdin is closed")
+    chosen = options.parse_args()
+    epoch_ms = chosen.epoch_ms if chosen.epoch_ms is not None else time.time_ns() // 1_000_000
+    asyncio.run(serve(chosen.seed, chosen.speed, epoch_ms, with_parent=chosen.with_parent))
+
+
+if __name__ == "__main__":
+    main()

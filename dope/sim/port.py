@@ -1,0 +1,235 @@
+"""One loopback port of one simulated venue: WebSocket clients, REST answers on the same port, and faults at will."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
+from typing import NamedTuple, Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from loguru import logger
+from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+MAX_MESSAGE = 64 * 1024  #: bytes of one client message
+MAX_UNSENT = 16 * 1024 * 1024  #: bytes waiting for a client that does not read, before it is cut
+CLOSE_TIMEOUT_S = 0.5  #: a client that does not answer the close is dropped after this
+
+
+class Reply(NamedTuple):
+    """One REST answer."""
+
+    status: int
+    body: str | bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Ping(NamedTuple):
+    """The venue's protocol pings: one each ``interval_s``; a client silent for ``timeout_s`` is cut. None = no pings."""
+
+    interval_s: float | None
+    timeout_s: float | None
+
+
+class Client:
+    """One open WebSocket: where it connected, what it subscribed to, when it spoke."""
+
+    def __init__(self, ws: ServerConnection, number: int, now: float) -> None:
+        self.ws = ws
+        self.number = number
+        parts = urlsplit(ws.request.path if ws.request else "/")
+        self.path = parts.path
+        self.query = dict(parse_qsl(parts.query))
+        self.topics: dict[str, None] = {}  #: ordered set
+        self.heard: deque[float] = deque()  #: times of its recent requests, for the limits
+        self.last = now  #: when anything was last sent or heard
+
+
+class Rate:
+    """At most ``limit`` events in any ``window_s``; bounded by the limit itself."""
+
+    def __init__(self, limit: int, window_s: float) -> None:
+        self.limit, self.window_s = limit, window_s
+
+    def allows(self, times: deque[float], now: float) -> bool:
+        """Count one event at ``now`` in ``times``; False = it is over the limit (and is not counted)."""
+        while times and times[0] <= now - self.window_s:
+            times.popleft()
+        if len(times) >= self.limit:
+            return False
+        times.append(now)
+        return True
+
+
+class Dialogue(Protocol):
+    """What one venue says: which paths and requests it takes, and its answers."""
+
+    def admit(self, path: str, now: float) -> Reply | None:
+        """None lets a WebSocket in at ``path``, a Reply refuses it."""
+
+    def opened(self, client: Client) -> list[str]:
+        """Texts for a client that has just connected; its URL may already subscribe."""
+
+    def heard(self, client: Client, text: str, now: float) -> list[str] | Close:
+        """Answers to one text of a client, or the way its connection ends."""
+
+    def rest(self, path: str, query: dict[str, str], now: float) -> Reply | Awaitable[Reply]:
+        """The answer to one GET."""
+
+
+class Close(NamedTuple):
+    """The venue ends a connection."""
+
+    code: int
+    reason: str
+
+
+class Port:
+    """Listens on an ephemeral loopback port; all sending goes through here, so all faults act here."""
+
+    def __init__(self, name: str, dialogue: Dialogue, clock: Callable[[], float], ping: Ping) -> None:
+        self.name = name
+        self.clients: set[Client] = set()
+        self.muted = False  #: acks and pongs only
+        self.frozen = False  #: nothing at all, sockets stay open
+        self.refusing = 0  #: HTTP status for every request and handshake; 0 = none
+        self.connects = 0  #: handshakes accepted so far
+        self.sent = 0  #: data messages sent so far
+        self._dialogue = dialogue
+        self._clock = clock
+        self._ping = ping
+        self._server: Server | None = None
+        self._port = 0
+        self._closing: set[asyncio.Future[None]] = set()
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """``{"ws": "ws://127.0.0.1:PORT", "rest": "http://127.0.0.1:PORT"}``."""
+        return {"ws": f"ws://127.0.0.1:{self._port}", "rest": f"http://127.0.0.1:{self._port}"}
+
+    async def up(self) -> None:
+        """Listen; after ``down`` on the same port as before. Raises OSError if another has taken it meanwhile."""
+        self._server = await serve(
+            self._serve, "127.0.0.1", self._port, process_request=self._request, compression=None, max_size=MAX_MESSAGE,
+            ping_interval=self._ping.interval_s, ping_timeout=self._ping.timeout_s, close_timeout=CLOSE_TIMEOUT_S, server_header=None,
+        )  # fmt: skip
+        self._port = self._server.sockets[0].getsockname()[1]
+        logger.info("sim {} listens on port {}", self.name, self._port)
+
+    async def down(self) -> None:
+        """Cut every client and stop listening: connecting is refused."""
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        self.thaw()
+        for client in self.clients:
+            client.ws.transport.abort()
+        server.close(code=1001)
+        await server.wait_closed()
+        logger.info("sim {} is down", self.name)
+
+    # -- sending -------------------------------------------------------------------------------------------------------
+    def send(self, clients: Iterable[Client], text: str | bytes, *, data: bool = True) -> None:
+        """Queue one message for some clients; ``data`` False marks acks and pongs. A bytes text is sent as text, too."""
+        if self.frozen or (data and self.muted):
+            return
+        now = self._clock()
+        ready = []
+        for client in clients:
+            if client.ws.transport.get_write_buffer_size() > MAX_UNSENT:
+                client.ws.transport.abort()
+                continue
+            client.last = now
+            ready.append(client.ws)
+        broadcast(ready, text, text=True)
+        self.sent += len(ready) if data else 0
+
+    def raw(self, frame: str | bytes) -> None:
+        """Send one arbitrary frame to every client: str as a text frame, bytes as a binary one."""
+        broadcast([client.ws for client in self.clients], frame)
+
+    # -- faults --------------------------------------------------------------------------------------------------------
+    async def kick(self, code: int = 1001, reason: str = "") -> None:
+        """Close every connection with this close code; 1006 = cut without a close frame."""
+        if code == 1006:
+            for client in list(self.clients):
+                client.ws.transport.abort()
+            return
+        await asyncio.gather(*(client.ws.close(code, reason) for client in list(self.clients)))
+
+    def end(self, client: Client, close: Close) -> None:
+        """Close one connection without waiting for it."""
+        self.clients.discard(client)
+        task = asyncio.ensure_future(client.ws.close(close.code, close.reason))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def freeze(self) -> None:
+        """Nothing is sent nor read any more, not even pongs; the sockets stay open."""
+        self.frozen = True
+        for client in self.clients:
+            client.ws.transport.pause_reading()
+
+    def thaw(self) -> None:
+        """End of ``freeze``: what the clients said meanwhile is read now."""
+        self.frozen = False
+        for client in self.clients:
+            client.ws.transport.resume_reading()
+
+    # -- what arrives --------------------------------------------------------------------------------------------------
+    async def _request(self, ws: ServerConnection, request: Request) -> Response | None:
+        parts = urlsplit(request.path)
+        if self.refusing:
+            return _response(Reply(self.refusing, "{}"))
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            refused = self._dialogue.admit(parts.path, self._clock())
+            return None if refused is None else _response(refused)
+        answer = self._dialogue.rest(unquote(parts.path), dict(parse_qsl(parts.query)), self._clock())
+        return _response(answer if isinstance(answer, Reply) else await answer)
+
+    async def _serve(self, ws: ServerConnection) -> None:
+        self.connects += 1
+        client = Client(ws, self.connects, self._clock())
+        self.clients.add(client)
+        if self.frozen:
+            ws.transport.pause_reading()
+        try:
+            for text in self._dialogue.opened(client):
+                self.send([client], text, data=False)
+            async for message in ws:
+                client.last = self._clock()
+                text = message if isinstance(message, str) else message.decode("utf-8", "replace")
+                answers = self._dialogue.heard(client, text, client.last)
+                if isinstance(answers, Close):
+                    await ws.close(answers.code, answers.reason)
+                    break
+                for answer in answers:
+                    self.send([client], answer, data=False)
+        except ConnectionClosed:
+            pass  # the client went away without a close frame: nothing to do for a server
+        finally:
+            self.clients.discard(client)
+
+
+def _response(reply: Reply) -> Response:
+    body = reply.body.encode() if isinstance(reply.body, str) else reply.body
+    headers = Headers([("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close"), *reply.headers])
+    return Response(reply.status, HTTPStatus(reply.status).phrase, headers, body)
+
+
+def read_json(text: str) -> object | None:
+    """The value of a client's text; None where it is no JSON at all."""
+    try:
+        return json.loads(text)  # type: ignore[no-any-return]
+    except (ValueError, RecursionError):
+        return None
+
+
+def as_json(value: object) -> str:
+    """Compact JSON, as venues send it."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,223 @@
+"""How one simulated market behaves: it follows its fair price with new quotes, trades, and changes in depth."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+
+import msgspec
+
+from dope.sim.book import ASK, BID, SimBook
+from dope.sim.listings import POINTS, AssetSpec, ListingSpec
+
+MIN_LEVELS = 40  #: a side is refilled at its far end below this
+MAX_LEVELS = 90  #: and cut there above this
+BAND = 6_000  #: points that the fair price must move before the quotes follow
+NEAR_GAP = 2_000  #: points between neighbouring levels at the touch; grows with depth
+NOISE = 230  #: points per unit of the own noise; with the decay below about half a basis point
+NOISE_DECAY = 7  #: the own noise halves in about 2**7 steps
+CHURN = 10  #: of 256: chance per step of one change in depth
+FLOW = 14  #: of 1024: chance per step of a trade in calm times
+MINUTE_MS = 60_000
+UNIT_USD = 1_000  #: a level holds 1…32 units
+
+
+class Fill(msgspec.Struct, frozen=True, gc=False):
+    """One trade: ``buy`` = the taker bought."""
+
+    trade_id: int
+    tick: int
+    lots: int
+    buy: bool
+
+
+class Candle:
+    """The current minute of one market in ticks and lots; ``quote`` sums tick × lots."""
+
+    def __init__(self, open_ms: int, tick: int) -> None:
+        self.open_ms = open_ms
+        self.open = self.high = self.low = self.close = tick
+        self.lots = self.quote = self.buy_lots = self.buy_quote = self.trades = 0
+        self.first_id = self.last_id = -1
+
+    def add(self, fill: Fill) -> None:
+        """Count one trade."""
+        self.high, self.low, self.close = max(self.high, fill.tick), min(self.low, fill.tick), fill.tick
+        self.lots += fill.lots
+        self.quote += fill.tick * fill.lots
+        if fill.buy:
+            self.buy_lots += fill.lots
+            self.buy_quote += fill.tick * fill.lots
+        if self.trades == 0:
+            self.first_id = fill.trade_id
+        self.trades += 1
+        self.last_id = fill.trade_id
+
+
+class Asset:
+    """The efficient price of one asset in micro-quote, with its recent past, its perpetual basis and its activity."""
+
+    def __init__(self, spec: AssetSpec, rng: random.Random) -> None:
+        self.spec = spec
+        self.price = spec.start_e6
+        self.past = [spec.start_e6] * 16  #: ring over the step number: room for a lag of 15 steps
+        self.basis = spec.basis
+        self.heat = 1  #: 1 calm … 8 busy: multiplies the trade flow
+        self.trend = 0  #: sign of the last jump: the side that trades more while it is hot
+        self._rng = rng
+        self._scale = spec.sigma * 1000 // 2828  # the bit count of 32 random bits has deviation sqrt(8)
+
+    def step(self, step: int) -> None:
+        """One step of 10 ms."""
+        bits = self._rng.getrandbits(64)
+        move = ((bits & 0xFFFFFFFF).bit_count() - 16) * self._scale
+        bits >>= 32
+        if bits & 1023 == 0:  # about each 10 s: a jump of 2 to 5 bp, below every fee wall
+            self.trend = 1 if bits & 1024 else -1
+            move += self.trend * (200_000 + (bits >> 11) % 300_000)
+            self.heat = 8
+        elif self.heat > 1 and bits & 127 == 0:
+            self.heat -= 1
+        elif (bits >> 10) & 1023 == 0:
+            self.heat, self.trend = 5, 1 if bits & 4 else -1
+        self.price += self.price * move // 1_000_000_000
+        self.past[step & 15] = self.price
+        self.basis += ((bits >> 20).bit_count() - 6) * 100 - ((self.basis - self.spec.basis) >> 12)
+
+
+class Market:
+    """One listing: its book, its trades of the present step and its running candle."""
+
+    def __init__(self, spec: ListingSpec, asset: Asset, rng: random.Random, *, ids: Iterator[int], now_ms: int) -> None:
+        self.spec = spec
+        self.key = spec.key
+        self.asset = asset
+        self.book = SimBook(ids)
+        self.fills: list[Fill] = []
+        self.shift = 0  #: displacement from the fair price in points, set by the planner
+        self.halted = False
+        self.closed: Candle | None = None  #: the candle that ended with the present step
+        self._rng = rng
+        self._noise = 0
+        self._trade_ids = itertools.count(rng.randrange(10**8, 10**9))
+        self._flow = FLOW * asset.spec.depth // 100 + 4
+        self._band = asset.price * BAND // POINTS
+        self._gap = asset.price * NEAR_GAP // POINTS // spec.tick_e6
+        base_per_lot_e8 = spec.lot_e8 * spec.contract_e8 // 10**8
+        self._unit = max(1, UNIT_USD * 10**14 // (asset.price * base_per_lot_e8) * asset.spec.depth // 100)
+        self._requote_at = -1
+        self._quote(self.fair(0))
+        self.book.begin()
+        self.candle = Candle(now_ms - now_ms % MINUTE_MS, self.book.best(BID))
+
+    def fair(self, step: int) -> int:
+        """What this market believes the price to be, micro-quote."""
+        price = self.asset.past[(step - self.spec.lag) & 15]
+        offset = self.spec.bias + self._noise + self.shift + (self.asset.basis if self.spec.perpetual else 0)
+        return price + price * offset // POINTS
+
+    def step(self, step: int, now_ms: int) -> None:
+        """One step of 10 ms: afterwards ``book.changes`` and ``fills`` hold what happened in it."""
+        self.book.begin()
+        if self.fills:
+            self.fills = []
+        self.closed = None
+        if now_ms % MINUTE_MS == 0 and now_ms > self.candle.open_ms:
+            self.closed, self.candle = self.candle, Candle(now_ms, self.candle.close)
+        if self.halted:
+            return
+        bits = self._rng.getrandbits(64)
+        self._noise += ((bits & 0xFFFFFFFF).bit_count() - 16) * NOISE - (self._noise >> NOISE_DECAY)
+        bits >>= 32
+        fair = self.fair(step)
+        if not -self._band < fair - self._quoted < self._band or step == self._requote_at:
+            self._quote(fair)
+        if bits & 1023 < self._flow * self.asset.heat:
+            self._take(step, bits >> 10)
+        if (bits >> 20) & 255 < CHURN:
+            self._churn()
+
+    def _quote(self, fair: int) -> None:
+        """Move the touch to the fair price: remove what is in the way, add the new best levels, fill the hole behind."""
+        self._quoted = fair
+        tick = self.spec.tick_e6
+        half = fair * self.spec.half_spread // POINTS
+        bid = (fair - half) // tick
+        ask = max(bid + 1, -(-(fair + half) // tick))
+        for side, best, outward in ((BID, bid, -1), (ASK, ask, 1)):
+            ordered = self.book.ticks[side]
+            limit = best if side == BID else -best
+            while ordered and ordered[-1] > limit:
+                self.book.set(side, self.book.best(side), 0)
+            behind = self.book.best(side) if ordered else None
+            if behind != best:
+                self.book.set(side, best, self._size(0))
+                self._fill(side, best, outward, until=behind)
+            self._keep_depth(side, outward)
+
+    def _fill(self, side: int, tick: int, outward: int, *, until: int | None) -> None:
+        """Levels between a new touch and the old one, so that no market is hollow after a jump."""
+        if until is None:
+            return
+        for rank in range(1, MAX_LEVELS):
+            tick += outward * self._step_out(rank)
+            if (until - tick) * outward <= 0:
+                return
+            self.book.set(side, tick, self._size(rank))
+
+    def _keep_depth(self, side: int, outward: int) -> None:
+        """Between MIN_LEVELS and MAX_LEVELS on this side; both are mended at the far end."""
+        ordered = self.book.ticks[side]
+        while len(ordered) < MIN_LEVELS:
+            self.book.set(side, abs(ordered[0]) + outward * self._step_out(len(ordered)), self._size(len(ordered)))
+        while len(ordered) > MAX_LEVELS:
+            self.book.set(side, abs(ordered[0]), 0)
+
+    def _step_out(self, rank: int) -> int:
+        """Ticks from one level to the next, wider further out."""
+        return 1 + self._rng.getrandbits(16) * 2 * self._gap * (1 + rank // 8) // 65_536
+
+    def _size(self, rank: int) -> int:
+        """Lots of a level: 1…32 units with a heavy tail, more further out, digits down to the lot."""
+        bits = self._rng.getrandbits(24)
+        units = ((bits & 7) + 1) << ((bits >> 3) & 1) + ((bits >> 4) & 1)
+        return self._unit * units * (4 + min(rank, 24) // 4) // 4 + (bits >> 5) % self._unit + 1
+
+    def _take(self, step: int, bits: int) -> None:
+        """A market order: eats up to three levels of one side; the quotes come back some steps later."""
+        buy = self.asset.trend > 0 if self.asset.heat > 1 and bits & 1 else bool(bits & 2)
+        side = ASK if buy else BID
+        want = self._unit * (1 + (bits >> 2 & 3)) // (1 + (bits >> 4 & 7)) + 1
+        if bits >> 7 & 31 == 0:
+            want *= 20
+        for _ in range(3):
+            tick = self.book.best(side)
+            held = self.book.levels[side][tick]
+            lots = min(want, held)
+            fill = Fill(next(self._trade_ids), tick, lots, buy)
+            self.fills.append(fill)
+            self.candle.add(fill)
+            self.book.set(side, tick, held - lots)
+            want -= lots
+            if want == 0:
+                break
+        if self.book.changes[-1][2] == 0:
+            self._requote_at = step + 3 + (bits >> 12 & 15)
+
+    def _churn(self) -> None:
+        """One change somewhere in depth, mostly near the touch: a size, a new level, or one gone."""
+        bits = self._rng.getrandbits(32)
+        side, outward = (BID, -1) if bits & 1 else (ASK, 1)
+        ordered = self.book.ticks[side]
+        rank = min(bits >> 1 & 63, bits >> 7 & 63) % len(ordered)
+        tick = abs(ordered[-1 - rank])
+        match bits >> 13 & 3:
+            case 0 if rank and len(ordered) > MIN_LEVELS:
+                self.book.set(side, tick, 0)
+            case 1:
+                tick += outward * self._step_out(rank)
+                if tick not in self.book.levels[side]:
+                    self.book.set(side, tick, self._size(rank))
+            case _:
+                self.book.set(side, tick, self._size(rank))
