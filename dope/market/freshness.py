@@ -24,7 +24,7 @@ class DelayFloor:
     def __init__(self) -> None:
         self._minutes: deque[tuple[int, int]] = deque(maxlen=WINDOW_MINUTES)
         self.floor: int | None = None
-        self._minute = -1
+        self._minute: int | None = None
         self._ring = [0] * RING
         self._count = 0
 

@@ -61,6 +61,16 @@ def new_scratch(levels: int = SCRATCH) -> np.ndarray:
 
 
 @jit
+def _value(packed: int) -> float:
+    """A packed size as a float; mantissas beyond 53 bits are taken in two parts so that no digit is lost early."""
+    mantissa, decimals = packed >> 5, packed & 31
+    if mantissa < 1 << 53 or decimals > 18:
+        return float(mantissa / _FPOW[decimals])
+    unit = _POW[decimals]
+    return float(mantissa // unit + (mantissa % unit) / _FPOW[decimals])
+
+
+@jit
 def _number(buf: bytes, i: int, n: int) -> tuple[int, int, int]:
     """One JSON number or quoted number from position i → (mantissa, decimals, next position); position < 0 = error."""
     quoted = False
@@ -329,13 +339,13 @@ def apply(book: np.ndarray, scratch: np.ndarray, bids: bytes, asks: bytes, snaps
     if bid_n:
         new_bid, new_bid_size = book[0, bid_n - 1], book[1, bid_n - 1]
         bid = new_bid / unit
-        bid_size = (new_bid_size >> 5) / _FPOW[new_bid_size & 31]
+        bid_size = _value(new_bid_size)
         if new_bid < meta[SEED_BID]:
             flags |= WINDOW
     if ask_n:
         new_ask, new_ask_size = book[2, ask_n - 1], book[3, ask_n - 1]
         ask = -new_ask / unit
-        ask_size = (new_ask_size >> 5) / _FPOW[new_ask_size & 31]
+        ask_size = _value(new_ask_size)
         if new_ask < meta[SEED_ASK]:
             flags |= WINDOW
     if not bid_n or not ask_n:
@@ -357,9 +367,8 @@ def levels(book: np.ndarray, bid_side: bool, limit: int) -> np.ndarray:
     unit = _FPOW[book[4, SCALE]]
     for k in range(count):
         key = book[row, n - 1 - k]
-        size = book[row + 1, n - 1 - k]
         out[k, 0] = (key if bid_side else -key) / unit
-        out[k, 1] = (size >> 5) / _FPOW[size & 31]
+        out[k, 1] = _value(book[row + 1, n - 1 - k])
     return out
 
 
@@ -382,8 +391,7 @@ def depth_within(book: np.ndarray, windows_bps: np.ndarray) -> np.ndarray:
             total = 0.0
             k = n - 1
             while k >= 0 and book[row, k] >= edge:
-                size = book[row + 1, k]
-                total += (size >> 5) / _FPOW[size & 31]
+                total += _value(book[row + 1, k])
                 k -= 1
             out[w, side] = total
             seed = book[4, SEED_BID if side == 0 else SEED_ASK]

@@ -1,0 +1,309 @@
+"""Turns engine, feed health, model and jobs into the plain sections of a Snapshot (their shape: ``dope/board.py``)."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from dope.detectors.arbitrage import Arbitrage, Opportunity, near_misses
+from dope.detectors.spreads import Spreads
+from dope.engine import Engine
+from dope.market.book import Book
+from dope.types import DOWN, HALTED, Ack, BookState, Event, Fault, Gap, Notice
+
+MS = 1_000_000
+NS = 1_000_000_000
+CLOSED_SHOWN_NS = 10 * NS  #: closed rows stay on screen this long
+EVENTS_KEPT = 500
+CLOSED_KEPT = 10_000  #: closed lives kept for statistics and export
+SERIES_POINTS = 900  #: one per second
+FAULT_LINES_PER_MIN = 10  #: lines of one kind told on the event tape per minute and venue
+RECENT_NS = 300 * NS
+
+
+def opportunity_row(o: Opportunity) -> dict[str, Any]:
+    """An Opportunity as the ``opps`` section and the export hold it: times in ms, the rest as it is."""
+    row = msgspec.structs.asdict(o)
+    row["life_s"] = o.life_s
+    row["peak_t"], row["opened"] = o.peak_t // MS, o.opened // MS
+    row["closed"] = None if o.closed is None else o.closed // MS
+    row["ts"] = o.ts // MS
+    row["levels"] = [list(level) for level in o.levels]
+    return row
+
+
+class Picture:
+    """Keeps what a screen needs over time (events, closed lives, price series) for one engine."""
+
+    def __init__(self, engine: Engine, arbitrage: Arbitrage, spreads: Spreads, *, started_ns: int, alert_pct: float) -> None:
+        self.engine, self.arbitrage, self.spreads = engine, arbitrage, spreads
+        self.started_ns, self.alert_pct = started_ns, alert_pct
+        self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
+        self.closed: deque[Opportunity] = deque(maxlen=CLOSED_KEPT)
+        self.total = 0
+        self._sum_pct = 0.0
+        self._max_pct: float | None = None
+        self._opened: deque[int] = deque(maxlen=CLOSED_KEPT)
+        self._event_id = 0
+        self._told: dict[tuple[str, str], tuple[int, int]] = {}
+        self._t: deque[int] = deque(maxlen=SERIES_POINTS)
+        self._mid: dict[str, deque[float | None]] = {}
+        self._best: deque[float | None] = deque(maxlen=600)
+        self._open_count: deque[int] = deque(maxlen=600)
+        self._rates: dict[str, tuple[int, int]] = {}
+        self.acks: dict[str, dict[str, tuple[bool, str]]] = {}
+
+    # -- what happens ------------------------------------------------------------------------------------------------
+    def note(self, event: Event) -> None:
+        """Take one event or signal of the engine."""
+        if isinstance(event, Opportunity):
+            self._opportunity(event)
+        elif isinstance(event, BookState):
+            self._book_state(event)
+        elif isinstance(event, Fault):
+            self._limited(event.ts, event.venue, "fault", f"{self.label(event.venue)}: {event.reason}")
+        elif isinstance(event, Gap):
+            if event.reason not in ("disconnected", "unsubscribed"):
+                self._limited(event.ts, event.key, "book", f"{self._market(event.key)}: gap ({event.reason}), fetching the book anew")
+        elif isinstance(event, Ack):
+            self.acks.setdefault(event.venue, {})[event.topic] = (event.ok, event.reason)
+            if not event.ok:
+                self._limited(event.ts, event.venue, "venue", f"{self.label(event.venue)} refused {event.topic}: {event.reason}")
+        elif isinstance(event, Notice):
+            self._limited(event.ts, event.venue, "venue", f"{self.label(event.venue)}: {event.text}")
+
+    def tell(self, ts: int, kind: str, text: str, value: str = "", tone: str = "") -> None:
+        """One line for the event tape."""
+        self._event_id += 1
+        self.events.append({"id": self._event_id, "t": ts // MS, "kind": kind, "text": text, "value": value, "tone": tone})
+
+    def _limited(self, ts: int, subject: str, kind: str, text: str) -> None:
+        minute = ts // (60 * NS)
+        seen, count = self._told.get((subject, text[:40]), (minute, 0))
+        count = count + 1 if seen == minute else 1
+        self._told[(subject, text[:40])] = (minute, count)
+        if len(self._told) > 1000:
+            self._told.pop(next(iter(self._told)))
+        if count <= FAULT_LINES_PER_MIN:
+            self.tell(ts, kind, text, "", "bad" if kind != "venue" else "warn")
+
+    def _opportunity(self, o: Opportunity) -> None:
+        route = f"{o.base} {self.label(o.buy_venue)} → {self.label(o.sell_venue)}"
+        if o.state in ("open", "fading"):
+            self.total += 1
+            self._opened.append(o.ts)
+            self.tell(o.ts, "opp", f"{route} opened", f"{o.net_bps:+.2f} bps", "pos")
+            return
+        self.closed.append(o)
+        pct = o.peak_bps / 100.0
+        self._sum_pct += pct
+        self._max_pct = pct if self._max_pct is None else max(self._max_pct, pct)
+        end = "" if o.reason == "faded" else f" ({o.reason})"
+        self.tell(o.ts, "opp", f"{route} closed after {o.life_s:.1f} s{end}", f"peak {o.peak_bps:+.2f}", "")
+
+    def _book_state(self, e: BookState) -> None:
+        if e.state == "LIVE":
+            if e.was != "SYNCING":
+                self.tell(e.ts, "book", f"{self._market(e.key)} live again after {(e.ts - e.since) / NS:.1f} s", e.was.lower(), "pos")
+        elif e.state in (DOWN, HALTED) or e.was == "LIVE":
+            self._limited(e.ts, e.key, "book", f"{self._market(e.key)} {e.state.lower()}: {e.reason}")
+
+    def label(self, venue_id: str) -> str:
+        """A venue's name for people."""
+        venue = self.engine.venues.get(venue_id)
+        return venue.LABEL if venue else venue_id
+
+    def _market(self, key: str) -> str:
+        venue, _, symbol = key.partition(":")
+        return f"{self.label(venue)} {symbol}"
+
+    # -- once per second ---------------------------------------------------------------------------------------------
+    def second(self, now: int) -> None:
+        """Close one point of every series."""
+        self._t.append(now // NS * 1000)
+        for key, book in self.engine.market.books.items():
+            line = self._mid.get(key)
+            if line is None:
+                line = self._mid[key] = deque([None] * (len(self._t) - 1), maxlen=SERIES_POINTS)
+            line.append(book.mid() if book.state == "LIVE" else None)
+        rows = self.arbitrage.rows()
+        self._best.append(max((r.net_bps for r in rows), default=None))
+        self._open_count.append(len(rows))
+
+    # -- sections ----------------------------------------------------------------------------------------------------
+    def fast(self, now: int) -> dict[str, Any]:
+        """Sections that change many times a second."""
+        rows = [opportunity_row(o) for o in self.arbitrage.rows()]
+        for row in rows:
+            row["life_s"] = (now // MS - row["opened"]) / 1e3
+        recent = [opportunity_row(o) for o in list(self.closed)[-60:] if o.closed is not None and now - o.ts < CLOSED_SHOWN_NS]
+        return {
+            "opps": rows + recent,
+            "cards": self._cards(now, rows),
+            "instruments": [self._instrument(book, now) for book in self.engine.market.books.values()],
+            "matrix": self._matrices(now),
+            "misses": near_misses(self.arbitrage, self.engine.market, now, 5),
+            "events": list(self.events),
+        }
+
+    def slow(self) -> dict[str, Any]:
+        """Sections that change once per second."""
+        return {
+            "pairs": self._pairs(),
+            "basis": self._bases(),
+            "series": {"t": list(self._t), "mid": {key: list(line) for key, line in self._mid.items()}},
+        }
+
+    def _cards(self, now: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        best = max(rows, key=lambda r: r["net"], default=None)
+        lives = sorted(o.life_s for o in self.closed)
+        open_peaks = [max(r["peak_bps"], r["net_bps"]) / 100.0 for r in rows]
+        known = len(self.closed) + len(open_peaks)
+        maxima = [p for p in (self._max_pct, *open_peaks) if p is not None]
+        while self._opened and now - self._opened[0] > RECENT_NS:
+            self._opened.popleft()
+        return {
+            "total": self.total,
+            "avg_pct": (self._sum_pct + sum(open_peaks)) / known if known else None,
+            "max_pct": max(maxima, default=None),
+            "recent_5m": len(self._opened),
+            "open": len(rows),
+            "best": best,
+            "alert": best if best is not None and best["net_bps"] / 100.0 >= self.alert_pct else None,
+            "median_life_s": lives[len(lives) // 2] if lives else None,
+            "p90_life_s": lives[min(len(lives) - 1, len(lives) * 9 // 10)] if lives else None,
+            "closed_n": len(self.closed),
+            "history": {"best": list(self._best), "open": list(self._open_count)},
+        }
+
+    def _instrument(self, book: Book, now: int) -> dict[str, Any]:
+        i = book.instrument
+        live = book.state == "LIVE"
+        bid, bid_size, ask, ask_size = book.touch() if live else (0.0, 0.0, 0.0, 0.0)
+        funding = self.engine.market.funding.get(book.key)
+        ever = book.own_ts > 0
+        return {
+            "key": book.key, "venue": i.venue, "symbol": i.symbol, "base": i.base, "quote": i.quote, "kind": i.kind,
+            "state": book.state, "reason": book.reason, "since": book.since // MS,
+            "bid": bid or None, "ask": ask or None, "bid_size": bid_size or None, "ask_size": ask_size or None,
+            "mid": book.mid() if live else None,
+            "age_ms": self.engine.market.age(book, now) / MS if ever else None,
+            "unchanged_ms": (now - book.touch_ts) / MS if ever and book.touch_ts else None,
+            "limit_ms": self._limit_ms(book), "tick": i.tick or None,
+            "depth": {str(bps): [b, a] for bps, (b, a, _) in book.depth((5, 10, 25, 50)).items()} if live else {},
+            "imbalance": book.imbalance() if live else None,
+            "funding": funding.rate if funding else None, "mark": funding.mark if funding else None,
+        }  # fmt: skip
+
+    def _limit_ms(self, book: Book) -> float | None:
+        pairs = self.arbitrage.of.get(book.key)
+        return min(self.arbitrage.limit_ns(pair, self.engine.market) for pair in pairs) / MS if pairs else None
+
+    def _matrices(self, now: int) -> list[dict[str, Any]]:
+        groups: dict[tuple[str, str, str], list[str]] = {}
+        for key in self.arbitrage.of:
+            i = self.engine.market.books[key].instrument
+            groups.setdefault((i.base, i.quote, i.kind), []).append(key)
+        return [self._matrix(group, keys, now) for group, keys in groups.items() if len(keys) > 1]
+
+    def _matrix(self, group: tuple[str, str, str], keys: list[str], now: int) -> dict[str, Any]:
+        base, quote, kind = group
+        gross, net, z, wall, state = ([] for _ in range(5))  # type: tuple[list[Any], ...]
+        for buy in keys:
+            cells = [self._cell(buy, sell, now) for sell in keys]
+            for table, column in zip((gross, net, z, wall, state), zip(*cells, strict=True), strict=True):
+                table.append(list(column))
+        venues = [key.partition(":")[0] for key in keys]
+        labels = [self.engine.venues[v].SHORT for v in venues]
+        return {
+            "id": f"{base}-{quote}-{kind}", "base": base, "quote": quote, "kind": kind, "venues": venues, "labels": labels,
+            "gross": gross, "net": net, "z": z, "wall": wall, "state": state,
+        }  # fmt: skip
+
+    def _cell(self, buy: str, sell: str, now: int) -> tuple[float | None, float | None, float | None, float | None, str]:
+        """Gross at the user's order size, the same minus the pair's fee wall, z-score of the mid spread, wall, state."""
+        if buy == sell:
+            return None, None, None, None, "self"
+        pair = self.arbitrage.pairs[(buy, sell)]
+        if not self.arbitrage.usable(pair, self.engine.market, now):
+            return None, None, None, pair.wall_bps, "stale"
+        walk = pair.walk(self.engine.market, max_quote=self.arbitrage.rules.order_size, fill_all=True)
+        if walk.buy_vwap is None or walk.sell_vwap is None or walk.net_bps is None:
+            return None, None, None, pair.wall_bps, "stale"
+        gross = (walk.sell_vwap / walk.buy_vwap - 1.0) * 1e4
+        return gross, walk.net_bps, self._z(buy, sell), pair.wall_bps, "ok"
+
+    def _z(self, buy: str, sell: str) -> float | None:
+        a, b = sorted((buy, sell))
+        rolling = self.spreads.pairs.get((a, b))
+        stats = rolling.stats() if rolling else None
+        if stats is None or stats[5] < 30 or stats[1] <= 0.0:
+            return None
+        z = (stats[2] - stats[0]) / stats[1]
+        return -z if buy == a else z
+
+    def _pairs(self) -> list[dict[str, Any]]:
+        rows = []
+        for (a, b), rolling in self.spreads.pairs.items():
+            stats = rolling.stats()
+            if stats:
+                i = self.engine.market.books[a].instrument
+                mean, sd, _, low, high, n = stats
+                current = self.spreads.current.get((a, b))
+                rows.append({"a": a, "b": b, "symbol": i.symbol, "kind": i.kind, "mean": mean, "sd": sd, "current": current, "min": low, "max": high, "n": n})
+        return rows
+
+    def _bases(self) -> list[dict[str, Any]]:
+        rows = []
+        for (spot, perp), rolling in self.spreads.bases.items():
+            stats = rolling.stats()
+            if stats:
+                current = self.spreads.current.get((spot, perp))
+                funding = self.engine.market.funding.get(perp)
+                rows.append({
+                    "base": self.engine.market.books[spot].instrument.base, "spot": spot, "perp": perp, "bps": current, "mean": stats[0],
+                    "deviation": None if current is None else current - stats[0],
+                    "funding_8h_bps": funding.rate * 1e4 if funding and funding.rate is not None else None,
+                })  # fmt: skip
+        return rows
+
+    def venue_rows(self, now: int, health: dict[str, Any]) -> list[dict[str, Any]]:
+        """One row per venue, from the feed's health and the market's books."""
+        return [self._venue(venue_id, now, health.get(venue_id)) for venue_id in self.engine.venues]
+
+    def _venue(self, venue_id: str, now: int, health: Any) -> dict[str, Any]:
+        venue, market = self.engine.venues[venue_id], self.engine.market
+        books = [b for b in market.books.values() if b.instrument.venue == venue_id]
+        live = sum(b.state == "LIVE" for b in books)
+        acks = self.acks.get(venue_id, {})
+        delays = market.delays.get(venue_id)
+        late = delays.percentiles() if delays else None
+        state = "down" if health is None else health.state
+        if state == "live" and live < len(books):
+            state = "degraded" if live else "connecting"
+        return {
+            "id": venue_id, "label": venue.LABEL, "short": venue.SHORT, "state": state,
+            "since": health.since_ms if health else None, "books_live": live, "books_total": len(books),
+            "msgs_s": health.msgs_s if health else 0.0,
+            "excess_p50_ms": late[0] if late else None, "excess_p99_ms": late[1] if late else None,
+            "errors_min": health.errors_min if health else 0, "reconnects": health.reconnects if health else 0,
+            "gaps": sum(b.gaps for b in books), "faults": self.engine.faults.get(venue_id, 0),
+            "checksums_ok": sum(b.checksums_ok for b in books), "checksum_bad": sum(b.checksum_mismatches for b in books),
+            "acks_ok": sum(ok for ok, _ in acks.values()), "acks_total": len(acks), "unacked": [t for t, (ok, _) in acks.items() if not ok][:20],
+            "last_error": health.last_error if health else "", "next_retry": health.next_retry_ms if health else None,
+            "breaker": health.breaker if health else "closed", "integrity": "sequence" if venue.NUMBERED else "none",
+        }  # fmt: skip
+
+
+def finite(value: Any) -> Any:
+    """The same value with every NaN and infinity replaced by None, so that it is JSON."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    return value

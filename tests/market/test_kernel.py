@@ -1,0 +1,154 @@
+"""The compiled book equals the plain one on any stream, and refuses whole messages rather than half of them."""
+
+from __future__ import annotations
+
+import json
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dope.market import kernel
+from tests.oracle.plain_book import PlainBook
+
+
+def price_text(ticks: int, decimals: int) -> str:
+    whole, rest = divmod(ticks, 10**decimals)
+    return f"{whole}.{rest:0{decimals}d}" if decimals else str(whole)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[tuple[bytes, bytes, bool]]:
+    """A snapshot and then differences around one price, in one venue's number style."""
+    decimals = draw(st.integers(0, 8))
+    middle = draw(st.integers(50, 10**9))
+    ticks = st.integers(max(1, middle - 40), middle + 40)
+    size = st.one_of(
+        st.just("0"), st.just("0.00000000"), st.decimals("0.00000001", "99999999", places=8).map(lambda d: format(d, "f")), st.integers(1, 10**15 - 1).map(str)
+    )
+    extra = draw(st.sampled_from([[], ["0", "3"]]))
+    bare = draw(st.booleans())
+
+    def side(draw_levels: list[tuple[int, str]]) -> bytes:
+        rows = ([price_text(t, decimals), s, *extra] for t, s in draw_levels)
+        text = json.dumps(list(rows), separators=(",", ":"))
+        return (text.replace('"', "") if bare else text).encode()
+
+    levels = st.lists(st.tuples(ticks, size), max_size=12)
+    return [(side(draw(levels)), side(draw(levels)), i == 0 or draw(st.integers(0, 9)) == 0) for i in range(draw(st.integers(1, 12)))]
+
+
+@settings(max_examples=300, deadline=None)
+@given(streams())
+def test_any_stream_gives_the_same_book_as_the_plain_one(stream: list[tuple[bytes, bytes, bool]]) -> None:
+    book, scratch, plain = kernel.empty_book(), kernel.new_scratch(64), PlainBook()
+    for bids, asks, snapshot in stream:
+        flags, bid, _, ask, _ = kernel.apply(book, scratch, bids, asks, snapshot)
+        assert flags >= 0, kernel.ERRORS[flags]
+        plain.apply(bids, asks, snapshot)
+        for side in ("bid", "ask"):
+            got = kernel.levels(book, side == "bid", 100).tolist()
+            assert got == [list(level) for level in plain.levels(side, 100)]
+        assert bool(flags & kernel.CROSSED) == plain.crossed()
+        assert bid == (plain.levels("bid", 1) or [(0.0, 0.0)])[0][0]
+        assert ask == (plain.levels("ask", 1) or [(0.0, 0.0)])[0][0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(streams())
+def test_the_checksum_text_is_what_the_plain_book_writes(stream: list[tuple[bytes, bytes, bool]]) -> None:
+    book, scratch, plain = kernel.empty_book(), kernel.new_scratch(64), PlainBook()
+    for bids, asks, snapshot in stream:
+        if kernel.apply(book, scratch, bids, asks, snapshot)[0] < 0:
+            return
+        plain.apply(bids, asks, snapshot)
+    out = np.zeros(8192, dtype=np.uint8)
+    crc = zlib.crc32(out[: kernel.interleaved_text(book, 25, out)].tobytes())
+    assert (crc - (1 << 32) if crc >= 1 << 31 else crc) == plain.interleaved_crc(25)
+
+
+BAD = {
+    b'[["1e5","1"]]': kernel.UNREADABLE,
+    b'[["NaN","1"]]': kernel.UNREADABLE,
+    b'[["Infinity","1"]]': kernel.UNREADABLE,
+    b'[["","1"]]': kernel.UNREADABLE,
+    b'[["10\\u0030","1"]]': kernel.UNREADABLE,
+    b'[["-1","1"]]': kernel.RANGE,
+    b'[["0","1"]]': kernel.RANGE,
+    b'[["1000000000000","1"]]': kernel.RANGE,
+    b'[["100","1000000000000000"]]': kernel.RANGE,
+    b'[["100","-1"]]': kernel.RANGE,
+    b'[["100","99999999999999999999"]]': kernel.OVERFLOW,
+    b'[["100.123456789012345678","1"]]': kernel.OVERFLOW,
+    b'[["100.12345678901234","1"]]': kernel.PRECISION,
+    b'[[null,"1"]]': kernel.UNREADABLE,
+    b'[["100"]]': kernel.MALFORMED,
+    b'[["100","1"]': kernel.MALFORMED,
+    b'[["100","1"],]': kernel.MALFORMED,
+    b'[["100","1"]]x': kernel.MALFORMED,
+    b"{}": kernel.MALFORMED,
+    b"null": kernel.MALFORMED,
+    b"[[[[[[": kernel.UNREADABLE,
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_message_with_one_bad_level_changes_nothing_at_all(bad: bytes) -> None:
+    book, scratch = kernel.empty_book(), kernel.new_scratch(64)
+    kernel.apply(book, scratch, b'[["99.5","1"]]', b'[["100.5","2"]]', True)
+    before = book.copy()
+    good = b'[["101","7"]]'
+    assert kernel.apply(book, scratch, good, bad, False)[0] == BAD[bad]
+    assert kernel.apply(book, scratch, bad, good, False)[0] == BAD[bad]
+    assert (book == before).all()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60), st.integers(0, 40), st.integers(0, 40))
+def test_no_bytes_whatever_crash_it_or_leave_half_a_message(junk: bytes, cut: int, at: int) -> None:
+    book, scratch = kernel.empty_book(), kernel.new_scratch(64)
+    kernel.apply(book, scratch, b'[["99.5","1"]]', b'[["100.5","2"]]', True)
+    before = book.copy()
+    good = b'[["99.25","1.5","0","2"],["99","3","0","1"]]'
+    for text in (junk, good[:cut], good[:at] + junk + good[at:]):
+        if kernel.apply(book, scratch, text, b"", False)[0] < 0:
+            assert (book == before).all()
+        book[:] = before
+
+
+def test_a_full_side_lets_its_worst_quarter_go_and_never_invents_it_again() -> None:
+    book, scratch = kernel.empty_book(), kernel.new_scratch()
+    bids = json.dumps([[str(20_000 - i), "1"] for i in range(kernel.CAPACITY)]).encode()
+    kernel.apply(book, scratch, bids, b'[["30000","1"]]', True)
+    kernel.apply(book, scratch, b'[["20001","1"]]', b"", False)
+    kept = kernel.levels(book, True, 10_000)
+    assert len(kept) == kernel.CAPACITY - kernel.CAPACITY // 4 + 1
+    worst = kept[-1][0]
+    kernel.apply(book, scratch, f'[["{int(worst) - 1}","5"]]'.encode(), b"", False)
+    assert kernel.levels(book, True, 10_000)[-1][0] == worst
+
+
+def test_depth_says_where_the_book_ends_before_the_window() -> None:
+    book, scratch = kernel.empty_book(), kernel.new_scratch(64)
+    kernel.apply(book, scratch, b'[["99.99","1"],["99.95","2"],["99.80","4"]]', b'[["100.01","1"],["100.05","2"],["100.20","4"]]', True)
+    near, wide = kernel.depth_within(book, np.array([10.0, 50.0])).tolist()
+    assert near == [3.0, 3.0, 1.0, 1.0]
+    assert wide == [7.0, 7.0, 0.0, 0.0]
+
+
+def test_the_touch_flag_is_raised_only_when_price_or_size_at_the_touch_changes() -> None:
+    book, scratch = kernel.empty_book(), kernel.new_scratch(64)
+    kernel.apply(book, scratch, b'[["99","1"],["98","1"]]', b'[["101","1"]]', True)
+    assert not kernel.apply(book, scratch, b'[["98","5"]]', b"[]", False)[0] & kernel.TOUCH
+    assert not kernel.apply(book, scratch, b'[["99","1"]]', b"[]", False)[0] & kernel.TOUCH
+    assert kernel.apply(book, scratch, b'[["99","2"]]', b"[]", False)[0] & kernel.TOUCH
+    assert kernel.apply(book, scratch, b"[]", b'[["101","0"]]', False)[0] & kernel.ONE_SIDED
+
+
+def test_sizes_up_to_1e15_and_prices_down_to_1e_minus_12_survive() -> None:
+    book, scratch = kernel.empty_book(), kernel.new_scratch(64)
+    flags, bid, bid_size, ask, _ = kernel.apply(book, scratch, b'[["0.000000000001","999999999999999.5"]]', b'[["0.000000000002","1"]]', True)
+    assert flags >= 0
+    assert (bid, bid_size, ask) == (1e-12, 999999999999999.5, 2e-12)
