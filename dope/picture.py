@@ -286,14 +286,14 @@ class Picture:
             state = "degraded" if live else "connecting"
         return {
             "id": venue_id, "label": venue.LABEL, "short": venue.SHORT, "state": state,
-            "since": health.since_ms if health else None, "books_live": live, "books_total": len(books),
+            "since": health.since // MS if health and health.since else None, "books_live": live, "books_total": len(books),
             "msgs_s": health.msgs_s if health else 0.0,
             "excess_p50_ms": late[0] if late else None, "excess_p99_ms": late[1] if late else None,
             "errors_min": health.errors_min if health else 0, "reconnects": health.reconnects if health else 0,
             "gaps": sum(b.gaps for b in books), "faults": self.engine.faults.get(venue_id, 0),
             "checksums_ok": sum(b.checksums_ok for b in books), "checksum_bad": sum(b.checksum_mismatches for b in books),
             "acks_ok": sum(ok for ok, _ in acks.values()), "acks_total": len(acks), "unacked": [t for t, (ok, _) in acks.items() if not ok][:20],
-            "last_error": health.last_error if health else "", "next_retry": health.next_retry_ms if health else None,
+            "last_error": health.last_error if health else "", "next_retry": health.next_retry // MS if health and health.next_retry else None,
             "breaker": health.breaker if health else "closed", "integrity": "sequence" if venue.NUMBERED else "none",
         }  # fmt: skip
 

@@ -1,0 +1,161 @@
+"""One source, wired: venues, feed, engine, tape, picture and predictor; live and simulated ones never share anything."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from loguru import logger
+
+from dope import __version__
+from dope.detectors import Cost, Rules, default_detectors
+from dope.detectors.arbitrage import Arbitrage
+from dope.detectors.spreads import Spreads
+from dope.engine import Engine
+from dope.errors import TapeError
+from dope.feed.clock import Clock
+from dope.feed.feed import Feed
+from dope.model.live import PredictorState
+from dope.picture import Picture
+from dope.settings import Settings
+from dope.tape.format import Meta
+from dope.tape.journal import Journal
+from dope.tape.writer import Bounds
+from dope.types import Frame
+from dope.venues import VENUES, make
+from dope.venues.base import Venue
+
+MS = 1_000_000
+NS = 1_000_000_000
+
+
+def costs(settings: Settings) -> dict[tuple[str, str], Cost]:
+    """The taker fee of every venue and kind: the dated table, with the user's own figures on top."""
+    table = {
+        (fee.venue, fee.kind): Cost(fee.taker_bps / 1e4, fee.currency, fee.source, fee.as_of) for venue in VENUES for fee in venue.FEES
+    }
+    for venue, kinds in settings.fees.items():
+        for kind, bps in kinds.items():
+            old = table.get((venue, kind))
+            table[(venue, kind)] = Cost(bps / 1e4, old.currency if old else "quote", "your settings", "")
+    return table
+
+
+def rules(settings: Settings) -> Rules:
+    """The detector's levels and sizes from the settings."""
+    return Rules(
+        enter=settings.min_net_bps,
+        leave=min(settings.leave_net_bps, settings.min_net_bps),
+        order_size=settings.order_size,
+        min_notional=settings.min_notional,
+        debounce=settings.debounce_ms * MS,
+        max_age_s=settings.max_age_s,
+    )
+
+
+def build_engine(settings: Settings, venue_ids: tuple[str, ...], endpoints: dict[str, dict[str, str]]) -> Engine:
+    """Engine with venues and the default detectors; the same for live, simulation, replay and backtest."""
+    venues: dict[str, Venue] = {v: make(v, settings.symbols, endpoints.get(v)) for v in venue_ids}
+    return Engine(venues, default_detectors(costs(settings), rules(settings)))
+
+
+def detector_of(engine: Engine, kind: type) -> Any:
+    """The engine's detector of that class."""
+    return next(d for d in engine.detectors if isinstance(d, kind))
+
+
+class Session:
+    """Everything that belongs to one run of one source: "live", "sim" or "tape"."""
+
+    def __init__(self, settings: Settings, source: str, endpoints: dict[str, dict[str, str]], clock: Clock) -> None:
+        self.settings, self.source, self.clock = settings, source, clock
+        venue_ids = tuple(v for v in settings.venues if source == "live" or v in endpoints)
+        self.engine = build_engine(settings, venue_ids, {**endpoints, **(settings.endpoints if source == "live" else {})})
+        self.arbitrage: Arbitrage = detector_of(self.engine, Arbitrage)
+        self.spreads: Spreads = detector_of(self.engine, Spreads)
+        self.picture = Picture(
+            self.engine, self.arbitrage, self.spreads, started_ns=clock.now(), alert_pct=settings.min_profit_threshold
+        )
+        self.predictor = PredictorState(buffer_rows=settings.buffer_per_symbol, min_samples=settings.min_samples)
+        self.journal: Journal | None = None
+        self.recording_trouble = ""
+        if settings.record and source != "tape":  # a tape that is played back is on a tape already
+            self._record(settings)
+        self.feed = Feed(self.engine.venues, self.on_frames, clock=clock, rng=random.Random())
+        self._volumes: dict[str, float] = {}
+
+    def _record(self, settings: Settings) -> None:
+        folder = settings.data_dir / self.source
+        try:
+            self.journal = Journal(
+                folder,
+                Meta(source=self.source, created=self.clock.now(), software=__version__, venues=tuple(self.engine.venues)),
+                bounds=Bounds(folder_bytes=settings.tape_max_mb << 20),
+            )
+        except TapeError as error:
+            self.recording_trouble = str(error)
+            logger.error("not recording: {}", error)
+
+    def on_frames(self, frames: list[Frame]) -> None:
+        """The hot path: record, step, note what is worth telling, carry out what the venues ask for."""
+        if self.journal is not None:
+            self.journal.append(frames)
+        engine = self.engine
+        for event in engine.step_many(frames):
+            self.picture.note(event)
+        actions = engine.drain()
+        if actions:
+            self.feed.actions(actions)
+
+    def second(self) -> None:
+        """Once per second: series, features, predictions."""
+        now = self.engine.market.now
+        if not now:
+            return
+        self.picture.second(now)
+        legs: dict[str, tuple[float, float, float, float] | None] = {}
+        for key, book in self.engine.market.books.items():
+            bid, _, ask, _ = book.touch()
+            volume = book.volume - self._volumes.get(key, 0.0)
+            self._volumes[key] = book.volume
+            legs[key] = ((bid + ask) / 2, bid, ask, volume) if book.state == "LIVE" and bid > 0.0 and ask > 0.0 else None
+        self.predictor.on_second(now, legs)
+
+    def set_rules(self, changes: dict[str, float]) -> Rules:
+        """Change order size or levels while running. Raises ValueError for an unknown or impossible value."""
+        known = {"order_size": "order_size", "min_net_bps": "enter", "leave_net_bps": "leave", "min_notional": "min_notional"}
+        for name, value in changes.items():
+            if name not in known:
+                raise ValueError(f"unknown setting {name!r}; one of {', '.join(known)}")
+            if not isinstance(value, (int, float)) or not abs(value) < 1e12 or (name in ("order_size",) and value <= 0):
+                raise ValueError(f"{name} cannot be {value!r}")
+        new = msgspec.structs.replace(self.arbitrage.rules, **{known[name]: float(value) for name, value in changes.items()})
+        new = msgspec.structs.replace(new, leave=min(new.leave, new.enter))
+        self.arbitrage.set_rules(new)
+        return new
+
+    async def stop(self) -> None:
+        """Close all sockets, then the tape."""
+        await self.feed.stop()
+        if self.journal is not None:
+            self.journal.close()
+
+    def recording(self) -> dict[str, Any]:
+        """The ``recording`` part of the mode section."""
+        if self.journal is None:
+            return {"on": False, "path": None, "bytes": 0, "reason": self._not_recording()}
+        status = self.journal.status()
+        path = status["path"]
+        return {"on": status["on"], "path": Path(path).name if path else None, "bytes": status["bytes"], "reason": status["reason"]}
+
+    def _not_recording(self) -> str:
+        return self.recording_trouble or ("a tape is played back" if self.source == "tape" else "switched off")
+
+    def tape_paths(self) -> list[Path]:
+        """The tapes of this run so far, oldest first."""
+        if self.journal is None:
+            return []
+        current = self.journal.status()["path"]
+        return [Path(current)] if current else []
