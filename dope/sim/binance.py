@@ -65,7 +65,7 @@ class BinanceTalk:
         listed = client.query.get("streams", "") if self.combined(client) else client.path.partition("/ws/")[2]
         for name in listed.split("/"):
             if name and self._refusal(client, [name]) is None:
-                client.topics[name] = None
+                client.topics[name] = False
         return []
 
     @staticmethod
@@ -95,7 +95,7 @@ class BinanceTalk:
             return [self._error(refusal, number)]
         for name in streams:
             if method == "SUBSCRIBE":
-                client.topics[name] = None
+                client.topics[name] = False
             else:
                 client.topics.pop(name, None)
         return [f'{{"result":null,"id":{as_json(number)}}}']

@@ -59,7 +59,7 @@ class OkxTalk:
             what = f"Wrong URL or channel:{channel},instId:{native} doesn't exist."
             return self._error(client, "60018", f"{what} Please use the correct URL, channel and parameters referring to API document.")
         if operation == "subscribe":
-            client.topics[f"{channel}:{native}"] = None
+            client.topics[f"{channel}:{native}"] = False  # a repeated request brings a new snapshot, too
         else:
             client.topics.pop(f"{channel}:{native}", None)
         return as_json({"event": operation, "arg": entry, "connId": connection_id(client)})
@@ -89,24 +89,22 @@ class OkxServer:
             for rank, market in enumerate(markets)
         }
         self._talk = OkxTalk(self._exists)
-        self._begun: dict[Client, set[str]] = {}  #: topics whose first message a client has
         self.port = Port("okx", self, clock, Ping(None, None))
 
     def publish(self) -> None:
         """Send what the market step just made means for the subscribed topics; new book subscribers get their snapshot."""
         subscribed: dict[str, list[Client]] = {}
-        self._begun = {client: self._begun.get(client, set()) for client in self.port.clients}
-        for client, begun in self._begun.items():
-            for topic in client.topics:
-                if topic in begun:
+        for client in self.port.clients:
+            for topic, begun in client.topics.items():
+                if begun:
                     subscribed.setdefault(topic, []).append(client)
-            begun.intersection_update(client.topics)
         for topic, message in self.messages(subscribed):
             self.port.send(subscribed[topic], message)
-        for client, begun in self._begun.items():
-            for topic in client.topics:
-                if topic not in begun and (first := self._first(topic)) is not None:
-                    begun.add(topic)
+        for client in list(self.port.clients):
+            for topic, begun in client.topics.items():
+                first = None if begun else self._first(topic)
+                if first is not None:
+                    client.topics[topic] = True
                     self.port.send([client] if first else [], first)
         self._close_idle()
 

@@ -45,7 +45,7 @@ class Client:
         parts = urlsplit(ws.request.path if ws.request else "/")
         self.path = parts.path
         self.query = dict(parse_qsl(parts.query))
-        self.topics: dict[str, None] = {}  #: ordered set
+        self.topics: dict[str, bool] = {}  #: in the order asked for; True = its first message has gone out
         self.heard: deque[float] = deque()  #: times of its recent requests, for the limits
         self.last = now  #: when anything was last sent or heard
 
@@ -134,8 +134,8 @@ class Port:
         logger.info("sim {} is down", self.name)
 
     # -- sending -------------------------------------------------------------------------------------------------------
-    def send(self, clients: Iterable[Client], text: str | bytes, *, data: bool = True) -> None:
-        """Queue one message for some clients; ``data`` False marks acks and pongs. A bytes text is sent as text, too."""
+    def send(self, clients: Iterable[Client], message: str | bytes, *, data: bool = True, binary: bool = False) -> None:
+        """Queue one message for some clients, as a text frame unless ``binary``; ``data`` False marks acks and pongs."""
         if self.frozen or (data and self.muted):
             return
         now = self._clock()
@@ -146,7 +146,7 @@ class Port:
                 continue
             client.last = now
             ready.append(client.ws)
-        broadcast(ready, text, text=True)
+        broadcast(ready, message, text=not binary)
         self.sent += len(ready) if data else 0
 
     def raw(self, frame: str | bytes) -> None:
