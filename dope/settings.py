@@ -1,17 +1,21 @@
 """All settings: name, default, unit, one-line help. Precedence: command line > environment > .env > default.
 
 Every variable is ``DOPE_<NAME>``; names that other tools already use (``PORT``, ``API_PORT``, ``LOG_LEVEL`` …) are
-accepted as aliases. The table in the README is made from this model and a test compares the two.
+accepted as aliases, but never a bare ``HOST``: some shells set it to the machine's name, which would open the port to the
+network. The tables in the README and in .env.example are made from this model and a test compares them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableValue
 
+from dope.errors import SettingsError
 
 #: environment form: comma-separated
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -19,17 +23,17 @@ Numbers = Annotated[tuple[int, ...], NoDecode]
 
 
 def _alias(name: str, *others: str) -> AliasChoices:
-    return AliasChoices(f"DOPE_{name}", name.lower(), *others)
+    return AliasChoices(f"DOPE_{name}", *others)
 
 
 class Settings(BaseSettings):
     """Read once at start on floors 4–6 and handed down as plain values."""
 
-    model_config = SettingsConfigDict(env_prefix="DOPE_", env_file=".env", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix="DOPE_", env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)
 
     # what to watch
     source: Literal["auto", "live", "sim"] = Field("auto", description="auto: live venues, or the simulated market if none answers; live; sim")
-    venues: Names = Field(("binance_spot", "binance_usdm", "okx"), description="venue ids to connect", validation_alias=_alias("VENUES", "exchanges"))
+    venues: Names = Field(("binance_spot", "binance_usdm", "okx"), description="venue ids to connect", validation_alias=_alias("VENUES", "EXCHANGES"))
     symbols: Names = Field(
         ("BTC-USDT", "ETH-USDT", "SOL-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP", "SOL-USDT-PERP"),
         description="canonical symbols to watch at every venue that lists them",
@@ -39,14 +43,14 @@ class Settings(BaseSettings):
 
     # arbitrage
     order_size: float = Field(1000.0, gt=0, description="your own order size, quote currency")
-    min_net_bps: float = Field(0.0, description="bps after fees from which an opportunity opens", validation_alias=_alias("MIN_NET_BPS"))
+    min_net_bps: float = Field(0.0, description="bps after fees from which an opportunity opens")
     leave_net_bps: float = Field(-1.0, description="bps after fees below which it closes")
     min_notional: float = Field(10.0, ge=0, description="smallest executable size worth a row, quote currency")
     debounce_ms: int = Field(50, ge=0, description="ms below the leave level before an opportunity is closed as faded")
     min_profit_threshold: float = Field(0.5, description="percent after fees from which an opportunity raises an alert", validation_alias=_alias("MIN_PROFIT_THRESHOLD", "MIN_PROFIT_THRESHOLD"))
     max_age_s: float = Field(5.0, gt=0, description="s, upper bound of the confirmed age of a leg", validation_alias=_alias("MAX_AGE_S", "MAX_SPREAD_AGE_SECONDS"))
     fees: dict[str, dict[str, float]] = Field(default_factory=dict, description="JSON: your taker fee in bps per venue and kind, e.g. {\"okx\":{\"spot\":8}}")
-    depth_bps: Numbers = Field((5, 10, 25, 50), description="bps windows of the depth figures", validation_alias=_alias("DEPTH_BPS"))
+    depth_bps: Numbers = Field((5, 10, 25, 50), description="bps windows of the depth figures")
     buffer_per_symbol: int = Field(1000, ge=50, description="samples kept per symbol for the model")
 
     # model
@@ -72,10 +76,44 @@ class Settings(BaseSettings):
     sim_rate: float = Field(1.0, gt=0, description="speed of the simulated market")
 
     # operation
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR", validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL"))
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR", validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL"))
     log_json: bool = Field(False, description="log one JSON object per line")
 
     @field_validator("venues", "symbols", "allowed_hosts", "allowed_origins", "depth_bps", mode="before")
     @classmethod
     def _comma_list(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+
+def load(given: Mapping[str, Any] | None = None, *, env_file: Path | str | None = ".env") -> Settings:
+    """Settings from ``given`` (the command line, by field name), environment, ``env_file`` and defaults, in this order.
+
+    Raises SettingsError with one line for each value that cannot be used: the variable, what is wrong, what was given.
+    """
+    known = Settings.model_fields
+    if strange := sorted(set(given or {}) - set(known)):
+        raise SettingsError(f"no such setting: {', '.join(strange)}")
+    try:
+        return Settings(_env_file=env_file, **(given or {}))
+    except UnreadableValue as error:
+        field = next((name for name in known if f'"{name}"' in str(error)), "")
+        raise SettingsError(f"DOPE_{field.upper()}: not valid JSON; {known[field].description}" if field else str(error)) from error
+    except ValidationError as error:
+        raise SettingsError("\n".join(_problem(each["loc"], each["msg"], each.get("input")) for each in error.errors())) from error
+
+
+def unknown_variables(names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that look like ours (``DOPE_…``) but set nothing: misspelt, most likely."""
+    ours = {f"DOPE_{name.upper()}" for name in Settings.model_fields}
+    return sorted(name for name in names if name.upper().startswith("DOPE_") and name.upper() not in ours)
+
+
+def _problem(location: tuple[int | str, ...], message: str, given: Any) -> str:
+    field, *inner = (str(part) for part in location)
+    variable = field if field.isupper() else f"DOPE_{field.upper()}"
+    return f"{'.'.join((variable, *inner))}: {message[:1].lower()}{message[1:]}, not {str(given)[:64]!r}"

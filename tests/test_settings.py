@@ -1,0 +1,165 @@
+"""Settings: every name that is promised works, the nearest source wins, a bad value is refused in words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dope.errors import SettingsError
+from dope.settings import Settings, load, unknown_variables
+from tests import settings_pages
+from tests.settings_pages import ROOT, aliases
+
+#: a value for each setting that is not its default, as text and as Python sees it
+OTHER: dict[str, tuple[str, Any]] = {
+    "source": ("sim", "sim"),
+    "venues": ("okx, binance_spot", ("okx", "binance_spot")),
+    "symbols": ("BTC-USDT", ("BTC-USDT",)),
+    "endpoints": ('{"okx":{"ws":"ws://127.0.0.1:9001"}}', {"okx": {"ws": "ws://127.0.0.1:9001"}}),
+    "fees": ('{"okx":{"spot":8}}', {"okx": {"spot": 8.0}}),
+    "depth_bps": ("1, 100", (1, 100)),
+    "model_dir": ("elsewhere/models", Path("elsewhere/models")),
+    "data_dir": ("elsewhere/data", Path("elsewhere/data")),
+    "host": ("::1", "::1"),
+    "allowed_hosts": ("desk.example", ("desk.example",)),
+    "allowed_origins": ("https://desk.example", ("https://desk.example",)),
+    "log_level": ("debug", "DEBUG"),
+}
+
+
+def other(name: str) -> tuple[str, Any]:
+    default = Settings.model_fields[name].default
+    if name in OTHER:
+        return OTHER[name]
+    if isinstance(default, bool):
+        return str(not default).lower(), not default
+    return str(default + 1), type(default)(default + 1)
+
+
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Only these variables of ours are set, as in a shell; the former environment comes back afterwards."""
+    before = dict(os.environ)
+    for name in Settings.model_fields:
+        for alias in aliases(name):
+            os.environ.pop(alias, None)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.mark.parametrize(("name", "variable"), [(name, alias) for name in Settings.model_fields for alias in aliases(name)])
+def test_every_promised_variable_sets_its_setting(name: str, variable: str) -> None:
+    text, value = other(name)
+    with environment(**{variable: text}):
+        settings = load(env_file=None)
+    assert getattr(settings, name) == value != Settings.model_fields[name].get_default(call_default_factory=True)
+
+
+def test_command_line_beats_environment_beats_file_beats_default(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("DOPE_PORT=1\nDOPE_PUSH_HZ=2\nDOPE_SIM_SEED=3\n")
+    with environment(DOPE_PORT="10", DOPE_PUSH_HZ="20"):
+        settings = load({"port": 100}, env_file=file)
+    assert (settings.port, settings.push_hz, settings.sim_seed, settings.sim_rate) == (100, 20.0, 3, 1.0)
+
+
+def test_our_own_name_beats_an_alias() -> None:
+    with environment(DOPE_PORT="1", PORT="2", API_PORT="3"):
+        assert load(env_file=None).port == 1
+    with environment(PORT="2", API_PORT="3"):
+        assert load(env_file=None).port == 2
+
+
+def test_names_that_shells_set_by_themselves_change_nothing() -> None:
+    with environment():
+        plain = load(env_file=None)
+    with environment(HOST="0.0.0.0", SOURCE="sim", RECORD="false", VENUES="nowhere", FEES="x", SYMBOLS="x"):
+        assert load(env_file=None) == plain
+    assert plain.host == "127.0.0.1"
+
+
+def test_an_empty_variable_means_the_default() -> None:
+    with environment(DOPE_PORT="", DOPE_VENUES=""):
+        settings = load(env_file=None)
+    assert (settings.port, settings.venues) == (8080, Settings.model_fields["venues"].default)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "says"),
+    [
+        ("DOPE_PORT", "99999", "DOPE_PORT: input should be less than or equal to 65535, not '99999'"),
+        ("PORT", "http", "PORT: input should be a valid integer"),
+        ("DOPE_SOURCE", "life", "DOPE_SOURCE: input should be 'auto', 'live' or 'sim', not 'life'"),
+        ("DOPE_ORDER_SIZE", "-5", "DOPE_ORDER_SIZE: input should be greater than 0"),
+        ("DOPE_MIN_NET_BPS", "nan", "DOPE_MIN_NET_BPS: input should be a finite number"),
+        ("DOPE_RECORD", "perhaps", "DOPE_RECORD: input should be a valid boolean"),
+        ("DOPE_DEPTH_BPS", "5,wide", "DOPE_DEPTH_BPS.1: input should be a valid integer"),
+        ("DOPE_FEES", '{"okx":', "DOPE_FEES: not valid JSON; JSON: your taker fee"),
+        ("DOPE_FEES", '{"okx":{"spot":"free"}}', "DOPE_FEES.okx.spot: input should be a valid number"),
+        ("LOG_LEVEL", "LOUD", "LOG_LEVEL: input should be 'DEBUG'"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_name_and_what_would_do(variable: str, text: str, says: str) -> None:
+    with environment(**{variable: text}), pytest.raises(SettingsError) as refused:
+        load(env_file=None)
+    assert says in str(refused.value)
+
+
+def test_all_bad_values_are_told_at_once() -> None:
+    with environment(DOPE_PORT="x", DOPE_PUSH_HZ="0"), pytest.raises(SettingsError) as refused:
+        load(env_file=None)
+    assert [line.split(":")[0] for line in str(refused.value).splitlines()] == ["DOPE_PORT", "DOPE_PUSH_HZ"]
+
+
+def test_a_setting_that_does_not_exist_is_not_swallowed() -> None:
+    with pytest.raises(SettingsError, match="prot"):
+        load({"prot": 1}, env_file=None)
+    assert unknown_variables(["DOPE_PROT", "DOPE_PORT", "dope_host", "PATH"]) == ["DOPE_PROT"]
+
+
+def test_every_setting_says_in_one_line_what_it_is() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description and "\n" not in field.description and len(field.description) < 120, name
+
+
+def test_the_example_file_is_the_one_that_the_model_gives() -> None:
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == settings_pages.env_example(), "write it anew: make env"
+
+
+def test_the_example_file_with_all_marks_taken_away_gives_the_defaults(tmp_path: Path) -> None:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    file = tmp_path / ".env"
+    file.write_text("\n".join(line.lstrip("#") for line in lines if line.startswith("#DOPE_")))
+    with environment():
+        assert load(env_file=file) == load(env_file=None)
+
+
+def test_the_table_in_the_readme_is_the_one_that_the_model_gives() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text == settings_pages.readme_with_table(text), "write it anew: make env"
+
+
+def test_the_comparison_with_the_readme_would_see_a_difference() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert settings_pages.readme_with_table(text.replace("DOPE_PORT", "DOPE_PROT")) != text.replace("DOPE_PORT", "DOPE_PROT")
+    with pytest.raises(ValueError, match="exactly once"):
+        settings_pages.readme_with_table("no marks")
+
+
+def test_a_dotenv_in_the_working_folder_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DOPE_SIM_SEED=12\n")
+    code = "from dope.settings import load; print(load().sim_seed)"
+    with environment(PYTHONPATH=str(ROOT)):
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "12"
