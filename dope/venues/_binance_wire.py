@@ -149,6 +149,7 @@ class BinanceVenue(Venue):
         return ()
 
     def _on_data(self, frame: Frame) -> Sequence[Event]:
+        listed: list[Event] = []
         try:
             message = _message.decode(frame.data)
             if message.data is not _NO:
@@ -164,10 +165,11 @@ class BinanceVenue(Venue):
             if accept is not None and message.s not in accept:
                 return [Fault(frame.ts, self.ID, "", "foreign symbol", frame.data[:200])]
             if message.s not in self._sync:
-                return [*self._first_seen(frame, instrument), *handler(frame, instrument, message)]
+                listed = self._first_seen(frame, instrument)
+                return [*listed, *handler(frame, instrument, message)]
             return handler(frame, instrument, message)
         except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
-            return [Fault(frame.ts, self.ID, "", f"unreadable: {error}"[:200], frame.data[:200])]
+            return [*listed, Fault(frame.ts, self.ID, "", f"unreadable: {error}"[:200], frame.data[:200])]
 
     def _list(self, native: str) -> Instrument | None:
         instrument = self.instrument(native)
@@ -297,15 +299,14 @@ class BinanceVenue(Venue):
         head, _, body = frame.data.partition(b"\n")
         try:
             info = _reply.decode(head)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError) as error:
             return [Fault(frame.ts, self.ID, "", f"unreadable reply: {error}"[:200], head[:200])]
         kind, _, native = info.key.partition(":")
         sync = self._sync.get(native)
         if kind != "depth":
             return ()
-        if sync is None:  # a recording may hold the snapshot before the first difference
-            instrument = self._list(native)
-            return [] if instrument is None else self._first_seen(frame, instrument)
+        if sync is None:
+            return [Fault(frame.ts, self.ID, "", "a snapshot that nobody waits for", head[:200])]
         if frame.conn != self._conn_of.get(native):
             return ()  # the connection that asked is gone: its snapshot must not meet the new one's differences
         events: list[Event] = []

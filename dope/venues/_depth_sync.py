@@ -3,6 +3,7 @@
 1. Buffer differences from the first one on; only then ask for the snapshot, so that the two must overlap.
 2. Drop what the snapshot already contains (``u`` ≤ its id; perpetuals: ``u`` < its id).
 3. The first difference kept must contain the snapshot's id; if it begins later, the snapshot is too old: ask again.
+   A snapshot newer than all differences so far is held until the next one proves that none is missing.
 4. From then on each difference must continue the one before it; if not, a message is missing: Gap, back to 1.
 A difference that is wholly old is a duplicate and ignored; several in a row mean that the numbers started anew.
 """
@@ -22,7 +23,7 @@ Diff = tuple[int, int, int, BookUpdate]  #: (first id, last id, id of the differ
 class DepthSync:
     """State of one symbol's book. ``chained`` = each difference names the one before (``pu``) instead of counting on."""
 
-    __slots__ = ("awaiting", "buffer", "chained", "first", "key", "last", "old", "reseeded", "shadow", "synced", "tries")
+    __slots__ = ("awaiting", "buffer", "chained", "first", "held", "key", "last", "old", "reseeded", "shadow", "synced", "tries")
 
     def __init__(self, key: str, *, chained: bool) -> None:
         self.key, self.chained = key, chained
@@ -37,6 +38,7 @@ class DepthSync:
         self.last = -1
         self.old = self.tries = 0
         self.buffer: list[Diff] = []
+        self.held: tuple[int, BookUpdate] | None = None  #: a snapshot that waits for the difference after it
         self.shadow: list[Diff] | None = None  #: differences since a re-seeding snapshot was asked for
 
     def diff(self, item: Diff) -> tuple[list[Event], bool]:
@@ -46,6 +48,9 @@ class DepthSync:
                 self._keep(self.shadow, item)
             return self._continue(item)
         self._keep(self.buffer, item)
+        if self.held is not None:
+            events, delay = self.snapshot(*self.held)
+            return events, delay is not None
         if self.awaiting:
             return [], False
         self.awaiting = True
@@ -96,10 +101,15 @@ class DepthSync:
         kept = [d for d in waiting if (d[1] >= snapshot_id if self.chained else d[1] > snapshot_id)]
         if kept and not self._overlaps(kept[0], snapshot_id):
             return self.missed()
+        if not kept and not (waiting and waiting[-1][1] == snapshot_id):
+            if self.synced:
+                return self.missed()
+            self.held = (snapshot_id, update)
+            return [], None
         events: list[Event] = [update]
         self.synced, self.awaiting, self.first, self.last, self.shadow = True, False, True, snapshot_id, None
         self.old = self.tries = 0
-        self.buffer = []
+        self.buffer, self.held = [], None
         for item in kept:
             more, ask = self._continue(item)
             events += more
@@ -113,6 +123,7 @@ class DepthSync:
             self.shadow = None
             return [], None
         self.tries += 1
+        self.held = None
         return [], RETRY_S[min(self.tries, len(RETRY_S) - 1)]
 
     def wants_reseed(self, ts: int) -> bool:

@@ -160,13 +160,13 @@ class Okx(Venue):
     def _on_data(self, frame: Frame) -> Sequence[Event]:
         if frame.data == b"pong":
             return ()
+        listed: list[Event] = []
         try:
             push = _push.decode(frame.data)
             if push.arg is None or push.event:
                 return self._on_event(frame, push)
             native = push.arg.instId
             instrument = self._natives.get(native)
-            listed: list[Event] = []
             if instrument is None:
                 instrument = self.instrument(native)
                 if instrument is None:
@@ -183,7 +183,7 @@ class Okx(Venue):
                 events = [e for row in push.data for e in self._on_row(frame, instrument, channel, row)]
             return [*listed, *events] if listed else events
         except (msgspec.DecodeError, RecursionError, ValueError, OverflowError, IndexError) as error:
-            return [Fault(frame.ts, self.ID, "", f"unreadable: {error}"[:200], frame.data[:200])]
+            return [*listed, Fault(frame.ts, self.ID, "", f"unreadable: {error}"[:200], frame.data[:200])]
 
     def _on_book(self, frame: Frame, instrument: Instrument, push: Push, channel: str) -> list[Event]:
         out: list[Event] = []
@@ -191,6 +191,7 @@ class Okx(Venue):
         for row in push.data:
             if isinstance(row, list):
                 raise ValueError("a book is an object")
+            ts_exch = int(row.ts) * MS
             snapshot = push.action == "snapshot"
             if not snapshot and push.action != "update":
                 raise ValueError("a book without action")
@@ -201,6 +202,8 @@ class Okx(Venue):
                 self._asked.pop(native, None)
             elif self._conn_of.get(native) != frame.conn or native not in self._last:
                 continue  # an update before its snapshot: the snapshot will contain it
+            elif row.prevSeqId == -2 and self._last[native] >= 0:
+                raise ValueError("a book update without its numbers")
             elif row.prevSeqId != -2 and row.prevSeqId != self._last[native]:
                 del self._last[native]
                 self._resubscribe(native, frame.ts)
@@ -208,7 +211,7 @@ class Okx(Venue):
                 break
             self._last[native] = row.seqId
             checksum = row.checksum or None
-            out.append(BookUpdate(frame.ts, key, int(row.ts) * MS, snapshot, row.seqId, bytes(row.bids), bytes(row.asks), checksum))
+            out.append(BookUpdate(frame.ts, key, ts_exch, snapshot, row.seqId, bytes(row.bids), bytes(row.asks), checksum))
         return out
 
     def _on_row(self, frame: Frame, instrument: Instrument, channel: str, row: Row | list[str]) -> list[Event]:

@@ -1,0 +1,167 @@
+"""The engine: same frames, same output, however they are grouped; only a right book is LIVE."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dope.detectors import Arbitrage, Cost, Rules, Spreads, default_detectors
+from dope.engine import Engine
+from dope.types import LAG, TICK, BookState, Frame, Tick, Touch
+from dope.venues import make
+from tests.frames import KEYS, MS, T0, closed, data, okx_book, okx_script, play, spot_diff, spot_script
+
+COSTS = {("binance_spot", "spot"): Cost(0.001, "base"), ("okx", "spot"): Cost(0.001, "base")}
+SYMBOLS = ("BTC-USDT",)
+
+
+def new_engine() -> Engine:
+    venues = {v: make(v, SYMBOLS) for v in ("binance_spot", "okx")}
+    return Engine(venues, default_detectors(COSTS, Rules(enter=0.0, leave=-1.0, min_notional=1.0)))
+
+
+def tape(seed: int = 3, moves: int = 300) -> list[Frame]:
+    """Two venues whose prices part and meet again, with ticks; some dislocations are wider than the fees."""
+    rng = random.Random(seed)
+    frames = play("binance_spot", spot_script()) + play("okx", okx_script(), conn=2)
+    t, u, seq, ask, bid = T0 + 200 * MS, 115, 120, 100.5, 100.0
+    for i in range(moves):
+        t += rng.randint(1, 30) * MS
+        if rng.random() < 0.3:
+            frames.append(Frame(t, "", 0, TICK, b"0"))
+            continue
+        shift = 0.0 if (i // 40) % 2 else 1.0
+        size = f"{rng.randint(1, 500) / 100:.2f}"
+        if rng.random() < 0.5:
+            kind, text = spot_diff(u + 1, u + 2, [[f"{bid:.2f}", size]], [[f"{ask:.2f}", size]])
+            u += 2
+            frames.append(Frame(t, "binance_spot", 1, kind, text))
+        else:
+            high = f"{bid + shift * 2:.2f}"
+            other = f"{bid + (1 - shift) * 2:.2f}"
+            asks = [*((p, "0") for p in ("100.50", "100.6", "100.7", "100.9")), (f"{ask + 2:.2f}", size)] if shift else [(f"{ask:.2f}", size)]
+            kind, text = okx_book("update", seq + 1, seq, [(high, size), (other, "0")] if high != other else [(high, size)], asks)
+            seq += 1
+            frames.append(Frame(t, "okx", 2, kind, text))
+    return sorted(frames, key=lambda f: f.ts)
+
+
+def test_the_tape_of_these_tests_opens_and_closes_opportunities() -> None:
+    engine = new_engine()
+    engine.step_many(tape())
+    assert engine.counts["Opportunity"] >= 4
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(0, 5))
+def test_any_grouping_of_frames_gives_one_digest(groups: list[int], seed: int) -> None:
+    frames = tape(seed, 120)
+    one = new_engine()
+    told = [e for frame in frames for e in one.step(frame)]
+    other, at, got = new_engine(), 0, []
+    while at < len(frames):
+        size = groups[at % len(groups)]
+        got += other.step_many(frames[at : at + size])
+        at += size
+    assert got == told
+    assert other.digest() == one.digest()
+
+
+def test_one_changed_byte_changes_the_digest() -> None:
+    frames = tape()
+    whole, other = new_engine(), new_engine()
+    whole.step_many(frames)
+    last = frames[-1]
+    other.step_many([*frames[:-1], Frame(last.ts, last.venue, last.conn, last.kind, last.data.replace(b"100.", b"101.", 1))])
+    assert whole.digest() != other.digest()
+
+
+def test_the_digest_does_not_depend_on_the_hash_seed() -> None:
+    code = "from tests.test_engine import new_engine, tape\ne = new_engine()\ne.step_many(tape())\nprint(e.digest())"
+    found = set()
+    for seed in ("0", "1", "4711"):
+        env = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=True)
+        found.add(done.stdout.strip())
+    assert len(found) == 1
+
+
+def test_silence_makes_a_book_stale_and_data_on_its_connection_revives_it() -> None:
+    engine = new_engine()
+    engine.step_many(play("okx", okx_script(), conn=2))
+    late = T0 + 20 * 10**9
+    out = engine.step(Frame(late, "", 0, TICK, b"0"))
+    assert [e.state for e in out if isinstance(e, BookState)] == ["STALE"]
+    kind, text = okx_book("update", 130, 120, [("99.6", "1")], [])
+    out = engine.step(Frame(late + MS, "okx", 2, kind, text))
+    assert [e.state for e in out if isinstance(e, BookState)] == ["LIVE"]
+
+
+def test_a_late_loop_takes_every_book_out_of_live() -> None:
+    engine = new_engine()
+    engine.step_many(play("okx", okx_script(), conn=2))
+    engine.step(Frame(T0 + 10**9, "", 0, LAG, b"0.3"))
+    assert engine.market.books[KEYS["okx"]].state == "LIVE"
+    engine.step(Frame(T0 + 2 * 10**9, "", 0, LAG, b"1.7"))
+    assert engine.market.books[KEYS["okx"]].state == "STALE"
+
+
+def test_a_crossed_book_is_not_live_and_asked_for_anew_after_a_second() -> None:
+    engine = new_engine()
+    engine.step_many(play("okx", okx_script(), conn=2))
+    kind, text = okx_book("update", 130, 120, [("101", "1")], [])
+    engine.step(Frame(T0 + 10**9, "okx", 2, kind, text))
+    book = engine.market.books[KEYS["okx"]]
+    assert (book.state, book.crossed) == ("CROSSED", 1)
+    engine.drain()
+    engine.step(Frame(T0 + 3 * 10**9, "", 0, TICK, b"0"))
+    assert engine.drain()
+
+
+def test_a_disconnect_closes_open_lives_as_stale() -> None:
+    engine = new_engine()
+    frames = tape()
+    arbitrage = next(d for d in engine.detectors if isinstance(d, Arbitrage))
+    for i, frame in enumerate(frames):
+        engine.step(frame)
+        if arbitrage.rows():
+            break
+    assert arbitrage.rows()
+    out = engine.step(Frame(frames[i].ts + MS, "okx", 2, *closed()))
+    ended = [e for e in out if type(e).__name__ == "Opportunity"]
+    assert [e.state for e in ended] == ["stale"]  # type: ignore[attr-defined]
+    assert not arbitrage.rows()
+
+
+def test_frames_of_an_unknown_venue_are_faults() -> None:
+    engine = new_engine()
+    engine.step(Frame(T0, "nowhere", 1, *data({"a": 1})))
+    assert engine.faults == {"nowhere": 1}
+
+
+def test_detectors_ignore_kinds_they_do_not_know_and_can_be_pickled() -> None:
+    engine = new_engine()
+    engine.step_many(tape(moves=60))
+    for detector in engine.detectors:
+        assert list(detector.on(Touch(T0, "nobody:X-Y", 1.0, 1.0, 2.0, 1.0), engine.market)) == []
+        copy = pickle.loads(pickle.dumps(detector))
+        assert type(copy) is type(detector)
+        assert list(detector.on(Tick(T0 + 10**12, 0), engine.market)) == list(copy.on(Tick(T0 + 10**12, 0), engine.market))
+
+
+def test_spread_statistics_are_of_live_books_only() -> None:
+    engine = new_engine()
+    engine.step_many(tape())
+    spreads = next(d for d in engine.detectors if isinstance(d, Spreads))
+    stats = spreads.pairs[("binance_spot:BTC-USDT", "okx:BTC-USDT")].stats()
+    assert stats is not None and stats[5] >= 3
+    engine.step(Frame(T0 + 60 * 10**9, "", 0, TICK, b"0"))
+    engine.step(Frame(T0 + 61 * 10**9, "", 0, TICK, b"0"))
+    assert spreads.current[("binance_spot:BTC-USDT", "okx:BTC-USDT")] is None
