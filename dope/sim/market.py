@@ -45,6 +45,7 @@ class Planner:
         self._markets = markets
         self._ids = itertools.count(1)
         self._next = rng.randrange(100, 250)
+        self._deck: list[Market] = []  #: shuffled; every market has its turn before one has its second
         self._active: list[tuple[Dislocation, Market, int]] = []
 
     def step(self, step: int) -> None:
@@ -61,10 +62,13 @@ class Planner:
 
     def _plant(self, step: int) -> None:
         busy = {(market.spec.asset, market.spec.perpetual) for _, market, _ in self._active}
-        free = [market for market in self._markets if (market.spec.asset, market.spec.perpetual) not in busy and not market.halted]
+        if not self._deck:
+            self._deck = self._rng.sample(self._markets, len(self._markets))
+        free = [market for market in self._deck if (market.spec.asset, market.spec.perpetual) not in busy and not market.halted]
         if not free:
             return
-        market = self._rng.choice(free)
+        market = free[0]
+        self._deck.remove(market)
         weak = self._rng.randrange(6) == 0  # one in six stays below the fees
         low, high = ((5, 8) if weak else (14, 30)) if market.spec.perpetual else ((12, 17) if weak else (26, 45))
         points = self._rng.randrange(low * BP, high * BP) * self._rng.choice((-1, 1))
