@@ -1,0 +1,176 @@
+"""The house stands as planned: floors, purity, names, seams and sizes, checked on the source itself.
+
+Each rule is also shown a line of bad code, so that it is known to be able to fail.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections import Counter
+from textwrap import dedent
+
+import pytest
+
+from tests import house_rules as house
+from tests.house_rules import Module, Rule, parse
+
+PROGRAM = house.modules("dope", "app.py")
+TESTS = house.modules("tests")
+BENCH = house.modules("bench")
+
+
+@pytest.mark.parametrize("rule", house.RULES, ids=lambda rule: rule.__name__)
+def test_the_program_keeps_the_rule(rule: Rule) -> None:
+    complaints = [complaint for module in PROGRAM for complaint in rule(module)]
+    assert not complaints, f"{rule.__doc__}\n" + "\n".join(complaints)
+
+
+@pytest.mark.parametrize("rule", [house.names, house.opening, house.sizes], ids=lambda rule: rule.__name__)
+def test_checks_and_benchmarks_keep_the_rules_that_concern_them(rule: Rule) -> None:
+    complaints = [complaint for module in [*TESTS, *BENCH] if module.text.strip() for complaint in rule(module)]
+    assert not complaints, f"{rule.__doc__}\n" + "\n".join(complaints)
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    assert not house.cycles(PROGRAM)
+
+
+def test_every_module_is_imported_by_a_test() -> None:
+    missing = house.untested(PROGRAM, TESTS)
+    assert not missing, "no test imports these, not even through their room:\n" + "\n".join(missing)
+
+
+def test_every_exception_from_the_seams_is_still_needed() -> None:
+    taken = [(module.path, what) for module in PROGRAM for _, what, _ in house.takes(module)]
+    needed = {place for place, (whats, _) in house.SEAMS.items() for path, what in taken if house.covers(place, path) and what in whats}
+    left = {place for place in house.SEAMS if (house.ROOT / place).exists()} - needed
+    assert not left, f"take these out of SEAMS: {sorted(left)}"
+    assert len(house.SEAMS) <= 12, "seams are few, or they are none"
+
+
+def test_everything_imported_is_pinned_in_the_requirements() -> None:
+    text = (house.ROOT / "requirements.txt").read_text(encoding="utf-8")
+    pinned = {re.split(r"[\[=]", line)[0].replace("-", "_") for line in text.splitlines() if "==" in line}
+    called = {"sklearn": "scikit_learn", "pydantic": "pydantic_settings", "starlette": "fastapi", "llvmlite": "numba"}
+    foreign = {name.split(".")[0] for module in PROGRAM for _, name in house.imports(module)} - {"dope", "app", *sys.stdlib_module_names}
+    assert {called.get(name, name) for name in foreign} <= pinned
+
+
+def test_what_is_long_is_printed_to_be_read() -> None:
+    """A report, not a verdict: ``pytest tests/test_house.py -k printed -s`` shows it."""
+    long = [entry for module in PROGRAM for entry in house.measures(module) if entry[2] > house.SOFT[entry[1]]]
+    for where, what, many in sorted(long, key=lambda entry: (entry[1], -entry[2])):
+        print(f"{many:4} {what:18} {where}")
+    for path in sorted({module.name for module in PROGRAM} - house.directly_tested(PROGRAM, TESTS)):
+        print(f"     tested through others {path}")
+    for place, (whats, why) in house.SEAMS.items():
+        print(f"     seam {'+'.join(sorted(whats))}: {place}, {why}")
+    assert all(many <= house.HARD[what] for _, what, many in long)
+
+
+# -- each rule can fail ----------------------------------------------------------------------------------------------
+LONG_FUNCTION = "def f() -> None:\n" + "    print()\n" * 81
+MANY = ", ".join(f"a{i}: int" for i in range(11))
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "code", "complaint"),
+    [
+        (house.floors, "dope/market/book.py", "from dope.engine import Engine", "market (floor 0.5) imports dope.engine.Engine (floor 2)"),
+        (house.floors, "dope/market/book.py", "import dope.venues.base", "imports dope.venues.base (floor 0.5)"),
+        (house.floors, "dope/tape/read.py", "def f() -> None:\n    from dope.sim import world", "imports dope.sim.world (floor 3)"),
+        (house.floors, "dope/feed/a.py", "from ..tape import read", "imports dope.tape.read"),
+        (house.floors, "dope/dashboard/app.py", "from dope.engine import Engine", "screens read the board"),
+        (house.floors, "dope/dashboard/app.py", "from dope.api import serve", "dashboard (floor 5) imports dope.api.serve (floor 5)"),
+        (house.floors, "dope/types.py", "from dope import settings", "types (floor 0) imports dope.settings"),
+        (house.floors, "dope/runtime.py", "import app", "imports app"),
+        (house.floors, "dope/runtime.py", "from tests.frames import data", "does not know its checks"),
+        (house.floors, "dope/attic.py", "", "has no floor"),
+        (house.purity, "dope/engine.py", "import time", "imports time"),
+        (house.purity, "dope/model/table.py", "from os.path import join", "imports os"),
+        (house.purity, "dope/detectors/a.py", "def f(c: Clock) -> int:\n    return c.now()", "calls c.now()"),
+        (house.purity, "dope/model/a.py", "import numpy as np\nx = np.random.rand(3)", "without a seed"),
+        (house.purity, "dope/model/a.py", "import numpy as np\nx = np.random.default_rng()", "without a seed"),
+        (house.venue_names, "dope/engine.py", 'if venue == "binance_spot": pass', "names binance"),
+        (house.venue_names, "app.py", "# as OKX does", "names OKX"),
+        (house.names, "dope/feed/socket_utils.py", "", "'utils' says nothing"),
+        (house.names, "dope/managers.py", "", "'managers' says nothing"),
+        (house.opening, "dope/a.py", "import math", "does not say what it is"),
+        (house.signatures, "dope/a.py", "def f(a, *, b: int): ...", "f lacks types of a, its result"),
+        (house.signatures, "dope/a.py", "async def f(**kwargs: int) -> None: ...", "passes **kwargs"),
+        (house.blind_excepts, "dope/a.py", "try: f()\nexcept Exception: pass", "catches everything"),
+        (house.blind_excepts, "dope/a.py", "try: f()\nexcept: pass", "catches everything"),
+        (house.blind_excepts, "dope/a.py", "try: f()\nexcept (ValueError, BaseException) as e: raise X from e", "catches everything"),
+        (house.blind_excepts, "dope/runtime.py", "try: f()\nexcept Exception: a()\ntry: f()\nexcept Exception: a()", ":4: catches"),
+        (house.seams, "dope/feed/a.py", "import time\nx = time.time()", "time.time() takes the clock"),
+        (house.seams, "dope/feed/a.py", "from datetime import datetime\nx = datetime.now(UTC)", "takes the clock"),
+        (house.seams, "dope/feed/a.py", "import random\nx = random.uniform(0, 1)", "takes the chance"),
+        (house.seams, "dope/feed/a.py", "import random\nx = random.Random()", "takes the chance"),
+        (house.seams, "dope/feed/a.py", "x = open('f')", "takes the file"),
+        (house.seams, "dope/feed/a.py", "x = path.open('rb')", "takes the file"),
+        (house.seams, "dope/feed/a.py", "import asyncio\nx = asyncio.open_connection('h', 1)", "takes the socket"),
+        (house.seams, "dope/tape/a.py", "import time\nx = time.monotonic()", "takes the clock"),
+        (house.sizes, "dope/a.py", "\n" * 501, "501 lines of file, at most 500"),
+        (house.sizes, "dope/a.py", LONG_FUNCTION, "82 lines of function, at most 80"),
+        (house.sizes, "dope/a.py", f"def f({MANY}) -> None: ...", "11 parameters, at most 10"),
+    ],
+)  # fmt: skip
+def test_bad_code_is_complained_about(rule: Rule, path: str, code: str, complaint: str) -> None:
+    complaints = list(rule(parse(path, code)))
+    assert len(complaints) == 1 and complaint in complaints[0], complaints
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "code"),
+    [
+        (house.floors, "dope/engine.py", "from dope.market.market import Market\nfrom dope.types import Frame\nimport msgspec"),
+        (house.floors, "dope/dashboard/app.py", "from dope.board import Board\nfrom dope.dashboard import shell"),
+        (house.purity, "dope/feed/a.py", "import time"),
+        (house.purity, "dope/model/a.py", "import numpy as np\nx = np.random.default_rng(7)"),
+        (house.venue_names, "dope/venues/a.py", "# Binance"),
+        (house.blind_excepts, "dope/a.py", "try: f()\nexcept BaseException:\n    close()\n    raise"),
+        (house.blind_excepts, "dope/a.py", "try: f()\nexcept ValueError: pass"),
+        (house.seams, "dope/feed/a.py", "import time\ndef f(clock: Clock = time.monotonic) -> None: clock()"),
+        (house.seams, "dope/sim/a.py", "import random\nx = random.Random(7)"),
+        (house.seams, "dope/feed/a.py", "breaker.open()\nfeed.open('okx')"),
+    ],
+)
+def test_good_code_is_left_alone(rule: Rule, path: str, code: str) -> None:
+    assert not list(rule(parse(path, code)))
+
+
+def test_a_circle_of_three_is_found() -> None:
+    ring = [
+        parse("dope/feed/a.py", "from dope.feed.b import x"),
+        parse("dope/feed/b.py", "import dope.feed.c"),
+        parse("dope/feed/c.py", "def f() -> None:\n    from dope.feed import a"),
+        parse("dope/feed/d.py", "import dope.feed.a"),
+    ]
+    assert [line.split()[0] for line in house.cycles(ring)] == ["dope.feed.a", "dope.feed.b", "dope.feed.c"]
+
+
+def test_a_module_that_no_test_reaches_is_found() -> None:
+    code = "def f() -> None: ..."
+    program = [
+        parse("dope/feed/a.py", "import dope.feed.b\nimport dope.tape.d\n" + code),
+        *(parse(path, code) for path in ("dope/feed/b.py", "dope/feed/c.py", "dope/tape/d.py")),
+    ]
+    assert house.untested(program, [parse("tests/feed/test_a.py", "from dope.feed.a import f")]) == ["dope/feed/c.py", "dope/tape/d.py"]
+
+
+def test_the_map_of_floors_knows_every_room_that_exists() -> None:
+    assert {module.room for module in PROGRAM} <= set(house.FLOORS)
+    assert len(PROGRAM) > 5 and all(isinstance(module, Module) for module in PROGRAM)
+
+
+def test_no_two_tests_of_one_file_share_a_name() -> None:
+    """The second would silently replace the first."""
+    for module in TESTS:
+        counts = Counter(node.name for node in module.tree.body if isinstance(node, ast.FunctionDef))
+        assert max(counts.values(), default=1) == 1, (module.path, counts.most_common(1))
+
+
+def test_bad_examples_are_themselves_code() -> None:
+    assert ast.parse(dedent(LONG_FUNCTION))
