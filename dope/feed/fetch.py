@@ -1,0 +1,108 @@
+"""Performs what venues ask to fetch: within their weight budget, silent during a ban, every answer a REPLY frame."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+import msgspec
+from loguru import logger
+
+from dope.feed.clock import Clock
+from dope.feed.outbox import Outbox
+from dope.feed.pace import WeightPace, retry_after_s
+from dope.types import REPLY, Fetch, ReplyInfo
+
+ANSWER_S = 10.0  #: patience with one request, body included
+BODY_MAX = 16 * 1024 * 1024  #: bytes of one answer
+PENDING_MAX = 256  #: requests of one venue that wait or run
+AT_ONCE = 4  #: requests of one venue that run
+LIMITED_S = 10.0  #: silence after a 429 without Retry-After
+BANNED_S = 120.0  #: least silence after a 418
+
+
+class Fetcher:
+    """The REST side of one venue. ``alive(conn)`` tells whether an epoch is still open: nobody asks for a dead one."""
+
+    def __init__(
+        self, venue: str, client: httpx.AsyncClient, outbox: Outbox, clock: Clock, pace: WeightPace,
+        alive: Callable[[int], bool],
+    ) -> None:
+        self.errors: list[int] = []  #: ns of the newest failures, at most 100
+        self.last_error = ""
+        self._venue = venue
+        self._client = client
+        self._outbox = outbox
+        self._clock = clock
+        self._pace = pace
+        self._alive = alive
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running = asyncio.Semaphore(AT_ONCE)
+
+    @property
+    def banned_until(self) -> int:
+        """ns until which nothing is asked; in the past = no ban."""
+        return self._pace.banned_until
+
+    def ask(self, fetch: Fetch) -> None:
+        """Accept a request; its REPLY frame comes later, whatever happens."""
+        if len(self._tasks) >= PENDING_MAX:
+            self._failed(f"more than {PENDING_MAX} requests waiting")
+            self._reply(fetch, 0, 0.0, b"too many requests waiting")
+            return
+        task = asyncio.get_running_loop().create_task(self._perform(fetch), name=f"fetch {self._venue} {fetch.key}")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def close(self) -> None:
+        """Drop what is waiting or running."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+
+    async def _perform(self, fetch: Fetch) -> None:
+        await self._clock.sleep(fetch.delay_s)
+        async with self._running:
+            while (wait := self._pace.wait_s(fetch.weight)) > 0:
+                await self._clock.sleep(wait)
+            if not self._alive(fetch.conn):
+                self._reply(fetch, 0, 0.0, b"the connection that asked has ended")
+                return
+            self._pace.spend(fetch.weight)
+            status, headers, body = await self._request(fetch)
+        wait = retry_after_s(headers.get("Retry-After"), (self._clock.now() + self._clock.wall_offset()) / 1e9)
+        if status in (418, 429):
+            wait = max(wait, BANNED_S) if status == 418 else wait or LIMITED_S
+            self._pace.ban(wait)
+            logger.warning("{}: HTTP {}: no REST requests for {:.0f} s", self._venue, status, wait)
+        if status != 200:
+            self._failed(f"HTTP {status} for {fetch.key}" if status else body.decode(errors="replace"))
+        self._reply(fetch, status, wait, body)
+
+    async def _request(self, fetch: Fetch) -> tuple[int, httpx.Headers, bytes]:
+        """Status (0 = no answer, the body then says why), headers and body."""
+        body = bytearray()
+        kind = {"Content-Type": "application/json"} if fetch.body else {}
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                async with self._client.stream(fetch.method, fetch.url, content=fetch.body or None, headers=kind) as answer:
+                    async for part in answer.aiter_bytes():
+                        body += part
+                        if len(body) > BODY_MAX:
+                            return 0, httpx.Headers(), b"the answer is too large"
+                    return answer.status_code, answer.headers, bytes(body)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            words = "no answer in time" if isinstance(error, (TimeoutError, httpx.TimeoutException)) else str(error)
+            return 0, httpx.Headers(), (words or type(error).__name__).encode()
+
+    def _failed(self, words: str) -> None:
+        self.last_error = words[:200]
+        self.errors = [*self.errors[-99:], self._clock.now()]
+
+    def _reply(self, fetch: Fetch, status: int, wait: float, body: bytes) -> None:
+        info = ReplyInfo(key=fetch.key, status=status, url=fetch.url, retry_after_s=wait)
+        self._outbox.put(self._venue, fetch.conn, REPLY, msgspec.json.encode(info) + b"\n" + body)

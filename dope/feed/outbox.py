@@ -1,0 +1,69 @@
+"""The frames of one turn of the loop, in the order in which they happened, handed over together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from dope.feed.clock import Clock
+from dope.types import LAG, TICK, Frame
+
+TICK_S = 0.010  #: period of the TICK frames
+LAG_S = 0.250  #: our own loop is late when nothing at all was handed over for this long beyond a tick
+
+OnFrames = Callable[[list[Frame]], None]
+
+
+class Outbox:
+    """Collects frames and gives them to ``on_frames`` once the current turn of the loop is over.
+
+    Stamps never fall: every frame is stamped by the one clock at the moment it is appended. ``frames`` and ``wake`` are
+    public because the receive path appends to the list itself: ``if not frames: wake()`` and ``frames.append(…)``.
+    """
+
+    def __init__(self, clock: Clock, on_frames: OnFrames, *, lag_s: float = LAG_S) -> None:
+        self._clock = clock
+        self._on_frames = on_frames
+        self._lag_ns = int((lag_s + TICK_S) * 1e9)
+        self._last = 0
+        self._event = asyncio.Event()
+        self.frames: list[Frame] = []
+        self.wake = self._event.set
+
+    def put(self, venue: str, conn: int, kind: int, data: bytes) -> None:
+        """Append one frame, stamped now."""
+        if not self.frames:
+            self.wake()
+        self.frames.append(Frame(self._clock.now(), venue, conn, kind, data))
+
+    def flush(self) -> None:
+        """Hand over what is there. A late loop is told first: what follows was waiting at the sockets meanwhile."""
+        if not self.frames:
+            return
+        batch = self.frames[:]
+        self.frames.clear()
+        late = batch[-1].ts - self._last - self._lag_ns if self._last else 0
+        if late > 0:
+            seconds = (batch[-1].ts - self._last) / 1e9 - TICK_S
+            batch.insert(0, Frame(batch[0].ts, "", 0, LAG, b"%.3f" % seconds))
+        self._last = batch[-1].ts
+        self._on_frames(batch)
+
+    async def pump(self) -> None:
+        """Flush after each turn that brought something; runs until cancelled. Errors of ``on_frames`` come out here."""
+        while True:
+            await self._event.wait()
+            self._event.clear()
+            self.flush()
+
+    async def ticks(self) -> None:
+        """Append a TICK every 10 ms; after a stall one tick follows, not the missed ones. Runs until cancelled."""
+        step = int(TICK_S * 1e9)
+        due = self._clock.now()
+        while True:
+            self.put("", 0, TICK, b"%d" % self._clock.wall_offset())
+            due += step
+            now = self._clock.now()
+            if due < now:
+                due = now
+            await self._clock.sleep((due - now) / 1e9)
