@@ -1,0 +1,139 @@
+"""The journal: records every frame that reaches the engine. The hot path only extends a queue; a thread does the rest."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from loguru import logger
+
+from dope.tape.files import Files, FolderLock, RealFiles
+from dope.tape.format import FRAME_COST, Hole, Meta
+from dope.tape.writer import Bounds, Writer
+from dope.types import Frame
+
+
+class Journal:
+    """Records into ``folder`` until ``close``. One thread appends; any thread may ask for ``status``.
+
+    Disk full and disk errors pause the recording, never the program: frames wait in memory up to
+    ``bounds.waiting_bytes``, beyond that they are lost, counted, and marked on the tape as a hole at their place.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        meta: Meta,
+        *,
+        bounds: Bounds | None = None,
+        files: Files | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """``meta.created``, ``.part`` and, if empty, ``.session`` are filled in here.
+
+        Raises TapeError when another process writes there (names its pid) or the folder holds tapes of another source.
+        """
+        self._bounds = bounds or Bounds()
+        self._lock = FolderLock(folder)
+        try:
+            session = meta.session or f"{meta.source}-{int(wall() * 1e9)}"
+            whole = msgspec.structs.replace(meta, session=session)
+            self._writer = Writer(folder, whole, self._bounds, files=files or RealFiles(), monotonic=monotonic, wall=wall)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._queue = self._writer.queue
+        self._limit = self._bounds.waiting_bytes
+        self._cost = 0  # of all frames ever queued; minus the writer's ``released`` = bytes in memory
+        self._accepted = 0
+        self._lost = 0
+        self._hole: Hole | None = None  # open: frames are being lost
+        self._unsaved = 0  # frames that close() could not bring to disk
+        self._closed = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tape-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, frames: Sequence[Frame]) -> None:
+        """Queue frames, in order. Never blocks, never fails, never touches the disk."""
+        cost = FRAME_COST * len(frames)
+        for frame in frames:
+            cost += len(frame.data)
+        if self._hole is not None or self._cost + cost - self._writer.released > self._limit:
+            self._refuse(frames)
+            return
+        self._cost += cost
+        self._accepted += len(frames)
+        self._queue.extend(frames)
+
+    def _refuse(self, frames: Sequence[Frame]) -> None:
+        """The memory bound is reached: lose and count, until half of it is free again (so that holes are few)."""
+        if self._closed:
+            self._lost += len(frames)
+            return
+        if self._hole is not None and self._cost - self._writer.released <= self._limit // 2:
+            self._end_hole()
+            self.append(frames)
+            return
+        if not frames:
+            return
+        if self._hole is None:
+            logger.warning("recording loses frames: {} MB wait for the disk", self._limit >> 20)
+            self._hole = Hole(0, frames[0].ts, frames[0].ts, self._writer.reason or "the disk is too slow")
+        self._hole = msgspec.structs.replace(self._hole, lost=self._hole.lost + len(frames), last=frames[-1].ts)
+        self._lost += len(frames)
+
+    def _end_hole(self) -> None:
+        if self._hole is not None:
+            self._queue.append(self._hole)
+            self._hole = None
+
+    def close(self) -> None:
+        """Everything to disk, file closed in order, lock released; waits at most ``bounds.close_s`` for the disk."""
+        if self._closed:
+            return
+        self._closed = True
+        self._limit = -1  # whatever still comes is refused and counted
+        self._end_hole()
+        self._stop.set()
+        self._thread.join(self._bounds.close_s)
+        self._lock.release()
+        status = self.status()
+        logger.info("recording ended: {} frames, {} lost, {}", status["frames"], status["lost"], status["path"])
+
+    def status(self) -> dict[str, Any]:
+        """``on`` = frames are reaching the disk; ``frames`` = confirmed by the disk, ``waiting`` = not yet; ``bytes`` of ``path``.
+
+        ``state``: recording · paused · closed · failed, with a ``reason`` for people unless all is well.
+        """
+        writer = self._writer
+        state, reason = writer.state, writer.reason
+        if not self._thread.is_alive() and not self._closed:
+            state, reason = "failed", "the recorder has stopped; see the log"
+        elif self._closed:
+            stuck = self._thread.is_alive()
+            state = "failed" if stuck or self._unsaved else "closed"
+            reason = "the disk does not answer" if stuck else reason
+        lost = self._lost + self._unsaved
+        if state == "recording" and self._hole is not None:
+            state, reason = "paused", self._hole.reason
+        return {
+            "on": state == "recording",
+            "path": "" if writer.path is None else str(writer.path),
+            "bytes": writer.bytes,
+            "frames": writer.frames,
+            "waiting": self._accepted - writer.frames - self._unsaved,
+            "lost": lost,
+            "state": state,
+            "reason": reason,
+        }
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._bounds.flush_s):
+            self._writer.step()
+        self._unsaved = self._writer.finish()

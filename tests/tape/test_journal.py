@@ -1,0 +1,198 @@
+"""The journal with its thread, its lock and its memory bound, and a recording process that is killed in mid-write."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dope.errors import TapeError
+from dope.tape.format import Hole
+from dope.tape.journal import Journal
+from dope.tape.read import Tape, merge
+from dope.tape.writer import Bounds
+from tests.tape.disks import FailingDisk
+from tests.tape.frames import META, numbered, numbers, on_disk
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = Bounds(flush_s=0.005, sync_s=0.02, retry_s=0.02, free_bytes=0)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for another thread; gives up after a time far beyond any that is needed."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "never happened"
+        time.sleep(0.002)
+
+
+def test_everything_appended_is_on_the_tape_in_order(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, META, bounds=QUICK)
+    for n in range(0, 5000, 10):
+        journal.append(numbered(n, n + 10))
+    journal.close()
+    assert numbers(on_disk(tmp_path)) == list(range(5000))
+    status = journal.status()
+    assert (status["state"], status["on"], status["frames"], status["waiting"], status["lost"]) == ("closed", False, 5000, 0, 0)
+    assert status["bytes"] <= Path(status["path"]).stat().st_size
+
+
+def test_a_recording_without_frames_leaves_no_tape(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "data" / "live", META, bounds=QUICK)
+    assert journal.status()["state"] == "recording" and journal.status()["path"] == ""
+    journal.close()
+    journal.close()
+    assert list((tmp_path / "data" / "live").glob("*.dope")) == []
+
+
+def test_a_tape_can_be_read_while_it_is_written(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, META, bounds=QUICK)
+    seen = 0
+    for n in range(0, 2000, 100):
+        journal.append(numbered(n, n + 100))
+        until(lambda: journal.status()["waiting"] == 0)
+        tape = Tape(journal.status()["path"])
+        got = numbers(list(tape))
+        assert got == list(range(n + 100)) and not tape.complete
+        seen = len(got)
+    journal.close()
+    assert seen == 2000
+
+
+def test_a_second_writer_is_refused_and_told_who_holds_the_folder(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, META, bounds=QUICK)
+    with pytest.raises(TapeError, match=f"already being written by process {os.getpid()}"):
+        Journal(tmp_path, META, bounds=QUICK)
+    journal.close()
+    Journal(tmp_path, META, bounds=QUICK).close()
+
+
+def test_a_refused_journal_does_not_keep_the_lock(tmp_path: Path) -> None:
+    (tmp_path / "20261121T0512Z-sim-0001.dope").touch()
+    with pytest.raises(TapeError, match="source sim"):
+        Journal(tmp_path, META, bounds=QUICK)
+    (tmp_path / "20261121T0512Z-sim-0001.dope").unlink()
+    Journal(tmp_path, META, bounds=QUICK).close()
+
+
+def test_memory_is_bounded_and_what_is_lost_is_counted_and_marked_at_its_place(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    disk.fail = {"create"}
+    bounds = Bounds(flush_s=0.005, retry_s=0.02, sync_s=0.02, free_bytes=0, waiting_bytes=50_000)
+    journal = Journal(tmp_path, META, files=disk, bounds=bounds)
+    payload = random.Random(7)
+    frames = [f for n in range(1000) for f in numbered(n, n + 1)]
+    frames = [type(f)(f.ts, f.venue, f.conn, f.kind, f.data + payload.randbytes(400)) for f in frames]
+    for frame in frames[:600]:
+        journal.append([frame])
+    until(lambda: journal.status()["state"] == "paused" and journal.status()["reason"] == "Input/output error")
+    lost = journal.status()["lost"]
+    assert 300 < lost < 600
+    disk.fail = set()
+    until(lambda: journal.status()["waiting"] == 0)
+    for frame in frames[600:700]:
+        journal.append([frame])
+        until(lambda: journal.status()["waiting"] == 0)
+    until(lambda: journal.status()["on"])
+    journal.close()
+    kept = on_disk(tmp_path)
+    assert numbers(kept) == [*range(600 - lost), *range(600, 700)]
+    (hole,) = [hole for path in sorted(tmp_path.glob("*.dope")) for hole in Tape(path).holes()]
+    assert (hole.lost, hole.first, hole.last) == (lost, frames[600 - lost].ts, frames[599].ts)
+    assert journal.status()["frames"] + journal.status()["lost"] == 700
+
+
+def test_frames_after_close_are_counted_as_lost(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, META, bounds=QUICK)
+    journal.append(numbered(0, 5))
+    journal.close()
+    journal.append(numbered(5, 9))
+    assert (journal.status()["frames"], journal.status()["lost"]) == (5, 4)
+
+
+def test_closing_on_a_broken_disk_ends_and_says_what_was_lost(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    disk.fail = {"write"}
+    journal = Journal(tmp_path, META, files=disk, bounds=QUICK)
+    journal.append(numbered(0, 9))
+    journal.close()
+    status = journal.status()
+    assert (status["state"], status["reason"]) == ("failed", "Input/output error")
+    assert (status["frames"], status["lost"], status["waiting"]) == (0, 9, 0)
+
+
+def test_a_disk_that_hangs_does_not_hang_the_program(tmp_path: Path) -> None:
+    let_go = threading.Event()
+
+    class Stuck(FailingDisk):
+        def sync(self, fd: int) -> None:
+            let_go.wait(30)
+            super().sync(fd)
+
+    journal = Journal(tmp_path, META, files=Stuck(), bounds=Bounds(flush_s=0.005, close_s=0.05, free_bytes=0))
+    journal.append(numbered(0, 9))
+    journal.close()
+    assert (journal.status()["state"], journal.status()["reason"]) == ("failed", "the disk does not answer")
+    let_go.set()
+    until(lambda: journal.status()["state"] == "closed")
+
+
+def test_the_parts_of_one_session_replay_as_one(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, META, bounds=Bounds(flush_s=0.005, sync_s=0.02, segment_bytes=4000, block_bytes=2000, free_bytes=0))
+    sent = [f for n in range(0, 3000, 100) for f in numbered(n, n + 100)]
+    journal.append(sent)
+    journal.close()
+    tapes = [Tape(path) for path in sorted(tmp_path.glob("*.dope"))]
+    assert len(tapes) > 3
+    assert list(merge(tapes)) == sent
+    assert not any(isinstance(record, Hole) for tape in tapes for record in tape.records())
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from dope.tape.journal import Journal
+from dope.tape.writer import Bounds
+from tests.tape.frames import META, numbered
+journal = Journal(Path(sys.argv[1]), META, bounds=Bounds(flush_s=0.01, sync_s=0.03, segment_bytes=20_000, block_bytes=10_000))
+n = 0
+while True:
+    journal.append(numbered(n, n + 100))
+    n += 100
+    status = journal.status()
+    print(status["frames"], n, flush=True)
+    time.sleep(0.01)
+"""
+
+
+def test_kill_nine_loses_no_confirmed_frame_and_corrupts_none(tmp_path: Path) -> None:
+    """Ten kills at random moments, many of them around a rotation; each restart goes on in the same folder."""
+    rng = random.Random(3)
+    safe_in_all = 0
+    for round in range(10):
+        folder = tmp_path / str(round)
+        process = subprocess.Popen([sys.executable, "-c", WRITER, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        with process:
+            process.stdout.readline()
+            time.sleep(rng.uniform(0.05, 0.5))
+            process.send_signal(signal.SIGKILL)
+            lines = [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+        safe, sent = (int(word) for word in lines[-1].split()) if lines else (0, 100)
+        got = numbers(on_disk(folder))
+        assert got == list(range(len(got))), "no hole, nothing twice, nothing corrupt"
+        assert safe <= len(got) <= sent + 100
+        safe_in_all += safe
+        after = Journal(folder, META, bounds=QUICK)  # the dead process holds no lock
+        after.append(numbered(len(got), len(got) + 10))
+        after.close()
+        assert numbers(on_disk(folder)) == list(range(len(got) + 10))
+    assert safe_in_all > 1000, "the test would prove nothing if nothing had been confirmed"
