@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Awaitable, Callable
 
@@ -13,7 +14,7 @@ from dope.feed.link import LinkRules, Registry
 from dope.feed.outbox import Outbox
 from dope.feed.pace import ConnectPace
 from dope.feed.transport import ConnectFailed, Listener
-from dope.types import CLOSED, OPEN, Limits, Plan
+from dope.types import CLOSED, DATA, OPEN, Limits, Plan
 from tests.feed.loopback import in_virtual_time
 
 
@@ -74,7 +75,9 @@ async def deliver(peer: Peer, listener: Listener) -> None:
 class House:
     """Connections of one venue over a peer."""
 
-    def __init__(self, clock: Clock, peer: Peer, count: int = 1, seed: int = 1, timing: Timing | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self, clock: Clock, peer: Peer, count: int = 1, *, seed: int = 1, timing: Timing | None = None, limits: Limits | None = None
+    ) -> None:
         self.frames = Outbox(clock, lambda batch: None)
         self.breaker = Breaker(clock.now, random.Random(seed))
         desk = VenueDesk(LinkRules("wire", 5.0, 4.0), ConnectPace(limits or Limits(), clock.now), self.breaker)
@@ -99,7 +102,7 @@ def test_a_venue_that_refuses_is_tried_for_ever_and_never_hammered() -> None:
         peer = Peer(clock, refuse)
         house = House(clock, peer)
         await asyncio.sleep(2 * 3600)
-        gaps = [b - a for a, b in zip(peer.attempts, peer.attempts[1:], strict=False)]
+        gaps = [b - a for a, b in itertools.pairwise(peer.attempts)]
         assert peer.attempts[-1] > 2 * 3600 - 125
         assert len(peer.attempts) < 7200 / 30
         assert all(gap >= 29.9 for gap in gaps[5:])  # the breaker: one probe per cool-down
@@ -182,6 +185,33 @@ def test_a_hundred_connections_that_fall_at_once_come_back_within_the_limits() -
     in_virtual_time(main)
 
 
+def test_a_trickle_just_below_the_idle_limit_is_no_silence_and_just_above_it_is() -> None:
+    for period_s, ends in ((4.9, False), (5.1, True)):
+
+        async def main(clock: Clock, period_s: float = period_s, ends: bool = ends) -> None:
+            async def behave(peer: Peer, listener: Listener) -> None:
+                listener.opened(End())
+
+                async def stream() -> None:
+                    while True:
+                        listener.message(b"data")
+                        await asyncio.sleep(period_s)
+
+                peer.later(stream())
+
+            peer = Peer(clock, behave)
+            house = House(clock, peer)
+            await asyncio.sleep(60)
+            closed = [frame for frame in house.frames.frames if frame.kind == CLOSED]
+            assert bool(closed) == ends
+            if closed:
+                heard = max(frame.ts for frame in house.frames.frames if frame.conn == 1 and frame.kind == DATA)
+                assert 5.0 <= (closed[0].ts - heard) / 1e9 <= 5.001
+            await house.close(peer)
+
+        in_virtual_time(main)
+
+
 def test_a_single_reset_costs_a_second_or_so() -> None:
     costs: list[float] = []
     for seed in range(15):
@@ -224,7 +254,7 @@ def test_a_minute_of_good_data_and_not_a_handshake_resets_the_back_off() -> None
         house = House(clock, peer)
         while len(peer.attempts) < 12:
             await asyncio.sleep(1.0)
-        gaps = [b - a for a, b in zip(peer.attempts, peer.attempts[1:], strict=False)]
+        gaps = [b - a for a, b in itertools.pairwise(peer.attempts)]
         assert sum(gaps[4:8]) > 4 * 20 + 20  # eight short lives: the delays grew although every handshake worked
         assert all(gap <= 71.1 for gap in gaps[8:])  # a long life: again at most 1 s
         await house.close(peer)
@@ -241,7 +271,7 @@ def test_a_blocked_venue_is_asked_once_a_minute_or_less() -> None:
         house = House(clock, peer)
         await asyncio.sleep(3600)
         assert 20 <= len(peer.attempts) <= 60
-        assert all(b - a >= 60 for a, b in zip(peer.attempts, peer.attempts[1:], strict=False))
+        assert all(b - a >= 60 for a, b in itertools.pairwise(peer.attempts))
         trouble = house.connections[0].trouble
         assert trouble is not None and trouble.state == "blocked"
         await house.close(peer)
@@ -257,7 +287,7 @@ def test_retry_after_at_the_upgrade_is_waited_out() -> None:
         peer = Peer(clock, behave)
         house = House(clock, peer)
         await asyncio.sleep(600)
-        assert all(b - a >= 30 for a, b in zip(peer.attempts, peer.attempts[1:], strict=False))
+        assert all(b - a >= 30 for a, b in itertools.pairwise(peer.attempts))
         await house.close(peer)
 
     in_virtual_time(main)
@@ -268,7 +298,7 @@ def test_a_link_is_replaced_before_the_venue_cuts_it_and_that_is_no_failure() ->
         peer = Peer(clock, deliver)
         house = House(clock, peer, timing=Timing(life_s=1000.0))
         await asyncio.sleep(3000)
-        gaps = [b - a for a, b in zip(peer.attempts, peer.attempts[1:], strict=False)]
+        gaps = [b - a for a, b in itertools.pairwise(peer.attempts)]
         assert gaps and all(895 <= gap <= 1005 for gap in gaps)
         assert house.connections[0].failed_at == []
         assert house.breaker.failures == 0

@@ -1,0 +1,99 @@
+"""Frames of one turn come together, in order, and a late loop is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from dope.feed.clock import Clock
+from dope.feed.outbox import Outbox
+from dope.types import DATA, LAG, TICK, Frame
+from tests.feed.loopback import Recorder, feeding, in_virtual_time, until
+
+
+def test_frames_of_one_turn_are_one_batch() -> None:
+    async def main() -> None:
+        recorder = Recorder()
+        outbox = Outbox(Clock(), recorder)
+        pump = asyncio.ensure_future(outbox.pump())
+        await asyncio.sleep(0)
+        for i in range(5):
+            outbox.put("wire", 1, DATA, b"%d" % i)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        outbox.put("wire", 1, DATA, b"next turn")
+        await asyncio.sleep(0.01)
+        pump.cancel()
+        assert [len(batch) for batch in recorder.batches] == [5, 1]
+        stamps = [frame.ts for frame in recorder.frames]
+        assert stamps == sorted(stamps)
+
+    asyncio.run(main())
+
+
+def test_what_is_put_while_a_batch_is_handled_is_in_the_next_batch() -> None:
+    async def main() -> None:
+        seen: list[list[bytes]] = []
+
+        def on_frames(batch: list[Frame]) -> None:
+            seen.append([frame.data for frame in batch])
+            if len(seen) < 3:
+                outbox.put("wire", 1, DATA, b"answer %d" % len(seen))
+
+        outbox = Outbox(Clock(), on_frames)
+        pump = asyncio.ensure_future(outbox.pump())
+        outbox.put("wire", 1, DATA, b"question")
+        await until(lambda: len(seen) == 3)
+        pump.cancel()
+        assert seen == [[b"question"], [b"answer 1"], [b"answer 2"]]
+
+    asyncio.run(main())
+
+
+def test_ticks_come_every_10_ms_and_carry_the_wall_clock_offset() -> None:
+    async def main(clock: Clock) -> None:
+        recorder = Recorder()
+        outbox = Outbox(clock, recorder)
+        tasks = [asyncio.ensure_future(outbox.pump()), asyncio.ensure_future(outbox.ticks())]
+        await asyncio.sleep(1.0)
+        for task in tasks:
+            task.cancel()
+        ticks = recorder.of(TICK)
+        assert 99 <= len(ticks) <= 101
+        assert {int(tick.data) for tick in ticks} == {0}
+        assert recorder.of(LAG) == []
+
+    in_virtual_time(main)
+
+
+def late(recorder: Recorder) -> list[Frame]:
+    return [frame for frame in recorder.of(LAG) if float(frame.data) >= 0.35]
+
+
+def test_a_late_loop_is_told_before_what_waited_at_the_sockets() -> None:
+    async def main() -> Recorder:
+        async with feeding() as (_, recorder):
+            await recorder.until(lambda: len(recorder.of(TICK)) > 2)
+            time.sleep(0.4)  # somebody blocks the loop
+            await recorder.until(lambda: late(recorder))
+        return recorder
+
+    recorder = asyncio.run(main())
+    told = late(recorder)[0]
+    assert any(batch[0] is told for batch in recorder.batches)
+    stamps = [frame.ts for frame in recorder.frames]
+    assert stamps == sorted(stamps)
+
+
+def test_an_error_of_the_receiver_ends_run_and_is_raised() -> None:
+    def broken(batch: list[Frame]) -> None:
+        raise ZeroDivisionError("our own mistake")
+
+    async def main() -> None:
+        async with feeding(on_frames=broken):
+            await asyncio.sleep(0.05)
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(main())
