@@ -50,7 +50,8 @@ _encode = msgspec.msgpack.Encoder().encode
 class Detector(Protocol):
     """What the engine needs of a detector: the kinds it wants to see, and what it makes of one event."""
 
-    KINDS: tuple[type[Event], ...]
+    @property
+    def KINDS(self) -> tuple[type[Event], ...]: ...
 
     def on(self, event: Event, market: Market) -> Sequence[Event]: ...
 
@@ -144,7 +145,7 @@ class Engine:
     def _take_rare(self, event: Event, frame: Frame, venue: Venue) -> list[Event]:
         market = self.market
         if isinstance(event, Listed):
-            market.list(event.instrument, event.ts, venue.CHECKSUM, venue.IDLE_S)
+            market.open_book(event.instrument, event.ts, venue.CHECKSUM, venue.IDLE_S)
             return [event]
         if isinstance(event, Gap):
             return [event, *market.gap(event)]
@@ -222,8 +223,9 @@ class Engine:
         total = self._hash.copy()
         for key in sorted(self.market.books):
             book = self.market.books[key]
-            counters = (book.book_updates, book.snapshots, book.trades, book.gaps, book.faults, book.crossed, book.live_ns, book.state, book.seq)
-            total.update(_encode((key, counters, book.levels("bid", DIGEST_LEVELS), book.levels("ask", DIGEST_LEVELS))))
+            counters = (book.book_updates, book.snapshots, book.trades, book.gaps, book.faults, book.crossed)
+            state = (book.live_ns, book.state, book.seq)
+            total.update(_encode((key, counters, state, book.levels("bid", DIGEST_LEVELS), book.levels("ask", DIGEST_LEVELS))))
         return total.hexdigest()
 
 

@@ -211,12 +211,13 @@ class Picture:
 
     def _matrix(self, group: tuple[str, str, str], keys: list[str], now: int) -> dict[str, Any]:
         base, quote, kind = group
-        gross, net, z, wall, state = ([] for _ in range(5))  # type: tuple[list[Any], ...]
+        tables: tuple[list[Any], ...] = ([], [], [], [], [])
         for buy in keys:
             cells = [self._cell(buy, sell, now) for sell in keys]
-            for table, column in zip((gross, net, z, wall, state), zip(*cells, strict=True), strict=True):
+            for table, column in zip(tables, zip(*cells, strict=True), strict=True):
                 table.append(list(column))
         venues = [key.partition(":")[0] for key in keys]
+        gross, net, z, wall, state = tables
         labels = [self.engine.venues[v].SHORT for v in venues]
         return {
             "id": f"{base}-{quote}-{kind}", "base": base, "quote": quote, "kind": kind, "venues": venues, "labels": labels,
@@ -253,7 +254,8 @@ class Picture:
                 i = self.engine.market.books[a].instrument
                 mean, sd, _, low, high, n = stats
                 current = self.spreads.current.get((a, b))
-                rows.append({"a": a, "b": b, "symbol": i.symbol, "kind": i.kind, "mean": mean, "sd": sd, "current": current, "min": low, "max": high, "n": n})
+                row = {"a": a, "b": b, "symbol": i.symbol, "kind": i.kind, "current": current}
+                rows.append({**row, "mean": mean, "sd": sd, "min": low, "max": high, "n": n})
         return rows
 
     def _bases(self) -> list[dict[str, Any]]:
@@ -292,8 +294,10 @@ class Picture:
             "errors_min": health.errors_min if health else 0, "reconnects": health.reconnects if health else 0,
             "gaps": sum(b.gaps for b in books), "faults": self.engine.faults.get(venue_id, 0),
             "checksums_ok": sum(b.checksums_ok for b in books), "checksum_bad": sum(b.checksum_mismatches for b in books),
-            "acks_ok": sum(ok for ok, _ in acks.values()), "acks_total": len(acks), "unacked": [t for t, (ok, _) in acks.items() if not ok][:20],
-            "last_error": health.last_error if health else "", "next_retry": health.next_retry // MS if health and health.next_retry else None,
+            "acks_ok": sum(ok for ok, _ in acks.values()), "acks_total": len(acks),
+            "unacked": [t for t, (ok, _) in acks.items() if not ok][:20],
+            "last_error": health.last_error if health else "",
+            "next_retry": health.next_retry // MS if health and health.next_retry else None,
             "breaker": health.breaker if health else "closed", "integrity": "sequence" if venue.NUMBERED else "none",
         }  # fmt: skip
 

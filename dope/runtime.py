@@ -42,7 +42,9 @@ EXIT_ENGINE_DIED = 70
 class Runtime:
     """Owns the thread. ``start()`` returns at once; ``stop()`` waits until all is closed."""
 
-    def __init__(self, settings: Settings, board: Board, *, tapes: tuple[Path, ...] = (), on_death: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, board: Board, *, tapes: tuple[Path, ...] = (), on_death: Callable[[], None] | None = None
+    ) -> None:
         self.settings, self.board, self.tapes = settings, board, tapes
         self._on_death = on_death
         self.clock = Clock()
@@ -120,7 +122,7 @@ class Runtime:
         if kind == "spreads":
             return [finite(row) for row in session.picture.slow()["pairs"] if row["symbol"] == symbol]
         if kind == "tapes":
-            return [msgspec.to_builtins(t) for t in list_tapes(self.settings.data_dir)] 
+            return [msgspec.to_builtins(t) for t in list_tapes(self.settings.data_dir)]
         raise UnknownName("query", kind, ("opportunities", "events", "book", "spreads", "tapes"))
 
     def _book(self, session: Session, key: str) -> dict[str, Any]:
@@ -355,7 +357,8 @@ class Runtime:
                 self.shelf.save(trained)
                 self._versions = self.shelf.versions(session.source)
             self._model_error = ""
-            session.picture.tell(now, "model", f"model trained on {trained.card['rows']} rows: {trained.card['verdict']}", trained.card["in_use"])
+            card = trained.card
+            session.picture.tell(now, "model", f"model trained on {card['rows']} rows: {card['verdict']}", card["in_use"])
         except (DopeError, OSError) as error:
             self._model_error = f"model not saved: {error}"
             logger.error("model not saved: {}", error)

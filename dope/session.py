@@ -13,7 +13,7 @@ from dope import __version__
 from dope.detectors import Cost, Rules, default_detectors
 from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.spreads import Spreads
-from dope.engine import Engine
+from dope.engine import Detector, Engine
 from dope.errors import TapeError
 from dope.feed.clock import Clock
 from dope.feed.feed import Feed
@@ -58,7 +58,8 @@ def rules(settings: Settings) -> Rules:
 def build_engine(settings: Settings, venue_ids: tuple[str, ...], endpoints: dict[str, dict[str, str]]) -> Engine:
     """Engine with venues and the default detectors; the same for live, simulation, replay and backtest."""
     venues: dict[str, Venue] = {v: make(v, settings.symbols, endpoints.get(v)) for v in venue_ids}
-    return Engine(venues, default_detectors(costs(settings), rules(settings)))
+    detectors: list[Detector] = [*default_detectors(costs(settings), rules(settings))]
+    return Engine(venues, detectors)
 
 
 def detector_of(engine: Engine, kind: type) -> Any:
@@ -92,7 +93,7 @@ class Session:
             self.journal = Journal(
                 folder,
                 Meta(source=self.source, created=self.clock.now(), software=__version__, venues=tuple(self.engine.venues)),
-                bounds=Bounds(folder_bytes=settings.tape_max_mb << 20),
+                bounds=Bounds(total_bytes=settings.tape_max_mb << 20),
             )
         except TapeError as error:
             self.recording_trouble = str(error)

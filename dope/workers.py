@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dope.backtest.run import report_dict, run
+from dope.backtest.report import report_dict
+from dope.backtest.run import run
 from dope.model.job import train_job
 from dope.model.predictor import SpreadPredictor, Trained
 from dope.model.table import Table
-from dope.session import build_engine, costs
+from dope.session import build_engine
 from dope.settings import Settings
 from dope.tape.read import Tape, merge
 from dope.types import Frame
@@ -39,7 +40,6 @@ def backtest_worker(progress: Progress, paths: list[str], options: dict[str, Any
             yield frame
 
     engine = build_engine(chosen, venues, {})
-    fees = {key: cost.fee for key, cost in costs(chosen).items()}
-    report = run(counted(), engine, latency_ms=float(options.get("latency_ms", 100.0)), order_size=chosen.order_size, fees=fees)
+    report = run(counted(), engine, latency_ms=float(options.get("latency_ms", 100.0)), order_size=chosen.order_size)
     progress(1.0, "Done")
     return {**report_dict(report), "tapes": [Path(p).name for p in paths], "source": sorted({t.meta.source for t in tapes})}

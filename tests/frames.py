@@ -34,12 +34,20 @@ def data(message: object) -> tuple[int, bytes]:
 
 
 def play(venue: str, script: Iterable[tuple[int, bytes]], *, conn: int = 1, start: int = T0) -> list[Frame]:
-    return [Frame(start + i * 10 * MS, "" if kind == TICK else venue, 0 if kind == TICK else conn, kind, text) for i, (kind, text) in enumerate(script)]
+    return [
+        Frame(start + i * 10 * MS, "" if kind == TICK else venue, 0 if kind == TICK else conn, kind, text)
+        for i, (kind, text) in enumerate(script)
+    ]
 
 
 # -- Binance spot ------------------------------------------------------------------------------------------------------
 def spot_diff(first: int, last: int, bids: list, asks: list) -> tuple[int, bytes]:  # type: ignore[type-arg]
-    return data({"stream": "btcusdt@depth@100ms", "data": {"e": "depthUpdate", "E": 1700000000000, "s": "BTCUSDT", "U": first, "u": last, "b": bids, "a": asks}})
+    return data(
+        {
+            "stream": "btcusdt@depth@100ms",
+            "data": {"e": "depthUpdate", "E": 1700000000000, "s": "BTCUSDT", "U": first, "u": last, "b": bids, "a": asks},
+        }
+    )
 
 
 def spot_script() -> list[tuple[int, bytes]]:
@@ -47,7 +55,10 @@ def spot_script() -> list[tuple[int, bytes]]:
         opened(),
         spot_diff(95, 100, [["99.00000000", "0.00000000"]], []),
         spot_diff(101, 105, [["99.90000000", "2.00000000"]], [["100.60000000", "1.00000000"]]),
-        reply("depth:BTCUSDT", {"lastUpdateId": 103, "bids": [["99.80000000", "1.0"], ["99.50000000", "3.0"]], "asks": [["100.70000000", "2.0"]]}),
+        reply(
+            "depth:BTCUSDT",
+            {"lastUpdateId": 103, "bids": [["99.80000000", "1.0"], ["99.50000000", "3.0"]], "asks": [["100.70000000", "2.0"]]},
+        ),
         spot_diff(106, 106, [["100.00000000", "1.50000000"]], []),
         spot_diff(107, 110, [], [["100.50000000", "0.75000000"]]),
         spot_diff(111, 112, [["99.50000000", "0.00000000"]], [["100.90000000", "5.00000000"]]),
@@ -57,7 +68,17 @@ def spot_script() -> list[tuple[int, bytes]]:
 
 # -- Binance USD-M -----------------------------------------------------------------------------------------------------
 def usdm_diff(first: int, last: int, before: int, bids: list, asks: list) -> tuple[int, bytes]:  # type: ignore[type-arg]
-    inner = {"e": "depthUpdate", "E": 1700000000000, "T": 1700000000000, "s": "BTCUSDT", "U": first, "u": last, "pu": before, "b": bids, "a": asks}
+    inner = {
+        "e": "depthUpdate",
+        "E": 1700000000000,
+        "T": 1700000000000,
+        "s": "BTCUSDT",
+        "U": first,
+        "u": last,
+        "pu": before,
+        "b": bids,
+        "a": asks,
+    }
     return data({"stream": "btcusdt@depth@0ms", "data": inner})
 
 
@@ -66,7 +87,9 @@ def usdm_script() -> list[tuple[int, bytes]]:
         opened(),
         usdm_diff(90, 100, 89, [["99.0", "1.000"]], []),
         usdm_diff(104, 110, 100, [["99.9", "2.000"]], [["100.6", "1.000"]]),
-        reply("depth:BTCUSDT", {"lastUpdateId": 106, "E": 1, "T": 1, "bids": [["99.8", "1.0"], ["99.5", "3.0"]], "asks": [["100.7", "2.0"]]}),
+        reply(
+            "depth:BTCUSDT", {"lastUpdateId": 106, "E": 1, "T": 1, "bids": [["99.8", "1.0"], ["99.5", "3.0"]], "asks": [["100.7", "2.0"]]}
+        ),
         usdm_diff(113, 118, 110, [["100.0", "1.500"]], []),
         usdm_diff(119, 125, 118, [], [["100.5", "0.750"]]),
         usdm_diff(130, 131, 125, [["99.5", "0.000"]], [["100.9", "5.000"]]),

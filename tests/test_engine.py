@@ -46,7 +46,9 @@ def tape(seed: int = 3, moves: int = 300) -> list[Frame]:
         else:
             high = f"{bid + shift * 2:.2f}"
             other = f"{bid + (1 - shift) * 2:.2f}"
-            asks = [*((p, "0") for p in ("100.50", "100.6", "100.7", "100.9")), (f"{ask + 2:.2f}", size)] if shift else [(f"{ask:.2f}", size)]
+            asks = (
+                [*((p, "0") for p in ("100.50", "100.6", "100.7", "100.9")), (f"{ask + 2:.2f}", size)] if shift else [(f"{ask:.2f}", size)]
+            )
             kind, text = okx_book("update", seq + 1, seq, [(high, size), (other, "0")] if high != other else [(high, size)], asks)
             seq += 1
             frames.append(Frame(t, "okx", 2, kind, text))
@@ -88,7 +90,9 @@ def test_the_digest_does_not_depend_on_the_hash_seed() -> None:
     found = set()
     for seed in ("0", "1", "4711"):
         env = {**os.environ, "PYTHONHASHSEED": seed}
-        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=True
+        )
         found.add(done.stdout.strip())
     assert len(found) == 1
 

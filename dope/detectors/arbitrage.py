@@ -110,7 +110,7 @@ class Opportunity(Event, frozen=True):
 class Pair:
     """One ordered pair of markets and the life it may be in."""
 
-    __slots__ = ("buy", "cost_buy", "cost_sell", "fee_buy", "id", "last", "life", "lot", "min_notional", "next_check", "sell", "wall_bps", "watched")
+    __slots__ = ("buy", "cost_buy", "cost_sell", "fee_buy", "id", "last", "life", "lot", "min_notional", "sell", "wall_bps", "watched")
 
     def __init__(self, buy: Instrument, sell: Instrument, costs: tuple[Cost, Cost], rules: Rules) -> None:
         self.buy, self.sell = buy, sell
@@ -123,7 +123,7 @@ class Pair:
         self.min_notional = max(rules.min_notional, buy.min_notional, sell.min_notional)
         self.life = Lifecycle(LifeRules(rules.enter, rules.leave, rules.debounce, MAX_GAP_NS))
         self.last: Opportunity | None = None
-        self.id, self.next_check, self.watched = 0, 0, False
+        self.id, self.watched = 0, False
 
     def net_touch_bps(self, ask: float, bid: float) -> float:
         """Net of fees at the touch, bps of the buy cost; the net matrix is exactly this."""
@@ -159,7 +159,7 @@ class Arbitrage:
         self.of: dict[str, list[Pair]] = {}  # key → pairs with that market as a leg
         self._groups: dict[tuple[str, str, str], list[Instrument]] = {}
         self._live: set[tuple[str, str]] = set()
-        self._ids = 0
+        self.opened = self.closed = 0  #: lives so far
         self._next_check = 0
 
     def on(self, event: Event, market: Market) -> Sequence[Opportunity]:
@@ -267,10 +267,10 @@ class Arbitrage:
         lives = pair.life.update(now, walk.net_bps)
         if pair.life.life is not None:
             if not pair.id or any(life.close is None for life in lives):
-                self._ids += 1
+                self.opened += 1
                 closed = [life for life in lives if life.close is not None]
                 out = self._tell(pair, closed, now, market)
-                pair.id = self._ids
+                pair.id = self.opened
                 pair.last = self._describe(pair, market, now, walk, pair.life.life)
                 self._live.add((pair.buy.key, pair.sell.key))
                 return [*out, pair.last]
@@ -294,9 +294,11 @@ class Arbitrage:
                 continue
             state = "stale" if life.reason == "stale" else "closed"
             done = msgspec.structs.replace(
-                pair.last, ts=now, state=state, reason=life.reason, closed=life.close, peak_bps=life.peak_bps, peak_t=life.peak_t, updates=life.updates
-            )
+                pair.last, ts=now, state=state, reason=life.reason, closed=life.close,
+                peak_bps=life.peak_bps, peak_t=life.peak_t, updates=life.updates,
+            )  # fmt: skip
             out.append(done)
+            self.closed += 1
             pair.last, pair.id = None, 0
             self._live.discard((pair.buy.key, pair.sell.key))
         return out

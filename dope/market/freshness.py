@@ -24,6 +24,7 @@ class DelayFloor:
     def __init__(self) -> None:
         self._minutes: deque[tuple[int, int]] = deque(maxlen=WINDOW_MINUTES)
         self.floor: int | None = None
+        self.last = 0  #: excess of the newest stamped message, ns
         self._minute: int | None = None
         self._ring = [0] * RING
         self._count = 0
@@ -41,7 +42,7 @@ class DelayFloor:
             self._minutes[-1] = (self._minute, delay)
         elif delay < self._minutes[-1][1]:
             self._minutes[-1] = (self._minute, delay)
-        late = delay - floor
+        late = self.last = delay - floor
         self._ring[self._count % RING] = late
         self._count += 1
         return late

@@ -14,9 +14,9 @@ from dope.types import (
     LIVE,
     STALE,
     SYNCING,
+    Bar,
     BookState,
     BookUpdate,
-    Bar,
     DepthChange,
     Event,
     Fault,
@@ -30,6 +30,7 @@ from dope.types import (
 
 CROSSED_GRACE_NS = NS  #: a book crossed for longer is asked for anew
 WILD_MOVE = 50.0  #: a touch that moves by this factor at once is not believed
+EMPTY = 4  #: characters of two empty sides: a keep-alive
 TRADE_IDS = 10_000  #: last trade ids per market, to drop replays
 QUOTE_MEMORY_NS = 5 * NS  #: an older quote than the last one is dropped; after this long it counts as a restart of numbers
 STALE_EVERY_NS = 100_000_000  #: silence is looked at this often
@@ -57,7 +58,7 @@ class Market:
         self._next_look = 0
         self._second = 0
 
-    def list(self, instrument: Instrument, ts: int, checksum_rule: str, idle_s: float) -> None:
+    def open_book(self, instrument: Instrument, ts: int, checksum_rule: str, idle_s: float) -> None:
         """Open the book of an instrument (idempotent)."""
         if instrument.key not in self.books:
             self.books[instrument.key] = Book(instrument, checksum_rule, ts)
@@ -65,8 +66,10 @@ class Market:
             self.delays.setdefault(instrument.venue, DelayFloor())
 
     def age(self, book: Book, now: int) -> int:
-        """Confirmed age in ns: time since anything proved this book current, plus how late that proof came."""
-        return now - max(book.own_ts, self.conn_ts.get(book.conn, 0)) + book.excess
+        """Confirmed age in ns: time since anything proved this book current, counted from when that proof was due."""
+        shared = self.conn_ts.get(book.conn, 0)
+        own = book.own_ts - book.excess
+        return now - max(own, shared - self.delays[book.instrument.venue].last if shared else 0)
 
     # -- book levels ---------------------------------------------------------------------------------------------
     def apply(self, update: BookUpdate, conn: int) -> list[Event]:
@@ -86,10 +89,12 @@ class Market:
         book.book_updates += 1
         book.seq, book.own_ts, book.conn = update.seq, ts, conn
         book.bid, book.bid_size, book.ask, book.ask_size = bid, bid_size, ask, ask_size
-        if update.ts_exch:
+        # a snapshot or keep-alive carries the stamp of an older change: it says nothing about delay
+        if update.ts_exch and not update.snapshot and len(update.bids) + len(update.asks) > EMPTY:
             book.excess = self.delays[book.instrument.venue].excess(ts, update.ts_exch)
         if update.snapshot:
             book.snapshots += 1
+            book.excess = 0
         if update.checksum is not None and book.checksum_rule:
             if book.checksum() != update.checksum:
                 book.checksum_mismatches += 1

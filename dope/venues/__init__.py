@@ -20,6 +20,6 @@ VENUES: tuple[type[Venue], ...] = (
 def make(venue_id: str, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> Venue:
     """The venue of that id, watching ``symbols``. Raises UnknownName."""
     for venue in VENUES:
-        if venue.ID == venue_id:
+        if venue_id == venue.ID:
             return venue(symbols, endpoints)
     raise UnknownName("venue", venue_id, [venue.ID for venue in VENUES])

@@ -104,7 +104,7 @@ class Okx(Venue):
     IDLE_S = 5.0
     CHECKSUM = "interleaved25"
     FEES = (
-        Fee("okx", "spot", 8.0, 10.0, "base", "hummingbot; newsgaged.com; traderssecondbrain.com (ccxt 4.5.90: 10/15)", "2026-11-01", "high"),
+        Fee("okx", "spot", 8.0, 10.0, "base", "hummingbot; newsgaged.com (ccxt 4.5.90 says 10/15)", "2026-11-01", "high"),
         Fee("okx", "perp", 2.0, 5.0, "quote", "hummingbot; newsgaged.com; traderssecondbrain.com", "2026-11-01", "high"),
     )
 
@@ -254,7 +254,8 @@ class Okx(Venue):
         if push.event == "unsubscribe":
             return ()
         if push.event == "error":
-            refused = [topic] if topic else [t for t in self._unacked.get(frame.conn, {}) if t.replace(":", ",instId:") in push.msg or t in push.msg]
+            waiting = self._unacked.get(frame.conn, {})
+            refused = [topic] if topic else [t for t in waiting if t.replace(":", ",instId:") in push.msg or t in push.msg]
             for t in refused:
                 self._unacked.get(frame.conn, {}).pop(t, None)
             text = f"{push.code} {push.msg}"[:200]

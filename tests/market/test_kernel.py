@@ -26,7 +26,10 @@ def streams(draw: st.DrawFn) -> list[tuple[bytes, bytes, bool]]:
     middle = draw(st.integers(50, 10**9))
     ticks = st.integers(max(1, middle - 40), middle + 40)
     size = st.one_of(
-        st.just("0"), st.just("0.00000000"), st.decimals("0.00000001", "99999999", places=8).map(lambda d: format(d, "f")), st.integers(1, 10**15 - 1).map(str)
+        st.just("0"),
+        st.just("0.00000000"),
+        st.decimals("0.00000001", "99999999", places=8).map(lambda d: format(d, "f")),
+        st.integers(1, 10**15 - 1).map(str),
     )
     extra = draw(st.sampled_from([[], ["0", "3"]]))
     bare = draw(st.booleans())
@@ -149,6 +152,8 @@ def test_the_touch_flag_is_raised_only_when_price_or_size_at_the_touch_changes()
 
 def test_sizes_up_to_1e15_and_prices_down_to_1e_minus_12_survive() -> None:
     book, scratch = kernel.empty_book(), kernel.new_scratch(64)
-    flags, bid, bid_size, ask, _ = kernel.apply(book, scratch, b'[["0.000000000001","999999999999999.5"]]', b'[["0.000000000002","1"]]', True)
+    flags, bid, bid_size, ask, _ = kernel.apply(
+        book, scratch, b'[["0.000000000001","999999999999999.5"]]', b'[["0.000000000002","1"]]', True
+    )
     assert flags >= 0
     assert (bid, bid_size, ask) == (1e-12, 999999999999999.5, 2e-12)

@@ -1,0 +1,210 @@
+"""The command line: serve (default) · record · import · replay · backtest. ``python app.py COMMAND --help`` explains each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+import uvicorn
+from loguru import logger
+
+from dope import __version__
+from dope.board import Board
+from dope.errors import DopeError
+from dope.replay import replay as replay_tapes
+from dope.replay import summary
+from dope.runtime import EXIT_ENGINE_DIED, Runtime
+from dope.settings import Settings, load, unknown_variables
+from dope.tape.importing import import_lines, natives_of
+from dope.venues import make
+
+DEATH_GRACE_S = 8.0  #: s that a dead engine is shown on the page before the process ends with code 70
+LOG_FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS!UTC} {level: <7} {name}: {message}"
+
+app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=False, pretty_exceptions_enable=False)
+Tapes = Annotated[list[Path], typer.Argument(help="recordings (.dope); several are merged by time")]
+
+
+def _settings(**given: Any) -> Settings:
+    """Settings with the options that were really given on the command line on top."""
+    settings = load({name: value for name, value in given.items() if value is not None})
+    logger.remove()
+    logger.add(sys.stderr, level=settings.log_level, format=LOG_FORMAT, serialize=settings.log_json, backtrace=False, diagnose=False)
+    for name in unknown_variables(os.environ):
+        logger.warning("environment variable {} sets nothing: misspelt?", name)
+    return settings
+
+
+@app.callback(invoke_without_command=True)
+def main(ctx: typer.Context) -> None:
+    """Without a command: serve."""
+    if ctx.invoked_subcommand is None:
+        serve()
+
+
+@app.command()
+def serve(
+    source: Annotated[str | None, typer.Option(help="auto, live or sim")] = None,
+    tape: Annotated[list[Path] | None, typer.Option(help="play these recordings over loopback instead of a market")] = None,
+    speed: Annotated[float | None, typer.Option(help="speed of the simulated market or of the tape")] = None,
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="port; 0 = any free one")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of the simulated market")] = None,
+    record: Annotated[bool | None, typer.Option(help="record everything that reaches the engine")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="folder of tapes")] = None,
+    model_dir: Annotated[Path | None, typer.Option(help="folder of models")] = None,
+) -> None:
+    """Open the dashboard, the API and the streams on one port."""
+    settings = _settings(
+        source=source, sim_rate=speed, host=host, port=port, sim_seed=seed, record=record, data_dir=data_dir, model_dir=model_dir
+    )  # fmt: skip
+    for path in tape or ():
+        if not path.is_file():
+            raise DopeError(f"no such tape: {path}")
+    raise typer.Exit(_serve(settings, tuple(tape or ())))
+
+
+def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
+    from dope.api import mount, server_options
+    from dope.dashboard import build
+
+    listener = _listen(settings)
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    board = Board()
+    dead = threading.Event()
+    runtime = Runtime(settings, board, tapes=tapes, on_death=dead.set)
+    dash = build(board, settings)
+    mount(dash.server, board, settings, alive=runtime.alive, clock_ns=runtime.clock.now)
+    server = uvicorn.Server(uvicorn.Config(dash.server, log_level="warning", **server_options(settings)))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises them again after its own orderly end; ours goes on below
+    threading.Thread(target=_announce, args=(server, settings), daemon=True).start()
+    threading.Thread(target=_end_when_dead, args=(server, dead), daemon=True).start()
+    runtime.start()
+    try:
+        server.run(sockets=[listener])
+    finally:
+        runtime.stop()
+    logger.info("stopped")
+    return EXIT_ENGINE_DIED if runtime.died else 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=256)
+    except OSError as error:
+        raise DopeError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another with --port") from error
+
+
+def _announce(server: uvicorn.Server, settings: Settings) -> None:
+    while not server.started:
+        if server.should_exit:
+            return
+        time.sleep(0.05)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"DOPE {__version__} is at http://{host}:{settings.port}/", flush=True)
+
+
+def _end_when_dead(server: uvicorn.Server, dead: threading.Event) -> None:
+    dead.wait()
+    time.sleep(DEATH_GRACE_S)
+    server.should_exit = True
+
+
+@app.command()
+def record(
+    source: Annotated[str | None, typer.Option(help="auto, live or sim")] = None,
+    seconds: Annotated[float, typer.Option(help="how long; 0 = until interrupted")] = 0.0,
+    data_dir: Annotated[Path | None, typer.Option(help="folder of tapes")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of the simulated market")] = None,
+) -> None:
+    """Record without a dashboard."""
+    settings = _settings(source=source, data_dir=data_dir, sim_seed=seed, record=True)
+    runtime = Runtime(settings, Board())
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    runtime.start()
+    over.wait(seconds or None)
+    session = runtime.session
+    path = session.journal.status()["path"] if session is not None and session.journal is not None else None
+    runtime.stop()
+    print(json.dumps({"tape": str(path) if path else None}))
+    raise typer.Exit(EXIT_ENGINE_DIED if runtime.died else 0)
+
+
+@app.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="NAME.jsonl.gz (with .recv_ns.gz, .side.tsv.gz beside it) or lines of `<ns> <json>`")],
+    venue: Annotated[str, typer.Option(help="whose messages these are")],
+    out: Annotated[Path, typer.Option(help="the tape to write")],
+) -> None:
+    """Turn foreign recordings into a tape."""
+    settings = _settings()
+    machine = make(venue, settings.symbols)
+    report = import_lines(files, machine, out, natives=natives_of(files, machine))
+    print(json.dumps(msgspec.to_builtins(report)))
+
+
+@app.command()
+def replay(
+    tapes: Tapes,
+    json_: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    speed: Annotated[float, typer.Option(help="recorded seconds per second, 0.1 or more; inf = as fast as it goes")] = math.inf,
+) -> None:
+    """Step a fresh engine over recordings and say what was seen."""
+    settings = _settings()
+    _print_summary(*asyncio.run(replay_tapes(tapes, settings, speed)), json_)
+
+
+def _print_summary(engine: Any, tapes: Any, as_json: bool) -> None:
+    found = summary(engine, tapes)
+    if as_json:
+        print(json.dumps(found))
+        return
+    for key, row in found["instruments"].items():
+        counts = " ".join(f"{name} {row[name]}" for name in ("book_updates", "gaps", "faults", "crossed"))
+        print(f"{key:36} {row['state']:8} bid {row['bid']} ask {row['ask']}  {counts}  live {row['live_seconds']:.1f} s")
+    print(f"{found['frames']} frames · opportunities {found['opportunities']} · digest {found['digest']}")
+
+
+@app.command()
+def backtest(
+    tapes: Tapes,
+    latency_ms: Annotated[float, typer.Option(help="order latency of every venue, ms")] = 100.0,
+    order_size: Annotated[float | None, typer.Option(help="largest order, quote currency")] = None,
+) -> None:
+    """Execute every opportunity of recordings, naively and honestly, and print both as JSON."""
+    from dope.workers import backtest_worker
+
+    settings = _settings(order_size=order_size)
+    for path in tapes:
+        if not path.is_file():
+            raise DopeError(f"no such tape: {path}")
+    done = backtest_worker(lambda *_: None, [str(p) for p in tapes], {"latency_ms": latency_ms}, settings.model_dump(mode="json"))
+    print(json.dumps(done))
+
+
+def run() -> None:
+    """Entry point: our own errors are one line, not a traceback."""
+    try:
+        app()
+    except DopeError as error:
+        print(f"dope: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    run()
