@@ -1,0 +1,192 @@
+"""The predictor at work: per pair its features, its labelled rows, its predictions and how they turned out.
+
+Every prediction is kept until its label comes and is then scored beside "no change"; the rolling skill and the 90 %
+band come from those matured errors only.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from dope.model.evaluation import BAND_ALPHA, BAND_RESIDUALS, conformal_quantile
+from dope.model.features import STEP_NS, WINDOW, Leg, PairFeatures, Row
+from dope.model.predictor import MIN_SAMPLES, Trained
+from dope.model.table import BUFFER_ROWS, LabelledRows, Table, collect
+
+MAX_PAIRS = 300  #: pairs watched; later ones are left out
+SKILL_LEAST = 30  #: matured predictions before a live skill is shown
+
+
+def comparable(keys: Iterable[str]) -> list[tuple[str, str]]:
+    """All pairs of instrument keys that quote the same symbol at two venues, in order of symbol, then key."""
+    by_symbol: dict[str, list[str]] = {}
+    for key in sorted(keys):
+        by_symbol.setdefault(key.partition(":")[2], []).append(key)
+    return [pair for symbol in sorted(by_symbol) for pair in itertools.combinations(by_symbol[symbol], 2)]
+
+
+class PredictorState:
+    """All the model knows of a running market; picklable, bounded, one per source (live, sim or tape)."""
+
+    def __init__(
+        self, *, horizon_steps: int = 1, step_ns: int = STEP_NS, buffer_rows: int = BUFFER_ROWS, min_samples: int = MIN_SAMPLES
+    ) -> None:
+        self.horizon_steps = horizon_steps
+        self.step_ns = step_ns
+        self.trained: Trained | None = None
+        self.rows: list[dict[str, Any]] = []
+        self._buffer_rows = buffer_rows
+        self._min_samples = min_samples
+        self._pairs: dict[str, _Pair] = {}
+        self._keys: set[str] = set()
+        self._step = -1
+
+    def on_second(self, ts: int, legs: Mapping[str, Leg | None]) -> list[dict[str, Any]]:
+        """Take one grid step and give the board's ``pred`` rows: one per pair, predicted None where nothing may be said.
+
+        Call once each time the grid second of our clock changes, with ``ts`` (int ns) inside the new second and for
+        each key (mid, bid, ask, base volume traded since the last call), or None where the book is not LIVE. A second
+        that was fed already is ignored; a skipped one starts every pair anew.
+        """
+        step = ts // self.step_ns
+        if step <= self._step:
+            return self.rows
+        self._step = step
+        self._meet(legs)
+        rows = {name: pair.take(ts, legs.get(pair.a), legs.get(pair.b)) for name, pair in self._pairs.items()}
+        predicted = self._predict({name: row for name, row in rows.items() if row is not None})
+        self.rows = [pair.board_row(step * self.step_ns, predicted.get(name)) for name, pair in self._pairs.items()]
+        return self.rows
+
+    def adopt(self, trained: Trained) -> None:
+        """Predict with this model from the next step on; its bands start from its own out-of-sample errors."""
+        self.trained = trained
+        for name, pair in self._pairs.items():
+            pair.start_scoring(trained.residuals.get(name, []))
+
+    def table(self) -> Table:
+        """The labelled rows so far, for the training job."""
+        rows = {name: pair.labelled for name, pair in self._pairs.items()}
+        return collect(rows, horizon_steps=self.horizon_steps, step_ns=self.step_ns)
+
+    @property
+    def samples(self) -> int:
+        """Labelled steps so far: seconds of which at least one pair has a label."""
+        return len({row[0] for pair in self._pairs.values() for row in pair.labelled.rows})
+
+    def section(self) -> dict[str, Any]:
+        """What the board's ``pred`` section shows of the model itself; the runtime adds jobs, versions and times."""
+        samples = self.samples
+        return {
+            "status": "collecting" if self.trained is None else "ready",
+            "samples": samples,
+            "needed": self._min_samples,
+            "horizon_steps": self.horizon_steps,
+            "step_s": self.step_ns / 1e9,
+            "rows": self.rows,
+            "card": None if self.trained is None else self.trained.card,
+            "live": self.live_score(),
+        }
+
+    def live_score(self) -> dict[str, Any]:
+        """Rolling score of matured predictions: {n, rmse, rmse_persistence, skill, coverage}; None while n is small."""
+        scores = [item for pair in self._pairs.values() for item in pair.scores]
+        if len(scores) < SKILL_LEAST:
+            return {"n": len(scores), "rmse": None, "rmse_persistence": None, "skill": None, "coverage": None}
+        model = math.fsum(error**2 for error, _, _ in scores) / len(scores)
+        naive = math.fsum(error**2 for _, error, _ in scores) / len(scores)
+        covered = [inside for _, _, inside in scores if inside is not None]
+        return {
+            "n": len(scores),
+            "rmse": math.sqrt(model),
+            "rmse_persistence": math.sqrt(naive),
+            "skill": 1 - model / naive if naive > 0 else None,
+            "coverage": sum(covered) / len(covered) if covered else None,
+        }
+
+    def _meet(self, legs: Mapping[str, Leg | None]) -> None:
+        if legs.keys() <= self._keys:
+            return
+        self._keys |= legs.keys()
+        for a, b in comparable(self._keys)[:MAX_PAIRS]:
+            name = f"{a}|{b}"
+            if name not in self._pairs and len(self._pairs) < MAX_PAIRS:
+                pair = _Pair(a, b, horizon_steps=self.horizon_steps, step_ns=self.step_ns, buffer_rows=self._buffer_rows)
+                pair.start_scoring(self.trained.residuals.get(name, []) if self.trained else [])
+                self._pairs[name] = pair
+
+    def _predict(self, rows: dict[str, Row]) -> dict[str, float]:
+        if self.trained is None or not rows:
+            return {}
+        values = self.trained.predict(list(rows), np.stack(list(rows.values())))
+        return {name: float(value) for name, value in zip(rows, values, strict=True) if math.isfinite(value)}
+
+
+class _Pair:
+    """One pair: features, labelled rows, predictions waiting for their label, matured errors."""
+
+    def __init__(self, a: str, b: str, *, horizon_steps: int, step_ns: int, buffer_rows: int) -> None:
+        self.a, self.b = a, b
+        self.symbol = a.partition(":")[2]
+        self.labelled = LabelledRows(horizon_steps=horizon_steps, step_ns=step_ns, size=buffer_rows)
+        #: (error of the model, error of persistence, inside the band or None), in bps
+        self.scores: deque[tuple[float, float, bool | None]] = deque(maxlen=BAND_RESIDUALS)
+        self._features = PairFeatures(a.partition(":")[0], b.partition(":")[0], step_ns=step_ns)
+        self._horizon_ns = horizon_steps * step_ns
+        self._residuals: deque[float] = deque(maxlen=BAND_RESIDUALS)
+        self._waiting: deque[tuple[int, float, float, float | None]] = deque(maxlen=horizon_steps + 1)
+        self._step_ns = step_ns
+
+    def start_scoring(self, residuals: Iterable[float]) -> None:
+        """A new model is in use: what the last one predicted says nothing about it."""
+        self._residuals = deque(residuals, maxlen=BAND_RESIDUALS)
+        self._waiting.clear()
+        self.scores.clear()
+
+    def take(self, ts: int, leg_a: Leg | None, leg_b: Leg | None) -> Row | None:
+        """Take one step: score what has matured, label what waits, give the row to predict from (None = invalid)."""
+        row = self._features.push(ts, leg_a, leg_b)
+        spread = self._features.spread
+        self.labelled.push(ts, row, spread)
+        now = ts // self._step_ns * self._step_ns
+        while self._waiting and self._waiting[0][0] <= now:
+            due, predicted, current, half = self._waiting.popleft()
+            if spread is not None and due == now:
+                error = spread - predicted
+                self.scores.append((error, spread - current, None if half is None else abs(error) <= half))
+                self._residuals.append(error)
+        return row
+
+    def board_row(self, t: int, predicted: float | None) -> dict[str, Any]:
+        """The row of the board; a prediction is noted here, so that it will be scored."""
+        current = self._features.spread
+        band: list[float] | None = None
+        if current is not None and predicted is not None:
+            half = conformal_quantile(self._residuals, BAND_ALPHA) if self._residuals else math.inf
+            band = [predicted - half, predicted + half] if math.isfinite(half) else None
+            self._waiting.append((t + self._horizon_ns, predicted, current, half if band else None))
+        return {
+            "a": self.a,
+            "b": self.b,
+            "symbol": self.symbol,
+            "kind": "perp" if self.symbol.endswith("-PERP") else "spot",
+            "current": current,
+            "predicted": predicted if current is not None else None,
+            "persistence": current,
+            "t": t // 1_000_000,
+            "band": band,
+            "note": self._note(current, predicted),
+        }
+
+    def _note(self, current: float | None, predicted: float | None) -> str:
+        if current is None:
+            return "a leg has no live book"
+        if self._features.clean_steps < WINDOW:
+            return f"warming up: {self._features.clean_steps} of {WINDOW} steps"
+        return "" if predicted is not None else "no trained model for this pair yet"
