@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
 import json
 import math
@@ -134,11 +135,11 @@ def test_pairs_of_one_second_count_as_one_observation():
 
 
 def scored(**changes) -> Score:
-    good = dict(
+    good = Score(
         model="ar1", n=300, rmse=1.0, mae=0.8, skill_persistence=0.1, skill_mean=0.2, sign_accuracy=0.6, sign_base=0.5, p_value=0.01,
         dm_persistence=2.5, dm_mean=3.0, blocks=300.0,
     )  # fmt: skip
-    return Score(**(good | changes))
+    return dataclasses.replace(good, **changes)
 
 
 def test_skill_is_claimed_only_with_all_of_the_evidence():

@@ -131,7 +131,7 @@ def test_the_same_table_gives_the_same_model(trained, reverting_table):
 def test_a_horizon_of_thirty_steps_cannot_claim_skill_from_a_quarter_of_an_hour():
     table = fed({"BTC-USDT": reverting(900, 3)}, horizon_steps=30).table()
     assert (table.label_t - table.t == 30 * 1_000_000_000).all()
-    card = SpreadPredictor(models=NAIVE + ("mean",)).train(table, now_ns=NOW).card
+    card = SpreadPredictor(models=(*NAIVE, "mean")).train(table, now_ns=NOW).card
     assert card["horizon_steps"] == 30
     assert "independent blocks" in card["verdict"] or "no change" in card["verdict"]
 
