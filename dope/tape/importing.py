@@ -45,12 +45,12 @@ PLAN = "import"
 OK = 200
 
 SIDE_KINDS = {b"open": OPEN, b"sent": SENT, b"http": REPLY}
-SNAPSHOT = b'{"lastUpdateId":'
+SNAPSHOT = b'{"lastUpdateId"'
 DATA_SUFFIXES = (".jsonl.gz", ".jsonl", ".b64.gz", ".b64")
 SISTERS = (".recv_ns.gz", ".recv_ns", ".side.tsv.gz", ".side.tsv")
 
 _STAMPED = re.compile(rb"\d{10,19} ")
-_NATIVE = re.compile(rb'"(?:s|instId|symbol)":"([^"@]{2,40})"|"stream":"([^"@]{2,40})@|[?&]symbol=([A-Za-z0-9_-]{2,40})')
+_NATIVE = re.compile(rb'"(?:s|instId|symbol)":\s?"([^"@]{2,40})"|"stream":\s?"([^"@]{2,40})@|[?&]symbol=([A-Za-z0-9_-]{2,40})')
 
 #: (ts, 0 = side row | 1 = data line, kind, url, payload)
 Row = tuple[int, int, int, str, bytes]

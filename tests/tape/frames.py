@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -35,3 +37,11 @@ def numbers(frames: list[Frame]) -> list[int]:
 def on_disk(folder: Path) -> list[Frame]:
     """All frames of a folder's tapes, in the order of the files."""
     return [frame for path in sorted(folder.glob("*.dope")) for frame in Tape(path)]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for another thread; gives up after a time far beyond any that is needed."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "never happened"
+        time.sleep(0.002)

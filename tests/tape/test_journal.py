@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,18 +19,10 @@ from dope.tape.journal import Journal
 from dope.tape.read import Tape, merge
 from dope.tape.writer import Bounds
 from tests.tape.disks import FailingDisk
-from tests.tape.frames import META, numbered, numbers, on_disk
+from tests.tape.frames import META, numbered, numbers, on_disk, until
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = Bounds(flush_s=0.005, sync_s=0.02, retry_s=0.02, free_bytes=0)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for another thread; gives up after a time far beyond any that is needed."""
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "never happened"
-        time.sleep(0.002)
 
 
 def test_everything_appended_is_on_the_tape_in_order(tmp_path: Path) -> None:
