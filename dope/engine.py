@@ -85,7 +85,13 @@ class Engine:
             if venue is None:
                 return [self._note(Fault(frame.ts, frame.venue, "", "no such venue here"))]
             for event in venue.receive(frame):
-                self._take(event, frame, venue, out)
+                if type(event) is BookUpdate:
+                    if venue.NUMBERED:
+                        market.conn_ts[frame.conn] = frame.ts
+                    for item in market.apply(event, frame.conn):
+                        self._detect(item, out)
+                else:
+                    self._take(event, frame, venue, out)
         elif frame.kind == TICK:
             self._tick(frame, out)
         elif frame.kind == LAG:
@@ -128,7 +134,7 @@ class Engine:
         if kind is BookUpdate:
             if venue.NUMBERED:
                 market.conn_ts[frame.conn] = frame.ts
-            found = market.apply(event, frame.conn)  # type: ignore[arg-type]
+            found: Sequence[Event] = market.apply(event, frame.conn)  # type: ignore[arg-type]
         elif kind is Quote:
             if venue.NUMBERED:
                 market.conn_ts[frame.conn] = frame.ts
@@ -169,7 +175,7 @@ class Engine:
         kind = type(event)
         if kind in _TOLD:
             out.append(self._note(event))
-        for detector in self._wanting.get(kind, ()):
+        for detector in self._wanting.get(kind, _NOBODY):
             for signal in detector.on(event, self.market):
                 out.append(self._note(signal))
                 for later in self.detectors[self.detectors.index(detector) + 1 :]:
@@ -231,4 +237,4 @@ class Engine:
 
 #: events of venues and market that are told to the outside and enter the digest, besides all signals
 _TOLD: frozenset[type[Event]] = frozenset((Listed, Gap, Fault, Ack, Notice, BookState))
-_UNTOLD: tuple[type[Event], ...] = (Touch, DepthChange, Trade, Tick, Bar, Funding)
+_NOBODY: tuple[Detector, ...] = ()

@@ -12,6 +12,7 @@ import zlib
 import numpy as np
 
 from dope.market import kernel
+from dope.market.freshness import DelayFloor
 from dope.types import SYNCING, BookState, Instrument, Quote
 
 Level = tuple[float, float]
@@ -25,13 +26,14 @@ class Book:
 
     __slots__ = (
         "a", "ask", "ask_size", "bid", "bid_size", "book_updates", "checksum_mismatches", "checksum_rule", "checksums_ok", "conn",
-        "crossed", "crossed_since", "excess", "faults", "frame_no", "frames", "gaps", "instrument", "key", "live_ns", "mult", "own_ts",
+        "crossed", "crossed_since", "delay", "excess", "faults", "frame_no", "frames", "gaps", "instrument", "key", "live_ns", "mult", "own_ts",
         "quote", "quote_ts", "reason", "seq", "sigma", "sigma_mid", "since", "snapshots", "state", "touch_ts", "trades",
         "volume",
     )  # fmt: skip
 
-    def __init__(self, instrument: Instrument, checksum_rule: str = "", ts: int = 0) -> None:
+    def __init__(self, instrument: Instrument, delay: DelayFloor, checksum_rule: str = "", ts: int = 0) -> None:
         self.instrument, self.key, self.checksum_rule = instrument, instrument.key, checksum_rule
+        self.delay = delay  # of the whole venue
         self.a = kernel.empty_book()
         self.mult = instrument.contract_value if instrument.contract_value is not None else 1.0
         self.state, self.reason, self.since = SYNCING, "waiting for a snapshot", ts

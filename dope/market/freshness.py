@@ -11,7 +11,7 @@ from collections import deque
 
 MINUTE = 60_000_000_000
 WINDOW_MINUTES = 5
-RING = 512
+RING = 512  #: a power of two
 NS = 1_000_000_000
 MIN_LIMIT_S, MAX_LIMIT_S = 0.25, 5.0
 HALF_LIFE_S = 60.0
@@ -22,30 +22,32 @@ class DelayFloor:
     """Rolling 5-minute minimum of receive − exchange time of one venue, and the excess above it."""
 
     def __init__(self) -> None:
-        self._minutes: deque[tuple[int, int]] = deque(maxlen=WINDOW_MINUTES)
-        self.floor: int | None = None
+        self._minutes: deque[int] = deque(maxlen=WINDOW_MINUTES)  # best case of each of the last minutes
+        self.floor = 0
         self.last = 0  #: excess of the newest stamped message, ns
-        self._minute: int | None = None
+        self._minute_end = self._minute_min = -(2**63)
         self._ring = [0] * RING
         self._count = 0
 
     def excess(self, ts: int, ts_exch: int) -> int:
         """Feed one pair of stamps (ns); how late this message was against the best case, ≥ 0."""
         delay = ts - ts_exch
-        if ts // MINUTE != self._minute:
-            self._minute = ts // MINUTE
-            self._minutes.append((self._minute, delay))
-            self.floor = min(d for _, d in self._minutes)
-        floor = self.floor
-        if floor is None or delay < floor:
-            self.floor = floor = delay
-            self._minutes[-1] = (self._minute, delay)
-        elif delay < self._minutes[-1][1]:
-            self._minutes[-1] = (self._minute, delay)
-        late = self.last = delay - floor
-        self._ring[self._count % RING] = late
+        if ts >= self._minute_end or delay < self._minute_min:
+            self._lower(ts, delay)
+        late = self.last = delay - self.floor
+        self._ring[self._count & RING - 1] = late
         self._count += 1
         return late
+
+    def _lower(self, ts: int, delay: int) -> None:
+        """A new minute, or the best case of this one."""
+        if ts >= self._minute_end:
+            self._minute_end = (ts // MINUTE + 1) * MINUTE
+            self._minutes.append(delay)
+        else:
+            self._minutes[-1] = delay
+        self._minute_min = delay
+        self.floor = min(self._minutes)
 
     def percentiles(self) -> tuple[float, float] | None:
         """(p50, p99) of the last excess delays in ms; None before the first."""

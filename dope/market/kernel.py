@@ -42,8 +42,10 @@ NO_FLOOR = np.int64(-(2**62))
 MAX_SCALE = 14
 _POW = np.array([10**i for i in range(19)], dtype=np.int64)
 _FPOW = np.array([float(10**i) for i in range(32)], dtype=np.float64)
-_MAX_PRICE_DIGITS = 12
-_MAX_MANTISSA = 2**58
+_FITS = np.array([9 * 10**17 // 10**i for i in range(19)], dtype=np.int64)  #: what may still be multiplied by 10**i
+_ROOM = np.int64((2**58 - 1) // 10 - 1)  #: a mantissa below it takes one more digit
+MAX_PRICE_DIGITS = 12  #: before the point
+MAX_SIZE_DIGITS = 15
 
 jit: Any = njit(cache=True, boundscheck=False)
 
@@ -71,57 +73,64 @@ def _value(packed: int) -> float:
 
 
 @jit
-def _number(buf: bytes, i: int, n: int) -> tuple[int, int, int]:
-    """One JSON number or quoted number from position i → (mantissa, decimals, next position); position < 0 = error."""
-    quoted = False
-    if i < n and buf[i] == 34:
-        quoted = True
+def _number(buf: bytes, i: int, n: int, whole_limit: int) -> tuple[int, int, int]:
+    """One JSON number or quoted number from position i → (mantissa, decimals, next position); position < 0 = error.
+
+    At most ``whole_limit`` digits before the point, leading zeros not counted.
+    """
+    quoted = buf[i] == 34 if i < n else False
+    if quoted:
         i += 1
     mantissa = np.int64(0)
-    decimals = 0
-    digits = 0
-    zeros = 0  # zeros after the last significant digit, not yet multiplied in
-    seen_point = False
-    while i < n:
-        c = buf[i]
-        if 48 <= c <= 57:
-            digits += 1
-            if seen_point:
-                decimals += 1
-            if c == 48 and seen_point:
-                zeros += 1
-            else:
-                need = zeros + 1
-                if mantissa != 0 and (need > 17 or mantissa > 900_000_000_000_000_000 // _POW[need]):
-                    return 0, 0, OVERFLOW
-                mantissa = mantissa * _POW[need] + (c - 48) if mantissa != 0 else np.int64(c - 48)
-                zeros = 0
-        elif c == 46 and not seen_point and digits > 0:
-            seen_point = True
-        else:
-            break
+    start = i
+    while i < n and 48 <= buf[i] <= 57:
+        mantissa = mantissa * 10 + (buf[i] - 48)
         i += 1
-    if digits == 0:
+        if mantissa >= _POW[whole_limit]:
+            return 0, 0, RANGE
+    if i == start:
         return 0, 0, (RANGE if i < n and buf[i] == 45 else UNREADABLE)
-    # trailing zeros stay in the digits as sent as long as they fit
-    if mantissa == 0:
-        decimals = min(decimals, 31)
-    elif zeros <= 17 and mantissa <= (_MAX_MANTISSA - 1) // _POW[zeros] and decimals <= 31:
-        mantissa = mantissa * _POW[zeros]
-    else:
-        decimals -= zeros
-    if decimals > 31 or mantissa >= _MAX_MANTISSA:
-        return 0, 0, OVERFLOW
+    decimals = 0
+    if i < n and buf[i] == 46:
+        i += 1
+        point = i
+        while i < n and 48 <= buf[i] <= 57:
+            if mantissa < _ROOM:
+                mantissa = mantissa * 10 + (buf[i] - 48)
+                decimals += 1
+            elif buf[i] != 48:  # no room for it; a zero there says nothing
+                return 0, 0, OVERFLOW
+            i += 1
+        if i == point:
+            return 0, 0, UNREADABLE
+        if decimals > 31:
+            if mantissa != 0:
+                return 0, 0, OVERFLOW
+            decimals = 31
     if i >= n:
         return 0, 0, MALFORMED
-    c = buf[i]
     if quoted:
-        if c != 34:
+        if buf[i] != 34:
             return 0, 0, UNREADABLE
-        i += 1
-    elif c == 101 or c == 69 or c == 92:
+        return mantissa, decimals, i + 1
+    if buf[i] == 101 or buf[i] == 69 or buf[i] == 92:
         return 0, 0, UNREADABLE
     return mantissa, decimals, i
+
+
+@jit
+def _skip(buf: bytes, i: int, n: int) -> int:
+    """Past one number that nobody needs; the next position or an error."""
+    if i < n and buf[i] == 34:
+        i += 1
+    start = i
+    while i < n and (48 <= buf[i] <= 57 or buf[i] == 46):
+        i += 1
+    if i == start:
+        return UNREADABLE
+    if i < n and buf[i] == 34:
+        i += 1
+    return i
 
 
 @jit
@@ -149,20 +158,20 @@ def _parse(buf: bytes, rows: np.ndarray, first: int) -> int:
         if i >= n or buf[i] != 91:
             return MALFORMED
         i = _space(buf, i + 1, n)
-        price, decimals, i = _number(buf, i, n)
+        price, decimals, i = _number(buf, i, n, MAX_PRICE_DIGITS)
         if i < 0:
             return i
         i = _space(buf, i, n)
         if i >= n or buf[i] != 44:
             return MALFORMED
         i = _space(buf, i + 1, n)
-        size, size_decimals, i = _number(buf, i, n)
+        size, size_decimals, i = _number(buf, i, n, MAX_SIZE_DIGITS)
         if i < 0:
             return i
         i = _space(buf, i, n)
         while i < n and buf[i] == 44:  # further elements (order counts) must be numbers too
             i = _space(buf, i + 1, n)
-            _, _, i = _number(buf, i, n)
+            i = _skip(buf, i, n)
             if i < 0:
                 return i
             i = _space(buf, i, n)
@@ -170,7 +179,7 @@ def _parse(buf: bytes, rows: np.ndarray, first: int) -> int:
             return MALFORMED
         if count >= limit:
             return TOO_MANY
-        if price <= 0 or price / _FPOW[decimals] >= 1e12 or size / _FPOW[size_decimals] >= 1e15:
+        if price == 0:
             return RANGE
         rows[first, count] = price
         rows[first + 1, count] = decimals
@@ -196,9 +205,10 @@ def _to_keys(rows: np.ndarray, first: int, count: int, scale: int, negate: bool)
                 return PRECISION
             price //= 10
             decimals -= 1
-        if scale - decimals > 18 or price > 900_000_000_000_000_000 // _POW[scale - decimals]:
+        shift = scale - decimals
+        if price > _FITS[shift]:
             return OVERFLOW
-        price *= _POW[scale - decimals]
+        price *= _POW[shift]
         rows[first, k] = -price if negate else price
     return 0
 

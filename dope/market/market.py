@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dope.market import kernel
 from dope.market.book import Book
 from dope.market.freshness import NS, DelayFloor, next_sigma
@@ -30,6 +32,8 @@ from dope.types import (
 
 CROSSED_GRACE_NS = NS  #: a book crossed for longer is asked for anew
 WILD_MOVE = 50.0  #: a touch that moves by this factor at once is not believed
+MAX_SCRATCH = 1 << 18  #: levels of one message
+WINDOW_OR_CROSSED = kernel.WINDOW | kernel.CROSSED
 EMPTY = 4  #: characters of two empty sides: a keep-alive
 TRADE_IDS = 10_000  #: last trade ids per market, to drop replays
 QUOTE_MEMORY_NS = 5 * NS  #: an older quote than the last one is dropped; after this long it counts as a restart of numbers
@@ -61,18 +65,18 @@ class Market:
     def open_book(self, instrument: Instrument, ts: int, checksum_rule: str, idle_s: float) -> None:
         """Open the book of an instrument (idempotent)."""
         if instrument.key not in self.books:
-            self.books[instrument.key] = Book(instrument, checksum_rule, ts)
+            delay = self.delays.setdefault(instrument.venue, DelayFloor())
+            self.books[instrument.key] = Book(instrument, delay, checksum_rule, ts)
             self.idle_ns[instrument.venue] = int(idle_s * NS)
-            self.delays.setdefault(instrument.venue, DelayFloor())
 
     def age(self, book: Book, now: int) -> int:
         """Confirmed age in ns: time since anything proved this book current, counted from when that proof was due."""
         shared = self.conn_ts.get(book.conn, 0)
         own = book.own_ts - book.excess
-        return now - max(own, shared - self.delays[book.instrument.venue].last if shared else 0)
+        return now - max(own, shared - book.delay.last if shared else 0)
 
     # -- book levels ---------------------------------------------------------------------------------------------
-    def apply(self, update: BookUpdate, conn: int) -> list[Event]:
+    def apply(self, update: BookUpdate, conn: int) -> Sequence[Event]:
         """Put one message into its book."""
         book = self.books[update.key]
         ts = update.ts
@@ -80,40 +84,41 @@ class Market:
             book.frame_no = self.frame_no
             book.frames += 1
         was_live = book.state == LIVE
-        if not update.snapshot and not was_live and book.state not in (CROSSED, STALE):
-            return []  # nothing to build on
-        leads = book.quote_leads()
-        flags, bid, bid_size, ask, ask_size = self._kernel(book, update)
+        snapshot = update.snapshot
+        if not (was_live or snapshot or book.state in (CROSSED, STALE)):
+            return ()  # nothing to build on
+        leads = book.quote is not None and book.quote_leads()
+        bids, asks = update.bids, update.asks
+        flags, bid, bid_size, ask, ask_size = kernel.apply(book.a, self._scratch, bids, asks, snapshot)
         if flags < 0:
-            return self._distrust(book, ts, INVALID, kernel.ERRORS[flags], update)
+            if flags != kernel.TOO_MANY or self._scratch.shape[1] > MAX_SCRATCH:
+                return self._distrust(book, ts, INVALID, kernel.ERRORS[flags], update)
+            self._scratch = kernel.new_scratch(self._scratch.shape[1] * 2)
+            return self.apply(update, conn)
         book.book_updates += 1
         book.seq, book.own_ts, book.conn = update.seq, ts, conn
         book.bid, book.bid_size, book.ask, book.ask_size = bid, bid_size, ask, ask_size
-        # a snapshot or keep-alive carries the stamp of an older change: it says nothing about delay
-        if update.ts_exch and not update.snapshot and len(update.bids) + len(update.asks) > EMPTY:
-            book.excess = self.delays[book.instrument.venue].excess(ts, update.ts_exch)
-        if update.snapshot:
+        if snapshot:
             book.snapshots += 1
             book.excess = 0
+        elif update.ts_exch and len(bids) + len(asks) > EMPTY:
+            # a snapshot or keep-alive carries the stamp of an older change: it says nothing about delay
+            book.excess = book.delay.excess(ts, update.ts_exch)
         if update.checksum is not None and book.checksum_rule:
             if book.checksum() != update.checksum:
                 book.checksum_mismatches += 1
                 return self._distrust(book, ts, GAP, "checksum", update)
             book.checksums_ok += 1
-        if flags & kernel.WINDOW and not update.snapshot:
-            self.resyncs.append((book.key, "window"))
-        if flags & kernel.CROSSED or not was_live:
-            return self._settle(book, ts, bool(flags & kernel.CROSSED))
-        if flags & kernel.TOUCH or leads:
+        if flags & WINDOW_OR_CROSSED:
+            if flags & kernel.WINDOW and not snapshot:
+                self.resyncs.append((book.key, "window"))
+            if flags & kernel.CROSSED:
+                return self._settle(book, ts, True)
+        if not was_live:
+            return self._settle(book, ts, False)
+        if flags & 1 or leads:  # kernel.TOUCH
             return self._touched(book, ts)
-        return [DepthChange(ts, book.key)] if book.key in self.watched else []
-
-    def _kernel(self, book: Book, update: BookUpdate) -> tuple[int, float, float, float, float]:
-        result = kernel.apply(book.a, self._scratch, update.bids, update.asks, update.snapshot)
-        while result[0] == kernel.TOO_MANY and self._scratch.shape[1] < 1 << 18:
-            self._scratch = kernel.new_scratch(self._scratch.shape[1] * 2)
-            result = kernel.apply(book.a, self._scratch, update.bids, update.asks, update.snapshot)
-        return result  # type: ignore[no-any-return]
+        return (DepthChange(ts, book.key),) if book.key in self.watched else ()
 
     def _settle(self, book: Book, ts: int, crossed: bool) -> list[Event]:
         """A book that was not LIVE, or that just crossed, finds its state."""
@@ -168,7 +173,7 @@ class Market:
         before = book.touch() if book.state == LIVE else None
         book.quote, book.quote_ts = quote, quote.ts
         if quote.ts_exch:
-            book.excess = self.delays[book.instrument.venue].excess(quote.ts, quote.ts_exch)
+            book.excess = book.delay.excess(quote.ts, quote.ts_exch)
         if before is None or book.touch() == before:
             return []
         return self._touched(book, quote.ts)

@@ -83,7 +83,7 @@ BAD = {
     b'[["1000000000000","1"]]': kernel.RANGE,
     b'[["100","1000000000000000"]]': kernel.RANGE,
     b'[["100","-1"]]': kernel.RANGE,
-    b'[["100","99999999999999999999"]]': kernel.OVERFLOW,
+    b'[["100","99999999999999999999"]]': kernel.RANGE,
     b'[["100.123456789012345678","1"]]': kernel.OVERFLOW,
     b'[["100.12345678901234","1"]]': kernel.PRECISION,
     b'[[null,"1"]]': kernel.UNREADABLE,
