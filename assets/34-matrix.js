@@ -1,0 +1,147 @@
+/* Net matrix as canvas small multiples, one per base, quote and kind; beside it a table for screen readers. */
+(function () {
+  "use strict";
+  const DOPE = window.DOPE, { h, $, fmt } = DOPE;
+  const STOPS = [[-1, [255, 159, 69]], [-0.5, [122, 67, 18]], [0, [21, 29, 40]], [0.5, [27, 78, 134]], [1, [77, 163, 255]]];
+  const TOP_BPS = 10, Z_TOP = 3, FONT = "Inter, system-ui, sans-serif";
+  let boxes = [], hover = null, drawnTable = 0;
+
+  function colour(t) {
+    for (let i = 1; i < STOPS.length; i += 1) if (t <= STOPS[i][0] || i === STOPS.length - 1) {
+      const [a, from] = STOPS[i - 1], [b, to] = STOPS[i], k = Math.max(0, Math.min(1, (t - a) / (b - a)));
+      return from.map((c, j) => Math.round(c + (to[j] - c) * k));
+    }
+    return STOPS[2][1];
+  }
+  const ink = ([r, g, b]) => (0.299 * r + 0.587 * g + 0.114 * b > 120 ? "#0A1018" : "#E8EEF5");
+  /* −1…1: orange at the fee wall, blue at +10 bps; the same all day and in Net and Gross alike. */
+  function place(m, i, j, mode) {
+    if (mode === "z") return Math.max(-1, Math.min(1, m.z[i][j] / Z_TOP));
+    const net = m.net[i][j];
+    return net < 0 ? Math.max(-1, net / (m.wall[i][j] || TOP_BPS)) : Math.min(1, net / TOP_BPS);
+  }
+  const value = (m, i, j, mode) => (m[mode] && m[mode][i] ? m[mode][i][j] : null);
+
+  function draw() {
+    const canvas = $("matrix-canvas"), wrap = $("matrix-wrap"), all = DOPE.state.matrix;
+    if (!canvas || !all || DOPE.page !== "live") return;
+    const list = all.filter((m) => DOPE.inView(m.base, m.kind) && m.venues.length > 1), mode = DOPE.view.matrix;
+    const w = wrap.clientWidth, hgt = wrap.clientHeight, ratio = window.devicePixelRatio || 1;
+    if (!w || !hgt) return;
+    if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(hgt * ratio)) {
+      Object.assign(canvas, { width: Math.round(w * ratio), height: Math.round(hgt * ratio) });
+      Object.assign(canvas.style, { width: w + "px", height: hgt + "px" });
+    }
+    $("matrix-empty").hidden = true;
+    const g = canvas.getContext("2d");
+    g.setTransform(ratio, 0, 0, ratio, 0, 0);
+    g.clearRect(0, 0, w, hgt);
+    boxes = [];
+    if (!list.length) { g.fillStyle = "#8090A6"; g.font = `12.5px ${FONT}`; g.fillText("No pair of venues quotes this market.", 14, 24); return table(list, mode); }
+    const cols = bestColumns(list.length, w, hgt), rows = Math.ceil(list.length / cols), cw = w / cols, ch = hgt / rows;
+    const best = Math.max(...list.flatMap((m) => m.net.flat().filter((v) => v !== null)));
+    list.forEach((m, k) => one(g, m, (k % cols) * cw, Math.floor(k / cols) * ch, cw, ch, mode, best));
+    table(list, mode);
+  }
+  function bestColumns(n, w, hgt) {
+    let best = 1, score = -1;
+    for (let c = 1; c <= n; c += 1) {
+      const s = Math.min(w / c / 1.5, hgt / Math.ceil(n / c)) - (c * Math.ceil(n / c) - n) * 2;
+      if (s > score) { score = s; best = c; }
+    }
+    return best;
+  }
+  function one(g, m, x, y, w, hgt, mode, best) {
+    const n = m.venues.length, pad = 10, title = 24, left = Math.min(58, w * 0.26), top = title + 17;
+    const cellW = Math.max(10, (w - left - 2 * pad) / n), cellH = Math.max(10, Math.min(110, (hgt - top - pad) / n)), gap = 2;
+    g.textBaseline = "middle";
+    g.textAlign = "left";
+    g.font = `650 12px ${FONT}`; g.fillStyle = "#E8EEF5";
+    g.fillText(`${m.base}-${m.quote}`, x + pad, y + title / 2 + 2);
+    const used = g.measureText(`${m.base}-${m.quote} `).width;
+    g.font = `500 11px ${FONT}`; g.fillStyle = "#8090A6";
+    g.fillText(m.kind, x + pad + used + 3, y + title / 2 + 2);
+    for (let j = 0; j < n; j += 1) {
+      g.textAlign = "center"; g.font = `550 10.5px ${FONT}`; g.fillStyle = "#8090A6";
+      g.fillText(m.labels[j], x + pad + left + (j + 0.5) * cellW, y + title + 8, cellW - 2);
+      g.textAlign = "right"; g.fillStyle = "#A9B6C6"; g.font = `550 11px ${FONT}`;
+      g.fillText(m.labels[j], x + pad + left - 7, y + top + (j + 0.5) * cellH, left - 6);
+    }
+    for (let i = 0; i < n; i += 1) for (let j = 0; j < n; j += 1) {
+      const bx = x + pad + left + j * cellW, by = y + top + i * cellH, bw = cellW - gap, bh = cellH - gap;
+      boxes.push({ x: bx, y: by, w: bw, h: bh, m, i, j });
+      cell(g, m, i, j, bx, by, bw, bh, mode, best);
+    }
+  }
+  function cell(g, m, i, j, x, y, w, hgt, mode, best) {
+    const what = m.state[i][j], v = value(m, i, j, mode);
+    g.beginPath(); g.roundRect(x, y, w, hgt, 4);
+    if (what === "self") { hatch(g, x, y, w, hgt); return; }
+    const known = what === "ok" && v !== null, c = known ? colour(place(m, i, j, mode)) : [19, 26, 36];
+    g.fillStyle = `rgb(${c})`; g.fill();
+    g.textAlign = "center";
+    g.font = `${known ? 620 : 450} ${w < 40 ? 10 : 12}px ${FONT}`;
+    g.fillStyle = known ? ink(c) : "#8090A6";
+    g.fillText(known ? fmt.signed(v, 1) : what === "stale" ? "stale" : fmt.UNKNOWN, x + w / 2, y + hgt / 2 + 0.5, w - 4);
+    if (known && m.net[i][j] === best) { g.lineWidth = 2; g.strokeStyle = "#FFFFFF"; g.stroke(); }
+    if (hover && hover.m.id === m.id && hover.i === i && hover.j === j) { g.lineWidth = 1.5; g.strokeStyle = "#2DD4BF"; g.stroke(); }
+  }
+  function hatch(g, x, y, w, hgt) {
+    g.save(); g.clip();
+    g.fillStyle = "#0d131c"; g.fillRect(x, y, w, hgt);
+    g.strokeStyle = "#182230"; g.lineWidth = 3; g.beginPath();
+    for (let k = -hgt; k < w; k += 8) { g.moveTo(x + k, y + hgt); g.lineTo(x + k + hgt, y); }
+    g.stroke(); g.restore();
+  }
+  function table(list, mode) {
+    const now = Date.now();
+    if (now - drawnTable < 2000) return;
+    drawnTable = now;
+    const text = (m, i, j) => (m.state[i][j] === "self" ? "same venue" : m.state[i][j] === "stale" ? "stale" : fmt.signed(value(m, i, j, mode), 1));
+    DOPE.fill("matrix-table", ...list.map((m) => h("table", {}, h("caption", {}, `${m.base}-${m.quote} ${m.kind}, ${mode}, row buys, column sells`),
+      h("tr", {}, h("th", {}, ""), ...m.labels.map((l) => h("th", { scope: "col" }, l))),
+      ...m.venues.map((_, i) => h("tr", {}, h("th", { scope: "row" }, m.labels[i]), ...m.venues.map((__, j) => h("td", {}, text(m, i, j))))))));
+    DOPE.text("matrix-size", `at ${fmt.size((DOPE.state.mode || {}).order_size)} $`);
+  }
+
+  function at(event) {
+    const box = $("matrix-canvas").getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+    return boxes.find((b) => x >= b.x && x <= b.x + b.w && y >= b.y && y <= b.y + b.h && b.m.state[b.i][b.j] !== "self") || null;
+  }
+  function keyOf(m, venue) {
+    return [...DOPE.state.instruments.values()].find((x) => x.venue === venue && x.base === m.base && x.quote === m.quote && x.kind === m.kind);
+  }
+  function tip(event) {
+    hover = at(event);
+    const node = $("matrix-tip");
+    $("matrix-canvas").style.cursor = hover ? "pointer" : "";
+    node.hidden = !hover;
+    draw();
+    if (!hover) return;
+    const { m, i, j } = hover, buy = keyOf(m, m.venues[i]), sell = keyOf(m, m.venues[j]);
+    const leg = (word, x, side) => h("dd", {}, x ? `${word} ${DOPE.venueName(x.venue)} ${fmt.price(x[side], x.tick)} · ${fmt.ageMs(x.age_ms)} old · ${x.state}` : fmt.UNKNOWN);
+    DOPE.fill(node, h("b", {}, `${m.base}-${m.quote} ${m.kind}`), h("dl", { class: "one" }, leg("buy", buy, "ask"), leg("sell", sell, "bid"),
+      h("dd", {}, `gross ${fmt.bps(value(m, i, j, "gross"))} − wall ${fmt.number(m.wall[i][j], 2)} → net ${fmt.bps(value(m, i, j, "net"))} bps, z ${fmt.signed(value(m, i, j, "z"), 1)}`)));
+    const wrap = $("matrix").getBoundingClientRect();
+    Object.assign(node.style, { left: Math.max(6, Math.min(hover.x, wrap.width - node.offsetWidth - 10)) + "px", top: hover.y + hover.h + 4 + "px" });
+  }
+  function pick(event) {
+    const box = at(event);
+    if (!box) return;
+    const buy = keyOf(box.m, box.m.venues[box.i]), sell = keyOf(box.m, box.m.venues[box.j]);
+    if (!buy || !sell) return;
+    const route = `${buy.key}>${sell.key}`;
+    if (DOPE.view.route === route) return DOPE.see({ route: "", asset: "", kind: "" });
+    DOPE.see({ route, asset: box.m.base, kind: box.m.kind });
+    DOPE.toast(`Only ${DOPE.venueName(buy.venue)} → ${DOPE.venueName(sell.venue)}; click the cell again for all`);
+  }
+  DOPE.ready(() => {
+    const canvas = $("matrix-canvas");
+    canvas.addEventListener("mousemove", tip);
+    canvas.addEventListener("mouseleave", () => { hover = null; $("matrix-tip").hidden = true; draw(); });
+    canvas.addEventListener("click", pick);
+    ["matrix", "view", "page"].forEach((section) => DOPE.on(section, draw));
+    new ResizeObserver(draw).observe($("matrix-wrap"));
+    if (document.fonts) document.fonts.ready.then(draw);
+  });
+})();

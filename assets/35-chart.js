@@ -1,0 +1,103 @@
+/* Price by venue with Plotly: deviation from the consensus mid in bps, or price. Gaps stay gaps; the two extremes stand out. */
+(function () {
+  "use strict";
+  const DOPE = window.DOPE, { $, fmt } = DOPE;
+  const QUIET = ["#2DD4BF", "#C792EA", "#F2C94C", "#7FB4E6", "#8FCB7B", "#E38BB0", "#A9B6C6", "#5CC8E0", "#B9A06A", "#9A8CF0", "#6FBF9F", "#D4A5A5"];
+  const HIGH = "#4DA3FF", LOW = "#FF9F45", MAX_LINES = 12, MIN_GAP_MS = 950, BUDGET_MS = 60;
+  let last = 0, pause = MIN_GAP_MS, zoomed = false, cursor = null;
+
+  /* The lines in view: one per instrument, cut to the chosen span. */
+  function lines() {
+    const s = DOPE.state.series, from = s.t.length ? s.t[s.t.length - 1] - DOPE.view.span * 1000 : 0;
+    const start = s.t.findIndex((t) => t >= from), t = start < 0 ? [] : s.t.slice(start);
+    const list = [...DOPE.state.instruments.values()].filter((x) => DOPE.inView(x.base, x.kind) && s.mid[x.key]);
+    const price = DOPE.view.chart === "px", base = price && list.length ? list[0].base : null;
+    const used = (price ? list.filter((x) => x.base === base) : list).slice(0, MAX_LINES);
+    return { t, used: used.map((x) => ({ x, mid: s.mid[x.key].slice(start < 0 ? 0 : start) })) };
+  }
+  /* Median of the mids of one base and quote at each time; a venue without a price does not vote. */
+  function consensus(group, n) {
+    const out = new Array(n).fill(null);
+    for (let k = 0; k < n; k += 1) {
+      const at = group.map((l) => l.mid[k]).filter((v) => typeof v === "number").sort((a, b) => a - b), m = at.length >> 1;
+      if (at.length > 1) out[k] = at.length % 2 ? at[m] : (at[m - 1] + at[m]) / 2;
+    }
+    return out;
+  }
+  const latest = (values) => { const v = values[values.length - 1]; return typeof v === "number" ? v : null; };
+
+  function figure() {
+    const { t, used } = lines(), price = DOPE.view.chart === "px";
+    const groups = {};
+    for (const line of used) (groups[`${line.x.base}-${line.x.quote}`] = groups[`${line.x.base}-${line.x.quote}`] || []).push(line);
+    const middles = Object.fromEntries(Object.entries(groups).map(([name, group]) => [name, consensus(group, t.length)]));
+    for (const line of used) {
+      const middle = middles[`${line.x.base}-${line.x.quote}`];
+      line.y = price ? line.mid : line.mid.map((v, k) => (typeof v === "number" && middle[k] ? (v / middle[k] - 1) * 1e4 : null));
+      line.end = latest(line.y);
+    }
+    const ranked = used.filter((l) => l.end !== null).sort((a, b) => b.end - a.end), high = ranked[0], low = ranked.length > 1 ? ranked[ranked.length - 1] : null;
+    const many = Object.keys(groups).length > 1, mixed = new Set(used.map((l) => l.x.kind)).size > 1;
+    const name = (l) => `${many ? l.x.base + " " : ""}${DOPE.venueShort(l.x.venue)}${mixed && l.x.kind !== "spot" ? " " + l.x.kind : ""}`;
+    const times = t.map((ms) => new Date(ms).toISOString().slice(0, 23).replace("T", " "));
+    const traces = used.map((l, i) => {
+      const top = l === high || l === low, colour = l === high ? HIGH : l === low ? LOW : QUIET[i % QUIET.length];
+      l.colour = colour;
+      return { type: "scatter", mode: "lines", x: times, y: l.y, name: name(l), connectgaps: false, opacity: top ? 1 : 0.55, line: { color: colour, width: top ? 2.2 : 1.1 },
+        customdata: l.mid.map((v) => fmt.price(v, l.x.tick)), hovertemplate: `%{customdata}${price ? "" : " · %{y:+.2f} bps"}<extra>${name(l).replace(/[<>&]/g, "")}</extra>` };
+    });
+    return { traces, ranked, high, low, times, t, name, groups, middles };
+  }
+  function layout(f) {
+    const price = DOPE.view.chart === "px", ys = f.ranked.flatMap((l) => l.y.filter((v) => v !== null)), low = Math.min(...ys), high = Math.max(...ys), pad = (high - low || 1) * 0.08;
+    const tall = $("chart-graph").clientHeight || 260, step = ((high - low + 2 * pad) * 14) / Math.max(60, tall - 40);
+    let room = Infinity;
+    const notes = f.ranked.map((l) => {
+      room = Math.min(room - step, l.end);
+      const top = l === f.high || l === f.low, digits = l.x.tick ? fmt.decimals(l.x.tick) : 2, text = `${f.name(l)} ${price ? fmt.number(l.end, digits) : fmt.signed(l.end, 1)}`.replace(/[<>&]/g, "");
+      return { xref: "paper", x: 1.005, y: room, xanchor: "left", yanchor: "middle", showarrow: false, text: top ? `<b>${text}</b>` : text, font: { size: 11, color: l.colour } };
+    });
+    const base = { color: "#8090A6", gridcolor: "#18212d", zerolinecolor: "#2D3A4B", tickfont: { size: 11 }, fixedrange: false };
+    const graph = $("chart-graph").querySelector(".js-plotly-plot"), old = zoomed && graph && graph.layout ? graph.layout : null;
+    return {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: "Inter, sans-serif", color: "#A9B6C6", size: 11 }, separators: ".\u2009", showlegend: false, autosize: true,
+      margin: { l: price ? 70 : 44, r: 14 + Math.ceil(Math.max(8, ...notes.map((a) => a.text.replace(/<.?b>/g, "").length)) * 6.1), t: 12, b: 28 }, hovermode: "x", hoverlabel: { bgcolor: "#151D28", bordercolor: "#2D3A4B", font: { family: "Inter, sans-serif", size: 11.5, color: "#E8EEF5" } },
+      xaxis: Object.assign({ type: "date", hoverformat: "%H:%M:%S.%L", tickformat: "%H:%M:%S", nticks: innerWidth < 560 ? 4 : 7 }, base, old ? { range: old.xaxis.range, autorange: false } : {}),
+      yaxis: Object.assign({ zeroline: !price, tickformat: price ? "," : "", ticksuffix: "", nticks: 7 }, base, old ? { range: old.yaxis.range, autorange: false } : ys.length ? { range: [Math.min(low - pad, room - step), high + pad] } : {}),
+      annotations: notes, shapes: cursor && f.t.length && cursor >= f.t[0] ? [{ type: "line", xref: "x", yref: "paper", x0: new Date(cursor).toISOString().slice(0, 23), x1: new Date(cursor).toISOString().slice(0, 23), y0: 0, y1: 1, line: { color: "#2DD4BF", width: 1, dash: "dot" } }] : [],
+      dragmode: "zoom",
+    };
+  }
+  function draw(force) {
+    const holder = $("chart-graph"), graph = holder && holder.querySelector(".js-plotly-plot"), now = performance.now();
+    if (!graph || !window.Plotly || DOPE.page !== "live" || (!force && now - last < pause)) return;
+    last = now;
+    const f = figure();
+    $("chart-empty").hidden = f.t.length > 1;
+    if (f.t.length < 2) return;
+    window.Plotly.react(graph, f.traces, layout(f), { displayModeBar: false, responsive: true, doubleClick: false });
+    listen(graph);
+    const cost = performance.now() - now;
+    pause = cost > BUDGET_MS ? Math.min(5000, cost * 20) : MIN_GAP_MS;   // never more than a twentieth of the main thread
+    title(f);
+  }
+  function title(f) {
+    const names = Object.keys(f.groups), one = names.length === 1 ? names[0] : null, price = DOPE.view.chart === "px";
+    DOPE.text("chart-title", `${one || "All assets:"} ${one ? "price by venue" : "price by venue"}`);
+    const middle = one && latest(f.middles[one]), kept = (f.t[f.t.length - 1] - f.t[0]) / 1000;
+    const short = kept < DOPE.view.span * 0.9 ? ` · ${fmt.age(kept)} kept so far` : "";
+    DOPE.text("chart-note", (price ? "mid price" : "deviation from consensus mid, bps") + (middle ? ` · consensus ${fmt.number(middle, 2)}` : "") + short + (zoomed ? " · zoomed, double-click resets" : ""));
+  }
+  function listen(graph) {
+    if (graph.dataset.heard) return;
+    graph.dataset.heard = "1";
+    graph.on("plotly_relayout", (change) => { if (Object.keys(change).some((key) => key.startsWith("xaxis.range"))) zoomed = true; });
+    graph.on("plotly_doubleclick", () => { zoomed = false; draw(true); });
+  }
+  DOPE.markTime = (ms) => { cursor = ms; draw(true); };
+  DOPE.ready(() => {
+    DOPE.on("series", () => draw(false));
+    ["view", "page"].forEach((section) => DOPE.on(section, () => { zoomed = false; draw(true); }));
+    DOPE.on("second", () => { if (!DOPE.paused()) draw(false); });
+  });
+})();

@@ -1,0 +1,21 @@
+"""Floor 5, what a browser shows: the pages in the order of the rail, each one module.
+
+A page is a module with ``TITLE``, ``ID``, ``PATH``, ``ICON`` (a Bootstrap icon name) and three functions:
+``layout()`` the page without data, ``draw(snapshot)`` pure, ``{element id: children}`` for the first paint, and
+``register(app, board)`` its callbacks, all ``async def``. From then on scripts under ``assets/`` keep it current.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+#: Order of the rail and of the keys 1…9. A page that is not installed is left out.
+PAGES = ("live", "predict", "backtest")
+
+
+def pages() -> tuple[ModuleType, ...]:
+    """The page modules that exist, in order."""
+    names = [f"{__name__}.{page}" for page in PAGES]
+    return tuple(importlib.import_module(name) for name in names if importlib.util.find_spec(name))

@@ -1,0 +1,111 @@
+"""Dialogs of the frame: first-run tour, help, jump box, export, inspector. Empty shells; scripts fill what moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+KEYS = (
+    ("Space", "freeze or resume the screen"), ("/", "jump to an asset, venue or page"), ("1 … 9", "pages"),
+    ("F", "filter the table"), ("J  K", "next, previous opportunity"), ("Enter", "inspect the opportunity"),
+    ("Esc", "close"), ("E", "export"), ("L", "copy a link to this view"), ("[  ]", "shorter, longer chart"), ("?", "this help"),
+)
+TERMS = (
+    ("net", "sell proceeds ÷ buy cost − 1, after both taker fees and the depth walked"),
+    ("spread", "gross: what the two books differ by at that size, before fees"),
+    ("wall", "the two taker fees that a route must beat"),
+    ("quote age", "time since anything proved the older of the two books current"),
+    ("stale", "a book that is not proven current; never counted as an opportunity"),
+    ("event → screen", "from the receipt of the newest event to the paint of this browser"),
+)
+TOUR = (
+    ("1", "Top bar = can I trust it?", "● ok ▲ slow ■ down. Dimmed numbers are stale."),
+    ("2", "Table = what pays now", "Profit after fees, for a size that the books really hold."),
+    ("3", "Matrix = where it pays", "Row buys, column sells. Blue pays, orange costs."),
+    ("4", "Tape = why it moved", "Openings, closings and outages, in order."),
+)
+FORMATS = (("csv", "CSV"), ("parquet", "Parquet"), ("json", "JSON"))
+
+
+def dialogs(pages: Sequence[ModuleType]) -> list[Component]:
+    """All dialogs, closed."""
+    return [_tour(), _help(), _jump(), _export(), _inspector()]
+
+
+def _close(name: str) -> Component:
+    return html.Button(
+        html.I(className="bi bi-x-lg"), type="button", className="ib x", title="Close (Esc)",
+        **{"data-act": "close", "data-test": f"{name}-close", "aria-label": "Close"},
+    )
+
+
+def _box(name: str, title: str, children: list[Any], *, css: str = "") -> Component:
+    return html.Dialog(
+        [html.Div([html.H2(title, id=f"{name}-title"), _close(name)], className="dlg-hd"), html.Div(children, className="dlg-body")],
+        id=name, className=f"dlg {css}", **{"data-test": name, "aria-labelledby": f"{name}-title"},
+    )
+
+
+def _tour() -> Component:
+    cards = [html.Li([html.Span(number, className="k"), html.Div([html.B(head), html.Span(text)])]) for number, head, text in TOUR]
+    return html.Dialog(
+        [
+            html.H3("DOPE watches one price at several venues at once.", id="tour-title"),
+            html.P("When buying at one and selling at another pays after fees, you see it here.", className="mut"),
+            html.Ol(cards),
+            html.Div(
+                [
+                    html.Button("Show me", type="button", className="btn2 pri", **{"data-act": "close", "data-test": "tour-close"}),
+                    html.Span([html.Kbd("?"), " help · ", html.Kbd("Space"), " freezes the screen"], className="mut r"),
+                ],
+                className="row-end",
+            ),
+        ],
+        id="tour", className="dlg tour", **{"data-test": "tour", "aria-labelledby": "tour-title"},
+    )
+
+
+def _help() -> Component:
+    keys = [item for key, text in KEYS for item in (html.Dt([html.Kbd(part) for part in key.split("  ")]), html.Dd(text))]
+    terms = [item for term, text in TERMS for item in (html.Dt(term), html.Dd(text))]
+    tour = html.Button("Show the tour", type="button", className="btn2", **{"data-act": "tour"})
+    body = [html.Div([html.Div([html.H3("Keys"), html.Dl(keys)]), html.Div([html.H3("Words"), html.Dl(terms), tour])], className="two-col")]
+    return _box("help", "Help", body)
+
+
+def _jump() -> Component:
+    return html.Dialog(
+        [
+            html.Div(id="jump-holder", className="jump-holder"),
+            html.Ul(id="jump-list", className="jump-list", role="listbox"),
+        ],
+        id="jump", className="dlg jump", **{"data-test": "jump", "aria-label": "Jump to"},
+    )
+
+
+def _export() -> Component:
+    body = [
+        html.P("Raw numbers, ISO 8601 times in UTC, ASCII minus: opens as numbers in any spreadsheet.", className="mut"),
+        html.Div(id="export-what", className="choices"),
+        html.Div(
+            [
+                html.A([html.I(className="bi bi-download"), label], id=f"export-{kind}", href=f"/api/v1/export/opportunities.{kind}",
+                       className="btn2", download="", **{"data-test": f"export-{kind}"})
+                for kind, label in FORMATS
+            ],
+            className="row-end start",
+        ),
+    ]
+    return _box("export", "Export opportunities", body)
+
+
+def _inspector() -> Component:
+    return html.Aside(
+        [html.Div([html.H2("Opportunity", id="inspector-title"), _close("inspector")], className="dlg-hd"),
+         html.Div(id="inspector-body", className="dlg-body")],
+        id="inspector", className="drawer", hidden=True, **{"data-test": "inspector", "aria-labelledby": "inspector-title"},
+    )

@@ -1,0 +1,190 @@
+"""The Live page: what pays now (cards, table), where (matrix, prices by venue) and why (event tape).
+
+``layout`` is the page without data, ``draw`` fills it for the first paint; the scripts ``assets/3*.js`` keep it current.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import Dash, dcc, html
+from dash.development.base_component import Component
+
+from dope import format as fmt
+from dope.board import Board, Snapshot
+from dope.dashboard.grid import opportunities_grid
+
+TITLE, ID, PATH, ICON = "Live", "live", "/", "broadcast"
+
+#: id, label, unit, what it says while there is nothing to show, tip (at most 20 words, with its formula)
+CARDS = (
+    ("best", "Best net now", "bps", "waiting for two live books", "net = sell proceeds ÷ buy cost − 1, after both taker fees and depth, at the best size"),
+    ("total", "Opportunities", "", "none seen yet", "Openings counted since start: net at or above the threshold with both books live"),
+    ("avg", "Average profit", "%", "needs one closed", "Mean profit after fees, in percent of the buy cost, over all opportunities since start"),
+    ("max", "Maximum profit", "%", "needs one closed", "Largest profit after fees, in percent of the buy cost, since start"),
+    ("recent", "Last 5 min", "", "none in 5 min", "Opportunities opened in the last five minutes"),
+    ("open", "Open now", "routes", "needs one closed", "Routes that pay now; beside it how long closed ones lived (median, p90)"),
+    ("fleet", "Venues live", "", "connecting", "Venues connected with confirmed books; beside it the first that is not"),
+    ("screen", "Event → screen", "ms", "measuring", "From receipt of the newest event to the paint of this browser: median, p99"),
+)
+EVENT_KINDS = (("opp", "opps"), ("venue", "venues"), ("book", "books"), ("model", "model"), ("system", "system"))
+SPANS = (("60", "1m"), ("240", "4m"), ("900", "15m"))
+
+
+def layout() -> Component:
+    """The page without data: cards say "–" and why, blocks show their skeletons."""
+    return html.Div(
+        [
+            html.Div([_card(*card) for card in CARDS], className="kpis", **{"data-test": "cards"}),
+            html.Div([_opportunities(), _matrix()], className="row1"),
+            html.Div([_chart(), _tape()], className="row2"),
+        ],
+        className="live",
+    )
+
+
+def draw(snapshot: Snapshot) -> dict[str, Any]:
+    """Card values as they stand. Pure: reads the snapshot, changes nothing."""
+    cards, venues = snapshot.data.get("cards") or {}, snapshot.data.get("venues") or []
+    if not cards and not venues:
+        return {}
+    best = cards.get("best") or {}
+    live = sum(venue["state"] == "live" for venue in venues)
+    values = {
+        "best": fmt.bps(best.get("net_bps")), "total": fmt.number(cards.get("total")), "recent": fmt.number(cards.get("recent_5m")),
+        "avg": fmt.signed(cards.get("avg_pct"), 3), "max": fmt.signed(cards.get("max_pct"), 3),
+        "open": fmt.number(cards.get("open")), "fleet": f"{live} / {len(venues)}",
+    }  # fmt: skip
+    drawn: dict[str, Any] = {f"card-{name}-v": value for name, value in values.items()}
+    if best:
+        drawn["card-best-d"] = f"{best['symbol']} · {best['buy_venue']} → {best['sell_venue']} · {fmt.money(best['net'], best['quote'])}"
+    return drawn
+
+
+def register(app: Dash, board: Board) -> None:
+    """Nothing: this page is kept current by the live stream alone."""
+
+
+def _card(name: str, label: str, unit: str, empty: str, tip: str) -> Component:
+    return html.Div(
+        [
+            html.Div([html.Span(label), html.Span("?", className="tip", title=tip, **{"aria-label": tip})], className="l"),
+            html.Div([html.Span(fmt.UNKNOWN, id=f"card-{name}-v", **{"data-test": f"card-{name}"}), html.Small(unit)], className="v"),
+            html.Div(empty, id=f"card-{name}-d", className="d", **{"data-empty": empty}),
+            html.Div(id=f"card-{name}-s", className="spark"),
+        ],
+        id=f"card-{name}", className="card kpi", **{"data-act": f"card-{name}", "data-test": f"card-{name}-box"},
+    )
+
+
+def _head(title: str, note: str, controls: list[Any], *, name: str) -> Component:
+    return html.Div(
+        [html.H2(title, id=f"{name}-title"), html.Span(note, className="n", id=f"{name}-note"), html.Div(controls, className="r")],
+        className="hd",
+    )
+
+
+def _icon(name: str) -> Component:
+    return html.I(className=f"bi bi-{name}", **{"aria-hidden": "true"})
+
+
+def _chip(children: Any, act: str, label: str) -> Component:
+    return html.Button(children, type="button", className="chip", title=label, **{"data-act": act, "data-test": act, "aria-label": label})
+
+
+def _opportunities() -> Component:
+    controls = [
+        html.Div(id="grid-controls", className="controls"),
+        _chip([_icon("eye-slash"), "hide stale"], "hide-stale", "Hide rows of books that are not proven current"),
+        _chip([_icon("sliders"), "filters"], "filters", "More filters: net at most, executable size"),
+        _chip([_icon("layout-three-columns")], "columns", "Choose columns"),
+        _chip([_icon("download"), "Export"], "export", "Export (E)"),
+    ]
+    return html.Section(
+        [
+            _head("Opportunities", "", controls, name="opps"),
+            html.Div(
+                [
+                    opportunities_grid(),
+                    html.Div([html.Div(className="skel") for _ in range(6)], id="opps-empty", className="overlay", **{"data-test": "opps-empty"}),
+                    html.Div(id="filters-pop", className="pop", hidden=True, **{"data-test": "filters-pop"}),
+                    html.Div(id="columns-pop", className="pop", hidden=True, **{"data-test": "columns-pop"}),
+                ],
+                className="gwrap",
+            ),
+        ],
+        id="opps", className="card dimmable", **{"aria-labelledby": "opps-title", "data-test": "opps"},
+    )
+
+
+def _segment(name: str, options: tuple[tuple[str, str], ...], label: str) -> Component:
+    buttons = [
+        html.Button(text, type="button", **{"data-act": name, "data-value": value, "data-test": f"{name}-{value}", "aria-pressed": "false"})
+        for value, text in options
+    ]
+    return html.Div(buttons, id=name, className="seg", role="group", **{"aria-label": label})
+
+
+def _matrix() -> Component:
+    return html.Section(
+        [
+            _head("Net spread matrix", "row buys, column sells", [_segment("matrix-mode", (("net", "Net"), ("gross", "Gross"), ("z", "z")), "Value")], name="matrix"),
+            html.Div(
+                [
+                    html.Div([html.Canvas(id="matrix-canvas", **{"data-test": "matrix-canvas", "aria-hidden": "true"})], id="matrix-wrap", className="canvas-wrap"),
+                    html.Div([html.Div(className="skel") for _ in range(4)], id="matrix-empty", className="overlay"),
+                    html.Div(id="matrix-table", className="visually-hidden", **{"data-test": "matrix-table"}),
+                    html.Div(id="matrix-tip", className="pop hover-tip", hidden=True),
+                ],
+                className="matrix-body",
+            ),
+            html.Div(
+                [html.Span("−wall"), html.Span(className="bar"), html.Span("+10 bps"), html.Span(id="matrix-size", className="mut"),
+                 html.Span("hatched = same venue", className="r")],
+                className="leg",
+            ),
+        ],
+        id="matrix", className="card dimmable", **{"aria-labelledby": "matrix-title", "data-test": "matrix"},
+    )
+
+
+def _chart() -> Component:
+    figure = {
+        "data": [],
+        "layout": {
+            "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"family": "Inter", "color": "#8090A6", "size": 11},
+            "margin": {"l": 48, "r": 110, "t": 10, "b": 26}, "xaxis": {"visible": False}, "yaxis": {"visible": False},
+        },
+    }
+    config = {"displayModeBar": False, "responsive": True, "doubleClick": False, "displaylogo": False}
+    controls = [_segment("chart-mode", (("dev", "Deviation"), ("px", "Price")), "Value"), _segment("chart-span", SPANS, "Time range")]
+    return html.Section(
+        [
+            _head("Price by venue", "", controls, name="chart"),
+            html.Div(
+                [
+                    dcc.Graph(id="chart-graph", figure=figure, config=config, responsive=True, className="plot"),
+                    html.Div([html.Div(className="skel") for _ in range(4)], id="chart-empty", className="overlay"),
+                ],
+                className="plot-wrap",
+            ),
+        ],
+        id="chart", className="card dimmable", **{"aria-labelledby": "chart-title", "data-test": "chart"},
+    )
+
+
+def _tape() -> Component:
+    chips = [
+        html.Button(text, type="button", className="chip on", **{"data-act": "tape-kind", "data-value": kind, "data-test": f"tape-{kind}", "aria-pressed": "true"})
+        for kind, text in EVENT_KINDS
+    ]
+    return html.Section(
+        [
+            _head("Event tape", "", [html.Div(chips, id="tape-kinds", className="controls")], name="tape"),
+            html.Div(
+                [html.Div([html.Div(className="skel") for _ in range(4)], id="tape-empty", className="overlay"), html.Div(id="tape-rows", className="tape-rows")],
+                id="tape-body", className="tape", tabIndex="0", role="log", **{"aria-live": "off", "aria-labelledby": "tape-title"},
+            ),
+        ],
+        id="tape", className="card dimmable", **{"data-test": "tape"},
+    )

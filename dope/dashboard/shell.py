@@ -1,0 +1,135 @@
+"""The frame around every page: top bar, rail, banners, status bar, dialogs. Scripts address its parts by id and by
+``data-act`` (what a click on it does)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dope import format as fmt
+from dope.board import Snapshot
+from dope.dashboard.dialogs import dialogs
+
+DISCLAIMER = "Monitoring tool, not advice. Verify before you trade."
+GLYPHS = {"live": ("ok", "●"), "degraded": ("slow", "▲"), "connecting": ("slow", "◌"), "halted": ("slow", "▲"), "down": ("down", "■")}
+
+
+def icon(name: str) -> Component:
+    """A vendored Bootstrap icon; decoration only, so hidden from screen readers."""
+    return html.I(className=f"bi bi-{name}", **{"aria-hidden": "true"})
+
+
+def action(children: Any, act: str, *, label: str, css: str = "ib", key: str = "") -> Component:
+    """A button that the scripts carry out as ``act``; ``label`` is its spoken name and tip, ``key`` its shortcut."""
+    title = f"{label} ({key})" if key else label
+    return html.Button(children, type="button", className=css, title=title, **{"data-act": act, "data-test": act, "aria-label": label})
+
+
+def layout(pages: Sequence[ModuleType]) -> Component:
+    """The whole frame with every page in it; scripts show the one that the address names."""
+    holders = [
+        html.Div(page.layout(), id=f"page-{page.ID}", className="page", **{"data-path": page.PATH, "data-title": page.TITLE})
+        for page in pages
+    ]
+    return html.Div(
+        [
+            dcc.Location(id="url", refresh="callback-nav"),
+            dcc.Interval(id="poll", interval=1000, disabled=True),
+            html.A("Skip to content", href="#main", className="skip"),
+            _top(),
+            _rail(pages),
+            html.Main([html.Div(id="banners", className="banners", role="alert"), *holders], id="main", className="main", tabIndex="-1"),
+            _status(),
+            *dialogs(pages),
+            html.Div(id="toasts", className="toasts", role="status"),
+            html.Div(id="spoken", className="visually-hidden", **{"aria-live": "polite"}),
+        ],
+        id="dope-app",
+        className="app",
+    )
+
+
+def draw(snapshot: Snapshot) -> dict[str, Any]:
+    """Mode, market banner and venue pills as they stand, so that the first paint already answers "can I trust it?"."""
+    data = snapshot.data
+    mode = data.get("mode") or {}
+    banner = mode.get("banner")
+    words = {"sim": "SIMULATED", "tape": "REPLAY"}.get(mode.get("source", ""), "CONNECTING")
+    return {
+        "mode-text": words,
+        "venues": [_pill(venue) for venue in data.get("venues") or []],
+        "banners": [html.Div([icon("exclamation-triangle"), html.Span(_sentence(banner))], className="banner sim")] if banner else [],
+    }
+
+
+def _sentence(banner: str) -> str:
+    return banner if banner.upper().startswith("SIMULATED") else f"SIMULATED MARKET: {banner}"
+
+
+def _pill(venue: dict[str, Any]) -> Component:
+    css, glyph = GLYPHS.get(venue["state"], ("slow", "▲"))
+    delay = venue.get("excess_p50_ms")
+    tail = fmt.number(delay) if venue["state"] == "live" else venue["state"]
+    return html.Button(
+        [html.Span(glyph, className="g"), html.B(venue["short"]), html.Span(tail, className="ms")],
+        type="button", className=f"vp {css}", title=venue["label"],
+    )
+
+
+def _top() -> Component:
+    return html.Header(
+        [
+            html.Div(html.Div(icon("activity"), className="logo"), className="brand"),
+            html.H1("DOPE"),
+            html.Div(id="assets", className="seg", role="group", **{"aria-label": "Asset", "data-test": "assets"}),
+            html.Div(id="kinds", className="seg", role="group", **{"aria-label": "Product kind", "data-test": "kinds"}),
+            html.Button(
+                [html.Span(className="pulse"), html.Span("CONNECTING", id="mode-text", **{"data-test": "mode"})],
+                type="button", id="mode", className="mode wait", title="Freeze or resume the screen (Space)", **{"data-act": "pause"},
+            ),
+            html.Div(id="venues", className="venues", **{"aria-label": "Venues", "data-test": "venues"}),
+            html.Button(
+                [html.Span(fmt.UNKNOWN, id="clock-text"), html.Small("UTC", id="clock-zone")],
+                type="button", className="clock hidem", title="Switch between UTC and local time", **{"data-act": "zone"},
+            ),
+            action(icon("search"), "jump", label="Jump to", key="/", css="ib hidem"),
+            action(icon("link-45deg"), "link", label="Copy a link to this view", key="L", css="ib hidem"),
+            action(icon("question-lg"), "help", label="Help", key="?", css="ib hidem"),
+            html.Div(id="venue-card", className="pop venue-card", hidden=True, role="dialog", **{"data-test": "venue-card"}),
+        ],
+        className="top",
+    )
+
+
+def _rail(pages: Sequence[ModuleType]) -> Component:
+    links = [
+        dcc.Link(
+            [icon(page.ICON), html.Span(page.TITLE)], href=page.PATH, id=f"rail-{page.ID}",
+            title=f"{page.TITLE} ({number})",
+        )
+        for number, page in enumerate(pages, start=1)
+    ]
+    return html.Nav(links, className="rail", **{"aria-label": "Pages"})
+
+
+def _status() -> Component:
+    def part(name: str, before: str = "", after: str = "") -> Component:
+        return html.Span([before, html.B(fmt.UNKNOWN, id=f"st-{name}", **{"data-test": f"st-{name}"}), after], className=f"st st-{name}")
+
+    keys = [(key, word) for key, word in (("Space", "freeze"), ("/", "jump"), ("F", "filter"), ("?", "all keys"))]
+    return html.Footer(
+        [
+            part("venues", after=" venues"),
+            part("rate", after=" msg/s"),
+            part("latency", before="event → screen "),
+            part("wire"),
+            html.Span([html.Span("●", id="st-rec-dot", className="dot"), " ", html.Span("–", id="st-rec", **{"data-test": "st-rec"})], className="st st-rec"),
+            html.Span(DISCLAIMER, className="disclaimer", **{"data-test": "disclaimer"}),
+            html.Span([part for key, word in keys for part in (html.Kbd(key), f" {word} ")], className="keys"),
+        ],
+        className="foot",
+    )

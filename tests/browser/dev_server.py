@@ -1,0 +1,155 @@
+"""A small server for the page alone: the dashboard, the pinned live stream, polling and commands over a fake board.
+
+``python -m tests.browser.dev_server [port] [scenario]`` serves it by hand; tests use ``Server``. Scenarios: ``live``, ``sim``,
+``quiet`` (nothing pays), ``starting`` (nothing published yet).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+import uvicorn
+from fastapi import Request, Response, WebSocket, WebSocketDisconnect
+
+from dope.board import Board, Command
+from dope.dashboard.app import build
+from dope.settings import Settings
+from tests.browser.fake_board import FakeMarket
+
+KEYED = {"venues": "id", "instruments": "key", "opps": "id", "jobs": "id"}
+
+
+def columnar(now: list[dict[str, Any]], old: list[dict[str, Any]] | None, key: str) -> dict[str, Any] | None:
+    """The keyed-list encoding; ``old`` None = replace everything; None = nothing changed."""
+    cols = list(now[0]) if now else []
+    known = {row[key]: row for row in old or []}
+    changed = now if old is None else [row for row in now if known.get(row[key]) != row]
+    gone = [name for name in known if name not in {row[key] for row in now}]
+    if old is not None and not changed and not gone:
+        return None
+    return {"cols": cols, "all": old is None, "set": [[row[col] for col in cols] for row in changed], "del": gone}
+
+
+def encode(data: Any, old: Any, seq: int) -> dict[str, Any]:
+    """One message of the stream: a snapshot when ``old`` is None, else what changed since."""
+    out: dict[str, Any] = {}
+    for name, value in data.items():
+        before = None if old is None else old.get(name)
+        if before is value or before == value:
+            continue
+        if name in KEYED:
+            coded = columnar(value, before, KEYED[name])
+            if coded is not None:
+                out[name] = coded
+        elif name == "events":
+            last = before[-1]["id"] if before else 0
+            out[name] = [row for row in value if row["id"] > last]
+        elif name == "series":
+            last = before["t"][-1] if before and before["t"] else 0
+            n = sum(t > last for t in value["t"])
+            out[name] = {"all": before is None, "t": value["t"][-n:], "mid": {key: mids[-n:] for key, mids in value["mid"].items()}}
+        else:
+            out[name] = value
+    event_ns = data.get("sys", {}).get("event_ns")
+    return {"type": "snapshot" if old is None else "delta", "seq": seq, "t": time.time() * 1000, "event_ns": event_ns, "data": out}
+
+
+class Server:
+    """Runs in threads of its own on a free port. ``cut`` refuses and closes live streams; ``no_ws`` refuses sockets only."""
+
+    def __init__(self, scenario: str = "live", port: int = 0, hz: float = 10.0) -> None:
+        self.board, self.cut, self.no_ws, self.skip = Board(), False, False, 0
+        self.market = FakeMarket(self.board, hot=0.0 if scenario == "quiet" else 0.04)
+        if scenario == "sim":
+            self.market.mode.update(source="sim", banner="no exchange can be reached", live_available=True)
+        self.app = build(self.board, Settings(_env_file=None))
+        server = self.app.server
+        server.add_api_websocket_route("/ws/v1/live", self._stream)
+        server.add_api_route("/api/v1/live", self._live)
+        server.add_api_route("/api/v1/commands", self._commands, methods=["POST"])
+        self._socket = socket.create_server(("127.0.0.1", port))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._uvicorn = uvicorn.Server(uvicorn.Config(server, log_level="warning", ws="websockets-sansio", lifespan="off"))
+        self._stop, self.hold = threading.Event(), threading.Event()
+        self._hz, self._publishes = hz, scenario != "starting"
+        self._threads = [threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self._socket]}, daemon=True),
+                         threading.Thread(target=self._publish, daemon=True)]
+
+    def __enter__(self) -> Server:
+        if self._publishes:
+            start = int(time.time() * 1000)
+            for step in range(900, 0, -1):
+                self.market.step(start - step * 100)
+        for thread in self._threads:
+            thread.start()
+        while not self._uvicorn.started:
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._uvicorn.should_exit = True
+        for thread in self._threads:
+            thread.join(10)
+        self._socket.close()
+
+    def _publish(self) -> None:
+        while self._publishes and not self._stop.wait(1 / self._hz):
+            if not self.hold.is_set():
+                self.market.step()
+
+    async def _live(self) -> Response:
+        snapshot = self.board.read()
+        return Response(json.dumps(encode(snapshot.data, None, 0)), media_type="application/json", status_code=503 if self.cut else 200)
+
+    async def _commands(self, request: Request) -> dict[str, int]:
+        body = await request.json()
+        return {"job": self.board.ask(Command(body["name"], body.get("args", {})))}
+
+    async def _stream(self, ws: WebSocket) -> None:
+        if self.cut or self.no_ws:
+            await ws.close()
+            return
+        await ws.accept()
+        ask = asyncio.create_task(self._answer(ws))
+        old, seq = None, 0
+        try:
+            while not self._stop.is_set() and not self.cut:
+                if getattr(ws, "resync", False):
+                    old, ws.resync = None, False
+                data = self.board.read().data
+                if data is not old and data:
+                    seq += 1 + self.skip
+                    self.skip = 0
+                    await ws.send_text(json.dumps(encode(data, old, seq)))
+                    old = data
+                await asyncio.sleep(1 / self._hz)
+            await ws.close(1001)
+        except (WebSocketDisconnect, RuntimeError):
+            pass
+        finally:
+            ask.cancel()
+
+    async def _answer(self, ws: WebSocket) -> None:
+        try:
+            while True:
+                message = json.loads(await ws.receive_text())
+                if message["type"] == "resync":
+                    ws.resync = True
+                elif message["type"] == "ping":
+                    await ws.send_text(json.dumps({"type": "pong", "c": message["c"], "t": time.time() * 1000}))
+        except (WebSocketDisconnect, RuntimeError):
+            pass
+
+
+if __name__ == "__main__":
+    with Server(*(sys.argv[2:3] or ["live"]), port=int(sys.argv[1]) if len(sys.argv) > 1 else 0) as running:
+        print(running.url, flush=True)
+        while True:
+            time.sleep(1)

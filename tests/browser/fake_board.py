@@ -1,0 +1,289 @@
+"""A moving stand-in for the engine: publishes snapshots of the board's documented shape from a seeded random market.
+
+It exists so that the page can be built and tested alone: 3 venues, 12 instruments, opportunities that open and close,
+a venue that goes down and comes back. Every row is derived from the drawn books with the real depth walk, so the
+inspector has something to prove. ``step`` publishes one snapshot; ``run`` does so at a rate in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import Any
+
+from dope.board import Board
+from dope.market.walk import Walk, two_book
+
+Row = dict[str, Any]
+VENUES = (("binance_spot", "Binance", "BIN"), ("binance_usdm", "Binance USD-M", "BIN-M"), ("okx", "OKX", "OKX"))
+BASES = {"BTC": (91_234.5, 0.1, 0.4), "ETH": (3_127.42, 0.01, 9.0), "SOL": (141.88, 0.01, 180.0)}
+FEE_BPS = {("binance_spot", "spot"): 10.0, ("binance_usdm", "perp"): 5.0, ("okx", "spot"): 10.0, ("okx", "perp"): 5.0}
+KEYS = [(venue, base, kind) for (venue, kind) in FEE_BPS for base in BASES]
+
+
+def key_of(venue: str, base: str, kind: str) -> str:
+    return f"{venue}:{base}-USDT" + ("-PERP" if kind == "perp" else "")
+
+
+class FakeMarket:
+    """``hot`` = how often a pair drifts apart far enough to pay (per step); ``down`` = ids of venues that are gone."""
+
+    def __init__(self, board: Board, *, seed: int = 7, hot: float = 0.02, source: str = "live") -> None:
+        self.board, self.hot = board, hot
+        self.random = random.Random(seed)
+        self.down: set[str] = set()
+        self.mode: Row = {
+            "source": source, "banner": None, "live_available": False, "started": 0, "version": "0.1.0",
+            "recording": {"on": True, "path": "2026-11-21T14.tape", "bytes": 12_400_000, "reason": None},
+            "order_size": 1000.0, "min_net_bps": 0.0, "paused": False,
+        }
+        self.commands: list[tuple[str, Row]] = []
+        self._levels = {base: BASES[base][0] for base in BASES}
+        self._offset = {key: self.random.gauss(0, 0.8) for key in KEYS}
+        self._push = dict.fromkeys(KEYS, 0.0)
+        self._changed = dict.fromkeys(KEYS, 0)
+        self._down_since: dict[str, int] = {}
+        self._open: dict[tuple[Any, ...], Row] = {}
+        self._closed: list[Row] = []
+        self._events: list[Row] = []
+        self._series: Row = {"t": [], "mid": {key_of(*key): [] for key in KEYS}}
+        self._history: dict[str, list[float | None]] = {"best": [], "open": []}
+        self._pcts: list[float] = []
+        self._lives: list[float] = []
+        self._recent: list[int] = []
+        self._ids = {"opp": 0, "event": 0}
+        self._steps = 0
+        board.serve(self._command, lambda *_a, **_k: [])
+
+    # -- commands ------------------------------------------------------------------------------------------------
+    def _command(self, _job: int, command: Any) -> None:
+        self.commands.append((command.name, dict(command.args)))
+        if command.name == "set":
+            self.mode = {**self.mode, **command.args}
+        if command.name == "source":
+            self.mode = {**self.mode, "source": command.args["to"], "banner": None, "live_available": False}
+
+    # -- one step ------------------------------------------------------------------------------------------------
+    def step(self, now_ms: int | None = None) -> None:
+        """Move the market by one step and publish it."""
+        now = int(time.time() * 1000) if now_ms is None else now_ms
+        self.mode.setdefault("started", now)
+        self.mode["started"] = self.mode["started"] or now
+        self._move(now)
+        books = {key: self._book(key) for key in KEYS}
+        opps = self._opportunities(books, now)
+        self._sample(books, now)
+        self._steps += 1
+        self.board.publish(now * 1_000_000, {
+            "mode": dict(self.mode),
+            "venues": [self._venue(venue, now) for venue in VENUES],
+            "instruments": [self._instrument(key, books[key], now) for key in KEYS],
+            "cards": self._cards(opps), "opps": opps, "misses": self._misses(books), "matrix": self._matrices(books),
+            "pairs": [], "basis": self._basis(books), "series": self._series_copy(), "events": list(self._events),
+            "pred": {"status": "collecting", "samples": min(50, self._steps // 10), "needed": 50, "horizon_steps": 1, "step_s": 1.0,
+                     "rows": [], "card": None, "versions": [], "error": None, "next_train": None},
+            "jobs": [], "sys": {"msgs_s": 1240 + self.random.randint(-90, 90), "frames": self._steps * 124, "loop_lag_ms": 0.4,
+                                "rss_mb": 212.0, "event_ns": time.time_ns(), "tick": self._steps},
+        })
+
+    def run(self, stop: threading.Event, hz: float = 10.0) -> None:
+        """Step at ``hz`` until ``stop`` is set."""
+        while not stop.wait(1.0 / hz):
+            self.step()
+
+    def set_down(self, venue: str, down: bool) -> None:
+        """Take a venue away or bring it back; says so on the event tape."""
+        (self.down.add if down else self.down.discard)(venue)
+
+    def _move(self, now: int) -> None:
+        for base in self._levels:
+            self._levels[base] *= 1 + self.random.gauss(0, 0.35) / 1e4
+        for key in KEYS:
+            self._offset[key] = 0.97 * self._offset[key] + self.random.gauss(0, 0.25)
+            self._push[key] *= 0.985
+            if self.random.random() < 0.7:
+                self._changed[key] = now
+        if self.random.random() < self.hot:
+            key = self.random.choice(KEYS)
+            wall = 2 * FEE_BPS[(key[0], key[2])]
+            self._push[key] = self.random.choice((-1, 1)) * self.random.uniform(wall + 1, wall + 16)
+        for venue, label, _short in VENUES:
+            if venue in self.down and venue not in self._down_since:
+                self._down_since[venue] = now
+                self._event(now, "venue", f"{label} disconnected · code 1006 · retry in 4 s", "down", "bad")
+            elif venue not in self.down and self._down_since.pop(venue, None):
+                self._event(now, "venue", f"{label} is back, books confirmed", "live", "good")
+
+    def _mid(self, key: tuple[str, str, str]) -> float:
+        basis = 2.0 if key[2] == "perp" else 0.0
+        return float(self._levels[key[1]] * (1 + (self._offset[key] + self._push[key] + basis) / 1e4))
+
+    def _book(self, key: tuple[str, str, str]) -> Row:
+        _px, tick, size = BASES[key[1]]
+        mid, rand = self._mid(key), self.random
+        bid = round((mid - tick / 2) / tick) * tick
+        asks = [(round(bid + tick * (1 + i * 3), 8), size * rand.uniform(0.1, 0.6)) for i in range(5)]
+        bids = [(round(bid - tick * i * 3, 8), size * rand.uniform(0.1, 0.6)) for i in range(5)]
+        return {"bids": bids, "asks": asks, "live": key[0] not in self.down, "mid": round((bids[0][0] + asks[0][0]) / 2, 8)}
+
+    # -- opportunities -------------------------------------------------------------------------------------------
+    def _pairs(self) -> list[tuple[tuple[str, str, str], tuple[str, str, str]]]:
+        return [(a, b) for a in KEYS for b in KEYS if a != b and a[1:] == b[1:]]
+
+    def _walk(self, a: Row, b: Row, key_a: Any, key_b: Any, **limits: Any) -> Walk:
+        return two_book(a["asks"], b["bids"], FEE_BPS[(key_a[0], key_a[2])] / 1e4, FEE_BPS[(key_b[0], key_b[2])] / 1e4, **limits)
+
+    def _opportunities(self, books: Row, now: int) -> list[Row]:
+        for a, b in self._pairs():
+            live = books[a]["live"] and books[b]["live"]
+            walk = self._walk(books[a], books[b], a, b)
+            row = self._open.get((a, b))
+            if live and walk.qty > 0 and walk.net > 0.01 and (walk.net_bps or 0.0) >= self.mode["min_net_bps"]:
+                self._open[(a, b)] = self._row(row, (a, b), books, walk, now)
+            elif row is not None:
+                self._close(self._open.pop((a, b)), "faded" if live else "a venue is down", live, now)
+        self._closed = [row for row in self._closed if now - row["closed"] < 10_000]
+        return [*self._open.values(), *self._closed]
+
+    def _row(self, old: Row | None, pair: Any, books: Row, walk: Walk, now: int) -> Row:
+        (a, b), fees = pair, (FEE_BPS[(pair[0][0], pair[0][2])], FEE_BPS[(pair[1][0], pair[1][2])])
+        ask, bid = books[a]["asks"][0][0], books[b]["bids"][0][0]
+        order = self._walk(books[a], books[b], a, b, max_quote=self.mode["order_size"], fill_all=True)
+        net_bps = walk.net_bps or 0.0
+        if old is None:
+            self._ids["opp"] += 1
+            self._recent.append(now)
+            self._event(now, "opp", f"{a[1]} {a[2]} {label_of(a[0])} → {label_of(b[0])} opened", f"{net_bps:+.2f} bps", "opp")
+        peak = max(net_bps, old["peak_bps"]) if old else net_bps
+        ages = {key: now - self._changed[key] for key in (a, b)}
+        return {
+            "id": old["id"] if old else self._ids["opp"], "state": "fading" if net_bps < 0.6 * peak else "open", "reason": "",
+            "symbol": key_of(*a).split(":")[1], "base": a[1], "quote": "USDT", "kind": a[2], "buy": key_of(*a), "sell": key_of(*b),
+            "buy_venue": a[0], "sell_venue": b[0], "buy_px": ask, "sell_px": bid, "buy_vwap": walk.buy_vwap, "sell_vwap": walk.sell_vwap,
+            "gross_bps": walk.gross_bps, "fees_bps": walk.fees_bps, "net_bps": net_bps, "size": walk.cost, "qty": walk.qty, "net": walk.net,
+            "net_at_order": order.net, "net_bps_at_order": order.net_bps, "order_qty": order.qty,
+            "touch_net_bps": (bid * (1 - fees[1] / 1e4) / (ask * (1 + fees[0] / 1e4)) - 1) * 1e4,
+            "indicative_pct": (books[b]["mid"] / books[a]["mid"] - 1) * 100,
+            "indicative_profit_pct": (books[b]["mid"] / books[a]["mid"] - 1) * 100 - sum(fees) / 100,
+            "peak_bps": peak, "peak_t": now if old is None or net_bps >= peak else old["peak_t"],
+            "opened": old["opened"] if old else now, "closed": None, "life_s": (now - old["opened"]) / 1000 if old else 0.0,
+            "updates": old["updates"] + 1 if old else 1, "buy_age_ms": ages[a], "sell_age_ms": ages[b],
+            "skew_ms": abs(ages[a] - ages[b]), "fee_buy_bps": fees[0], "fee_sell_bps": fees[1], "fee_slack_bps": net_bps,
+            "gross": walk.gross, "fees": walk.fees, "buy_cost": walk.cost, "sell_proceeds": walk.proceeds,
+            "levels": [list(fill) for fill in walk.fills], "max_age_ms": 1800,
+        }
+
+    def _close(self, row: Row, reason: str, live: bool, now: int) -> None:
+        self._closed.append({**row, "state": "closed" if live else "stale", "reason": reason, "closed": now})
+        self._lives.append(row["life_s"])
+        self._pcts.append(row["net_bps"] / 100)
+        text = f"{row['base']} {row['kind']} {label_of(row['buy_venue'])} → {label_of(row['sell_venue'])} closed after {row['life_s']:.1f} s"
+        self._event(now, "opp", text, f"peak {row['peak_bps']:.1f}", "quiet")
+
+    def _event(self, now: int, kind: str, text: str, value: str, tone: str) -> None:
+        self._ids["event"] += 1
+        self._events = [*self._events[-499:], {"id": self._ids["event"], "t": now, "kind": kind, "text": text, "value": value, "tone": tone}]
+
+    # -- sections ------------------------------------------------------------------------------------------------
+    def _venue(self, venue: tuple[str, str, str], now: int) -> Row:
+        vid, label, short = venue
+        down = vid in self.down
+        total = sum(key[0] == vid for key in KEYS)
+        return {
+            "id": vid, "label": label, "short": short, "state": "down" if down else "live", "since": self._down_since.get(vid, self.mode["started"]),
+            "books_live": 0 if down else total, "books_total": total, "msgs_s": 0.0 if down else 410.0 + self.random.randint(-20, 20),
+            "excess_p50_ms": None if down else 3.7, "excess_p99_ms": None if down else 48.0, "errors_min": 1 if down else 0,
+            "reconnects": 1 if down else 0, "gaps": 0, "faults": 0, "checksums_ok": 0, "checksum_bad": 0, "acks_ok": total, "acks_total": total,
+            "unacked": [], "last_error": "connection closed (1006)" if down else None, "next_retry": now + 4000 if down else None,
+            "breaker": "closed", "integrity": "sequence",
+        }
+
+    def _instrument(self, key: tuple[str, str, str], book: Row, now: int) -> Row:
+        venue, base, kind = key
+        (bid, bid_size), (ask, ask_size) = book["bids"][0], book["asks"][0]
+        age = now - self._changed[key] if book["live"] else now - self._down_since[venue]
+        return {
+            "key": key_of(*key), "venue": venue, "symbol": key_of(*key).split(":")[1], "base": base, "quote": "USDT", "kind": kind,
+            "state": "LIVE" if book["live"] else "DOWN", "reason": "" if book["live"] else "disconnected", "since": self.mode["started"],
+            "bid": bid, "ask": ask, "bid_size": bid_size, "ask_size": ask_size, "mid": book["mid"], "age_ms": age, "unchanged_ms": age,
+            "limit_ms": 1800, "tick": BASES[base][1], "depth": {"5": [4.0, 4.2], "10": [9.1, 8.7]}, "imbalance": 0.1,
+            "funding": 0.0001 if kind == "perp" else None, "mark": book["mid"] if kind == "perp" else None,
+        }
+
+    def _cards(self, opps: list[Row]) -> Row:
+        live = [row for row in opps if row["state"] in ("open", "fading")]
+        best = max(live, key=lambda row: row["net_at_order"], default=None)
+        if self._steps % 10 == 0:
+            self._history["best"] = [*self._history["best"][-119:], best["net_bps"] if best else None]
+            self._history["open"] = [*self._history["open"][-119:], len(live)]
+        lives = sorted(self._lives)
+        return {
+            "total": self._ids["opp"], "avg_pct": sum(self._pcts) / len(self._pcts) if self._pcts else None,
+            "max_pct": max(self._pcts, default=None), "recent_5m": len(self._recent), "open": len(live), "best": best,
+            "median_life_s": lives[len(lives) // 2] if lives else None, "p90_life_s": lives[int(len(lives) * 0.9)] if lives else None,
+            "closed_n": len(lives), "alert": best if best and best["net_bps"] >= 8 else None,
+            "history": {name: list(values) for name, values in self._history.items()},
+        }
+
+    def _misses(self, books: Row) -> list[Row]:
+        rows = []
+        for a, b in self._pairs():
+            walk = self._walk(books[a], books[b], a, b, max_quote=1000.0, fill_all=True)
+            if walk.net_bps is None or walk.net > 0:
+                continue
+            blocks = f"fees {walk.fees_bps:.1f} bps" if books[a]["live"] and books[b]["live"] else "a venue is down"
+            rows.append({"symbol": key_of(*a).split(":")[1], "kind": a[2], "buy": key_of(*a), "sell": key_of(*b), "buy_venue": a[0],
+                         "sell_venue": b[0], "gross_bps": walk.gross_bps, "fees_bps": walk.fees_bps, "net_bps": walk.net_bps, "blocks": blocks})
+        return sorted(rows, key=lambda row: -row["net_bps"])[:5]
+
+    def _matrices(self, books: Row) -> list[Row]:
+        out = []
+        for kind in ("spot", "perp"):
+            for base in BASES:
+                keys = [key for key in KEYS if key[1:] == (base, kind)]
+                out.append(self._matrix(base, kind, keys, books))
+        return out
+
+    def _matrix(self, base: str, kind: str, keys: list[Any], books: Row) -> Row:
+        def cell(a: Any, b: Any, what: str) -> Any:
+            if what == "state":
+                return "self" if a == b else "ok" if books[a]["live"] and books[b]["live"] else "stale"
+            if what == "wall":
+                return FEE_BPS[(a[0], kind)] + FEE_BPS[(b[0], kind)]
+            if a == b or not (books[a]["live"] and books[b]["live"]):
+                return None
+            walk = self._walk(books[a], books[b], a, b, max_quote=self.mode["order_size"], fill_all=True)
+            return {"gross": walk.gross_bps, "net": walk.net_bps, "z": ((walk.gross_bps or 0) + 0.3) / 1.4}[what]
+        grids = {what: [[cell(a, b, what) for b in keys] for a in keys] for what in ("gross", "net", "z", "wall", "state")}
+        return {"id": f"{base}-USDT-{kind}", "base": base, "quote": "USDT", "kind": kind, "venues": [key[0] for key in keys],
+                "labels": [short_of(key[0]) for key in keys], **grids}
+
+    def _basis(self, books: Row) -> list[Row]:
+        rows = []
+        for base in BASES:
+            spot, perp = ("okx", base, "spot"), ("okx", base, "perp")
+            bps = (books[perp]["mid"] / books[spot]["mid"] - 1) * 1e4
+            rows.append({"base": base, "spot": key_of(*spot), "perp": key_of(*perp), "bps": bps, "mean": 2.0, "deviation": bps - 2.0, "funding_8h_bps": 1.0})
+        return rows
+
+    def _sample(self, books: Row, now: int) -> None:
+        """One point per second (per ten steps), 200 kept; a venue that is down leaves a gap."""
+        if self._steps % 10:
+            return
+        series = self._series
+        series["t"] = [*series["t"][-199:], now]
+        for key in KEYS:
+            name = key_of(*key)
+            series["mid"][name] = [*series["mid"][name][-199:], books[key]["mid"] if books[key]["live"] else None]
+
+    def _series_copy(self) -> Row:
+        return {"t": self._series["t"], "mid": dict(self._series["mid"])}
+
+
+def label_of(venue: str) -> str:
+    return next(label for vid, label, _short in VENUES if vid == venue)
+
+
+def short_of(venue: str) -> str:
+    return next(short for vid, _label, short in VENUES if vid == venue)
