@@ -32,7 +32,9 @@ PURE_UP_TO = 2
 IMPURE = frozenset({"asyncio", "threading", "socket", "time", "os", "random", "logging", "loguru", "dash", "subprocess", "secrets", "uuid"})
 ASKS_TIME = frozenset({"now", "utcnow", "today"})
 
-VENUE_NAMES = re.compile(r"binance|okx|okex|kraken|coinbase|bybit|kucoin|gate\.?io|\bhtx|huobi|mexc|bitfinex|gemini|hyperliquid|bitget", re.I)
+VENUE_NAMES = re.compile(
+    r"binance|okx|okex|kraken|coinbase|bybit|kucoin|gate\.?io|\bhtx|huobi|mexc|bitfinex|gemini|hyperliquid|bitget", re.IGNORECASE
+)
 MAY_NAME_VENUES = ("dope/venues/", "dope/sim/", "dope/settings.py")
 
 VAGUE = frozenset({"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc"})
@@ -111,7 +113,8 @@ def functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.arg]:
     """All parameters but self and cls."""
     args = function.args
-    every = [*args.posonlyargs, *args.args, *([args.vararg] if args.vararg else []), *args.kwonlyargs, *([args.kwarg] if args.kwarg else [])]
+    rest = [each for each in (args.vararg, args.kwarg) if each is not None]
+    every = [*args.posonlyargs, *args.args, *args.kwonlyargs, *rest]
     return every[1:] if every and every[0].arg in ("self", "cls", "mcs") else every
 
 
@@ -155,7 +158,7 @@ def purity(module: Module) -> Iterator[str]:
         last = name.rsplit(".", 1)[-1]
         if "." in name and last in ASKS_TIME:
             yield f"{module.path}:{call.lineno}: calls {name}()"
-        if last == "default_rng" and not call.args and not call.keywords or ".random." in name and last != "default_rng":
+        if (last == "default_rng" and not call.args and not call.keywords) or (".random." in name and last != "default_rng"):
             yield f"{module.path}:{call.lineno}: {name}() without a seed of ours"
 
 
@@ -216,11 +219,11 @@ def takes(module: Module) -> Iterator[tuple[int, str, str]]:
     """(line, "clock" | "chance" | "file" | "socket", call) of what a module takes from the machine by itself."""
     for call, name in calls(module):
         first, last = name.split(".")[0], name.rsplit(".", 1)[-1]
-        if first == "time" and "." in name and last != "strftime" or first in ("datetime", "date") and last in ASKS_TIME:
+        if (first == "time" and "." in name and last != "strftime") or (first in ("datetime", "date") and last in ASKS_TIME):
             yield call.lineno, "clock", name
-        elif first == "random" and "." in name and not (last == "Random" and call.args) or first == "secrets" and last.startswith("choice"):
+        elif first == "random" and "." in name and not (last == "Random" and call.args):
             yield call.lineno, "chance", name
-        elif name in ("open", "os.open", "io.open") or last == "open" and _has_mode(call) or last in _WHOLE_FILE:
+        elif name in ("open", "os.open", "io.open") or (last == "open" and _has_mode(call)) or last in _WHOLE_FILE:
             yield call.lineno, "file", name
         elif name in ("asyncio.open_connection", "socket.socket", "socket.create_connection"):
             yield call.lineno, "socket", name
