@@ -77,7 +77,7 @@ def serve(
 
 def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
     from dope.api import mount, server_options
-    from dope.dashboard import build
+    from dope.dashboard.app import build
 
     listener = _listen(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
