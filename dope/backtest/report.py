@@ -12,7 +12,7 @@ import numpy as np
 from dope.backtest.desk import DUST, Execution
 from dope.backtest.naive import Naive
 
-UPPER_BOUND = "upper bound: no latency"
+UPPER_BOUND = "upper bound of fills: no latency"  #: of fills, not of profit: a price may also move our way
 MAX_CURVE = 2000  #: points of the curve that are shown
 MAX_TRADES = 1000  #: newest orders that are listed
 RESAMPLES = 1000  #: bootstrap samples of the profit per order
@@ -24,8 +24,8 @@ class Result:
     """One way of executing the same orders; money in quote currency.
 
     ``touch_gross − depth_cost − fee_cost = detected_net`` and ``detected_net − latency_cost = realised_net``:
-    latency takes what moved, was missed, or had to be unwound. ``open_value`` is the part of realised_net that is still
-    inventory, marked to mid. ``interval`` is the bootstrap 95 % interval of the mean profit per order.
+    latency takes what moved, was missed, or had to be unwound; negative = prices moved our way. ``open_value`` is the
+    part of realised_net that is still inventory, marked to mid. ``interval`` is the bootstrap 95 % interval of the mean profit per order.
     """
 
     label: str

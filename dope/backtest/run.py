@@ -143,7 +143,7 @@ class _Trader:
         return Order(
             id=signal.id, t=signal.ts, symbol=signal.symbol, base=signal.base, quote=signal.quote, buy=signal.buy, sell=signal.sell,
             qty=walk.qty, limit_buy=walk.fills[-1][0], limit_sell=walk.fills[-1][1], fee_buy=fee_buy, fee_sell=fee_sell,
-            margin=signal.kind != "spot", touch_gross=touch_gross, depth_cost=touch_gross - walk.gross, fee_cost=walk.fees,
+            margin=signal.kind != "spot", touch_gross=touch_gross, depth_cost=max(0.0, touch_gross - walk.gross), fee_cost=walk.fees,
             detected_net=walk.net,
         )  # fmt: skip
 
@@ -184,6 +184,7 @@ def _assumptions(limited: bool, unwind_delay_ms: float) -> list[str]:
         "balances are limited to those given; a purchase needs quote, a sale needs base"
         if limited
         else "every venue is assumed to hold enough of everything; moving funds between venues is not charged",
+        "a price that is better than the limit when the order arrives is taken as it is: waiting can also gain",
         "funding payments of perpetuals are not charged",
         "a leg whose book is not live when it arrives counts as not filled",
     ]

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,10 +65,13 @@ class PredictorState:
         return self.rows
 
     def adopt(self, trained: Trained) -> None:
-        """Predict with this model from the next step on; its bands start from its own out-of-sample errors."""
+        """Predict with this model from the next step on; its bands start from its own out-of-sample errors.
+
+        Live scores go on: they judge what was shown, whichever model it came from.
+        """
         self.trained = trained
         for name, pair in self._pairs.items():
-            pair.start_scoring(trained.residuals.get(name, []))
+            pair.start_band(trained.residuals.get(name, []))
 
     def table(self) -> Table:
         """The labelled rows so far, for the training job."""
@@ -118,7 +121,7 @@ class PredictorState:
             name = f"{a}|{b}"
             if name not in self._pairs and len(self._pairs) < MAX_PAIRS:
                 pair = _Pair(a, b, horizon_steps=self.horizon_steps, step_ns=self.step_ns, buffer_rows=self._buffer_rows)
-                pair.start_scoring(self.trained.residuals.get(name, []) if self.trained else [])
+                pair.start_band(self.trained.residuals.get(name, []) if self.trained else [])
                 self._pairs[name] = pair
 
     def _predict(self, rows: dict[str, Row]) -> dict[str, float]:
@@ -126,6 +129,16 @@ class PredictorState:
             return {}
         values = self.trained.predict(list(rows), np.stack(list(rows.values())))
         return {name: float(value) for name, value in zip(rows, values, strict=True) if math.isfinite(value)}
+
+
+class _Prediction(NamedTuple):
+    """A prediction that waits for its label at ``due``; ``residuals`` are those of the model that made it."""
+
+    due: int
+    predicted: float
+    current: float
+    half: float | None
+    residuals: deque[float]
 
 
 class _Pair:
@@ -140,14 +153,12 @@ class _Pair:
         self._features = PairFeatures(a.partition(":")[0], b.partition(":")[0], step_ns=step_ns)
         self._horizon_ns = horizon_steps * step_ns
         self._residuals: deque[float] = deque(maxlen=BAND_RESIDUALS)
-        self._waiting: deque[tuple[int, float, float, float | None]] = deque(maxlen=horizon_steps + 1)
+        self._waiting: deque[_Prediction] = deque(maxlen=horizon_steps + 1)
         self._step_ns = step_ns
 
-    def start_scoring(self, residuals: Iterable[float]) -> None:
-        """A new model is in use: what the last one predicted says nothing about it."""
+    def start_band(self, residuals: Iterable[float]) -> None:
+        """A new model is in use: how wide its band is, the errors of the last one do not say."""
         self._residuals = deque(residuals, maxlen=BAND_RESIDUALS)
-        self._waiting.clear()
-        self.scores.clear()
 
     def take(self, ts: int, leg_a: Leg | None, leg_b: Leg | None) -> Row | None:
         """Take one step: score what has matured, label what waits, give the row to predict from (None = invalid)."""
@@ -155,12 +166,12 @@ class _Pair:
         spread = self._features.spread
         self.labelled.push(ts, row, spread)
         now = ts // self._step_ns * self._step_ns
-        while self._waiting and self._waiting[0][0] <= now:
-            due, predicted, current, half = self._waiting.popleft()
-            if spread is not None and due == now:
-                error = spread - predicted
-                self.scores.append((error, spread - current, None if half is None else abs(error) <= half))
-                self._residuals.append(error)
+        while self._waiting and self._waiting[0].due <= now:
+            made = self._waiting.popleft()
+            if spread is not None and made.due == now:
+                error = spread - made.predicted
+                self.scores.append((error, spread - made.current, None if made.half is None else abs(error) <= made.half))
+                made.residuals.append(error)
         return row
 
     def board_row(self, t: int, predicted: float | None) -> dict[str, Any]:
@@ -170,7 +181,7 @@ class _Pair:
         if current is not None and predicted is not None:
             half = conformal_quantile(self._residuals, BAND_ALPHA) if self._residuals else math.inf
             band = [predicted - half, predicted + half] if math.isfinite(half) else None
-            self._waiting.append((t + self._horizon_ns, predicted, current, half if band else None))
+            self._waiting.append(_Prediction(t + self._horizon_ns, predicted, current, half if band else None, self._residuals))
         return {
             "a": self.a,
             "b": self.b,

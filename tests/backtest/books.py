@@ -33,7 +33,7 @@ class ListedEngine:
     """Steps through ``states``: {key: [(ms, bids, asks)]}, bids None = not LIVE; and gives ``signals``: {ms: [event]}."""
 
     def __init__(self, states: Mapping[str, Sequence[tuple[int, Levels | None, Levels]]], signals: Mapping[int, Sequence[Event]]) -> None:
-        self._states = {key: sorted(list(rows), key=lambda row: row[0]) for key, rows in states.items()}
+        self._states = {key: sorted(rows, key=lambda row: row[0]) for key, rows in states.items()}
         self._signals = dict(signals)
         self.market = ListedMarket({key: ListedBook(instrument(key)) for key in states})
 

@@ -10,8 +10,10 @@ import pytest
 from dope.backtest.naive import naive
 from dope.backtest.report import UPPER_BOUND, report_dict
 from dope.backtest.run import run
+from dope.detectors.arbitrage import Opportunity
 from dope.types import Gap
 from tests.backtest.books import MS, ListedEngine, frames, opening
+from tests.test_engine import new_engine, tape
 
 A, B = "a:X-Q", "b:X-Q"
 DEEP = {A: [(0, [(99.0, 50.0)], [(100.0, 1.0), (100.2, 20.0)])], B: [(0, [(101.0, 2.0), (100.9, 20.0)], [(102.0, 50.0)])]}
@@ -147,3 +149,28 @@ def test_the_naive_backtest_is_labelled_an_upper_bound():
     assert result.profit == pytest.approx(6.0)
     assert result.label.startswith("upper bound")
     assert naive([], 1000.0).win_rate is None
+
+
+def test_over_the_real_engine_every_opening_is_attempted_and_nothing_it_sees_is_changed():
+    recording = tape()
+    plain = new_engine()
+    openings = [e for frame in recording for e in plain.step(frame) if isinstance(e, Opportunity) and e.state == "open"]
+    assert len(openings) >= 2
+    engine = new_engine()
+    report = run(recording, engine, order_size=100.0, latency_ms={"binance_spot": 20.0, "okx": 35.0}, unwind_delay_ms=100)
+    assert engine.digest() == plain.digest()
+    assert report.opportunities == report.naive.trades == len(openings)
+    attempted = report.result.attempted + report.result.unfinished
+    assert attempted + sum(report.skipped.values()) == len(openings)
+    at_once = report.sensitivity[0]
+    assert at_once.both_filled == at_once.attempted >= 1
+    assert at_once.realised_net == pytest.approx(at_once.detected_net)
+    json.dumps(report_dict(report), allow_nan=False)
+
+
+def test_waiting_may_also_gain_so_the_zero_latency_row_bounds_fills_only():
+    rising = {A: DEEP[A], B: [*DEEP[B], (120, [(103.0, 20.0)], [(104.0, 50.0)])]}
+    report = run(frames(*EVERY_10_MS), ListedEngine(rising, {100: [opening(100, A, B)]}), order_size=100.0, latency_ms=50)
+    assert report.result.latency_cost < 0
+    assert report.sensitivity[0].both_filled == max(row.both_filled for row in report.sensitivity)
+    assert "of fills" in report.sensitivity[0].label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 
@@ -107,10 +108,20 @@ def test_the_band_is_as_wide_as_the_pair_is_wild(at_work):
     assert 2 < (eth["band"][1] - eth["band"][0]) / (btc["band"][1] - btc["band"][0]) < 4
 
 
-def test_a_new_model_starts_with_a_clean_sheet(at_work):
+def test_a_new_model_has_its_own_band_and_what_was_shown_before_is_still_scored(at_work):
     state = pickle.loads(pickle.dumps(at_work[0]))
-    state.adopt(state.trained)
-    assert state.live_score() == {"n": 0, "rmse": None, "rmse_persistence": None, "skill": None, "coverage": None}
+    before = state.live_score()
+    narrow = dataclasses.replace(state.trained, residuals={name: [0.01] * 50 for name in state.trained.residuals})
+    state.adopt(narrow)
+    assert state.live_score() == before
+    later = START + 1200 * STEP_NS
+    rows = state.on_second(later, {key: leg(100.0) for key in ("okx:BTC-USDT", "venue_b:BTC-USDT", "okx:ETH-USDT", "venue_b:ETH-USDT")})
+    for row in rows:
+        assert row["band"][1] - row["band"][0] == pytest.approx(0.02)
+        assert row["current"] == pytest.approx(0.0)
+    newest = [pair.scores[-1] for pair in state._pairs.values()]  # the last prediction of the model before, now matured
+    old = at_work[0].rows
+    assert [score[0] for score in newest] == pytest.approx([-row["predicted"] for row in old], abs=1e-9)
 
 
 def test_training_rows_and_served_rows_are_the_same():
