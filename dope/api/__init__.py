@@ -1,0 +1,73 @@
+"""Floor 5, for programs: REST, live stream, metrics and API page on the web app that the dashboard lives on.
+
+``mount`` adds everything to a FastAPI app; ``server_options`` says how uvicorn has to run it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from dope import __version__
+from dope.api import export, health, routes
+from dope.api.answers import answer_errors, nothing_here
+from dope.api.compress import Compress
+from dope.api.context import Web
+from dope.api.live import Hub
+from dope.api.metrics import registry
+from dope.api.security import POLICY, Door, check_bind
+from dope.api.serve import server_options
+from dope.board import Board
+from dope.settings import Settings
+
+__all__ = ["mount", "server_options"]
+
+DESCRIPTION = "Price differences between crypto venues. Live updates: WebSocket `/ws/v1/live`. Times are UTC; sizes are in base, prices in quote currency."
+ASKED = 1000  #: commands remembered, so that a job can be asked for before it is on the board
+REPLACED = ("/docs", "/docs/oauth2-redirect", "/redoc")  #: the framework's own pages load scripts from another host
+
+
+class Asked(OrderedDict[int, tuple[str, int]]):
+    """Job id → (command, time asked in ns) of the newest commands."""
+
+    def remember(self, job: int, what: tuple[str, int]) -> None:
+        self[job] = what
+        while len(self) > ASKED:
+            self.popitem(last=False)
+
+
+def mount(
+    app: FastAPI,
+    board: Board,
+    settings: Settings,
+    *,
+    alive: Callable[[], bool],
+    clock_ns: Callable[[], int] = time.time_ns,
+    pages: Iterable[str] = ("/",),
+    page_policy: str = POLICY,
+) -> None:
+    """Put API, live stream, metrics, API page and the door in front of all of them on ``app``.
+
+    ``alive`` says whether the runtime lives; ``clock_ns`` is the clock that stamps its snapshots; ``pages`` are the
+    paths of the dashboard (any other unknown path is 404); ``page_policy`` is their Content-Security-Policy.
+    Raises SettingsError when the host can be reached by others and no Host names are listed.
+    """
+    check_bind(settings)
+    web = Web(board, settings, alive, clock_ns)
+    hub = Hub(board, push_hz=settings.push_hz, max_clients=settings.max_clients, clock_ns=clock_ns)
+    refused: Counter[str] = Counter()
+    app.state.web, app.state.hub, app.state.asked = web, hub, Asked()
+    app.state.registry = registry(web, hub, refused)
+    app.title, app.version, app.description = "DOPE", __version__, DESCRIPTION
+    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") not in REPLACED]
+    for part in (routes.router, routes.stream, export.router, health.router, nothing_here((routes.router, export.router))):
+        app.include_router(part)
+    app.mount("/docs/files", StaticFiles(directory=health.SWAGGER), name="docs files")
+    answer_errors(app)
+    app.add_middleware(Compress)
+    policy = {"/docs": health.DOCS_POLICY}
+    app.add_middleware(Door, settings=settings, pages=tuple(pages), policy=lambda path: policy.get(path, page_policy), refused=refused)

@@ -1,0 +1,59 @@
+"""``/health`` (is the engine alive), ``/ready`` (does it know any book), ``/metrics`` for Prometheus, ``/docs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from dope import __version__
+from dope.api.context import TheWeb
+from dope.api.shapes import HealthOut, ReadyOut
+
+router = APIRouter(tags=["operation"])
+SWAGGER = Path(__file__).parent / "swagger"  #: swagger-ui-dist 5.35.0, Apache-2.0, served from here: no other host is asked
+DOCS_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+DOCS = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>DOPE API</title><meta name="viewport" content="width=device-width,initial-scale=1">
+<link rel="icon" href="data:,"><link rel="stylesheet" href="/docs/files/swagger-ui.css?m=5.35.0"></head>
+<body><div id="swagger"></div>
+<script src="/docs/files/swagger-ui-bundle.js?m=5.35.0"></script><script src="/docs/files/start.js"></script></body>
+</html>"""
+
+
+@router.get("/health", responses={503: {"model": HealthOut, "description": "the engine is dead"}})
+def health(web: TheWeb, response: Response) -> HealthOut:
+    """200 while the engine lives (also while it starts), 503 when it died or fell silent."""
+    snapshot, trouble = web.board.read(), web.trouble()
+    status = "down" if trouble else "starting" if snapshot.seq == 0 else "ok"
+    response.status_code = 503 if trouble else 200
+    mode = snapshot.data.get("mode") or {}
+    return HealthOut(
+        status=status, runtime_alive=web.alive(), publish_age_s=web.age_s(), reason=trouble, seq=snapshot.seq,
+        source=mode.get("source"), version=__version__,
+    )  # fmt: skip
+
+
+@router.get("/ready", responses={503: {"model": ReadyOut, "description": "not yet, or no longer"}})
+def ready(web: TheWeb, response: Response) -> ReadyOut:
+    """200 when at least one order book is known to be right."""
+    venues = web.board.read().data.get("venues") or []
+    live, total = (sum(row.get(name) or 0 for row in venues) for name in ("books_live", "books_total"))
+    reason = web.trouble() or (None if live else "no order book is live")
+    response.status_code = 503 if reason else 200
+    return ReadyOut(ready=reason is None, books_live=live, books_total=total, reason=reason)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def metrics(request: Request) -> Response:
+    """All figures in the Prometheus text format."""
+    return Response(generate_latest(request.app.state.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@router.get("/docs", include_in_schema=False)
+def docs() -> HTMLResponse:
+    """The API page."""
+    return HTMLResponse(DOCS)

@@ -1,0 +1,129 @@
+"""The figures of ``/metrics``: read from the newest snapshot and the live stream at each scrape, nothing is counted twice.
+
+Labels come from closed sets only (venue ids, book states): no text from the wire can add a series.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from dope import __version__
+from dope.api.context import Web
+from dope.api.live import Hub
+
+STATES = ("LIVE", "SYNCING", "STALE", "GAP", "CROSSED", "INVALID", "HALTED", "DOWN")
+VENUE_COUNTS = {
+    "reconnects": "connections opened again",
+    "gaps": "holes found in book streams",
+    "faults": "messages that could not be used",
+    "checksums_ok": "book checksums that matched",
+    "checksum_bad": "book checksums that did not match",
+}
+HUB_COUNTS = {
+    "messages": "messages handed to clients",
+    "bytes": "bytes of deltas queued for clients",
+    "updates": "changes encoded",
+    "overflows": "times a slow client was given a fresh snapshot",
+    "evicted": "clients closed because they did not read",
+    "refused": "clients refused because there were too many",
+    "resyncs": "snapshots that clients asked for",
+}
+
+
+class BoardCollector(Collector):
+    """Makes all metric families when Prometheus asks."""
+
+    def __init__(self, web: Web, hub: Hub, refused: Counter[str]) -> None:
+        self._web, self._hub, self._refused = web, hub, refused
+
+    def collect(self) -> Iterable[Metric]:
+        data = self._web.board.read().data
+        yield InfoMetricFamily("dope_build", "version of the program", value={"version": __version__})
+        yield _gauge("dope_up", "1 while the engine is alive", 0.0 if self._web.trouble() else 1.0)
+        age = self._web.age_s()
+        if age is not None:
+            yield _gauge("dope_publish_age_seconds", "time since the last publication", age)
+        yield from _system(data.get("sys") or {})
+        yield from _venues(data.get("venues") or ())
+        yield _books(data.get("instruments") or ())
+        yield from _opportunities(data.get("cards") or {})
+        yield from self._live()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the families depend on what is there."""
+        return ()
+
+    def _live(self) -> Iterable[Metric]:
+        yield _gauge("dope_live_clients", "browsers on the live stream", self._hub.clients)
+        for name, text in HUB_COUNTS.items():
+            yield _counter(f"dope_live_{name}", text, self._hub.counts[name])
+        yield _counter("dope_live_work_seconds", "time spent comparing, encoding and queueing", self._hub.counts["work_ns"] / 1e9)
+        family = CounterMetricFamily("dope_http_refused", "requests refused at the door", labels=["status"])
+        for status in ("400", "403", "404", "413", "421"):
+            family.add_metric([status], self._refused[status])
+        yield family
+
+
+def registry(web: Web, hub: Hub, refused: Counter[str]) -> CollectorRegistry:
+    """A registry of our own: the process (CPU, memory, files) and the board."""
+    own = CollectorRegistry(auto_describe=False)
+    ProcessCollector(namespace="dope", registry=own)
+    own.register(BoardCollector(web, hub, refused))
+    return own
+
+
+def _gauge(name: str, text: str, value: float | None) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value=value or 0.0)
+
+
+def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _system(row: Mapping[str, Any]) -> Iterable[Metric]:
+    yield _counter("dope_frames", "frames that reached the engine", row.get("frames") or 0)
+    yield _gauge("dope_frames_per_second", "frames per second", row.get("msgs_s"))
+    yield _gauge("dope_loop_lag_seconds", "how late the engine's loop is", (row.get("loop_lag_ms") or 0.0) / 1e3)
+
+
+def _venues(rows: Iterable[Mapping[str, Any]]) -> Iterable[Metric]:
+    rows = list(rows)
+    up = GaugeMetricFamily("dope_venue_up", "1 while the venue is live", labels=["venue"])
+    live = GaugeMetricFamily("dope_venue_books_live", "order books known to be right", labels=["venue"])
+    total = GaugeMetricFamily("dope_venue_books", "order books watched", labels=["venue"])
+    rate = GaugeMetricFamily("dope_venue_messages_per_second", "messages per second", labels=["venue"])
+    delay = GaugeMetricFamily("dope_venue_excess_delay_seconds", "delay above the fastest message", labels=["venue", "quantile"])
+    for row in rows:
+        label = [row["id"]]
+        up.add_metric(label, float(row.get("state") == "live"))
+        live.add_metric(label, row.get("books_live") or 0)
+        total.add_metric(label, row.get("books_total") or 0)
+        rate.add_metric(label, row.get("msgs_s") or 0.0)
+        for quantile, name in (("0.5", "excess_p50_ms"), ("0.99", "excess_p99_ms")):
+            if row.get(name) is not None:
+                delay.add_metric([*label, quantile], row[name] / 1e3)
+    yield from (up, live, total, rate, delay)
+    for name, text in VENUE_COUNTS.items():
+        family = CounterMetricFamily(f"dope_venue_{name}", text, labels=["venue"])
+        for row in rows:
+            family.add_metric([row["id"]], row.get(name) or 0)
+        yield family
+
+
+def _books(rows: Iterable[Mapping[str, Any]]) -> Metric:
+    states = Counter(row.get("state") for row in rows)
+    family = GaugeMetricFamily("dope_books", "order books by state", labels=["state"])
+    for state in STATES:
+        family.add_metric([state], states[state])
+    return family
+
+
+def _opportunities(cards: Mapping[str, Any]) -> Iterable[Metric]:
+    yield _gauge("dope_opportunities_open", "opportunities open now", cards.get("open"))
+    yield _counter("dope_opportunities", "opportunities since start", cards.get("total") or 0)

@@ -1,0 +1,90 @@
+"""What a user may ask the engine to do, and the check of each argument before it goes on."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(\.[A-Za-z0-9_-]{1,16}){0,3}")
+
+
+def _plain_file_name(text: str) -> str:
+    if FILE_NAME.fullmatch(text) is None:
+        raise ValueError("must be the name of a tape, without folders")
+    return text
+
+
+Amount = Annotated[float, Field(allow_inf_nan=False)]
+VenueId = Annotated[str, Field(max_length=32, pattern=r"^[a-z0-9_]+\z")]
+TapeName = Annotated[str, Field(max_length=128), AfterValidator(_plain_file_name)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Nothing(_Strict):
+    pass
+
+
+class BacktestArgs(_Strict):
+    tape: TapeName | None = Field(None, description="name of a tape; null = what was recorded since start")
+    latency_ms: Amount | None = Field(None, ge=0, le=60_000, description="ms from decision to fill")
+    order_size: Amount | None = Field(None, gt=0, le=1e9, description="quote currency")
+    fees: dict[VenueId, dict[VenueId, Annotated[float, Field(ge=-100, le=1000)]]] | None = Field(
+        None, max_length=64, description="taker fee in bps per venue and kind"
+    )
+
+
+class CancelArgs(_Strict):
+    job: int = Field(ge=1)
+
+
+class SetArgs(_Strict):
+    order_size: Amount | None = Field(None, gt=0, le=1e9, description="your own order size, quote currency")
+    min_net_bps: Amount | None = Field(None, ge=-1e4, le=1e4, description="bps after fees from which an opportunity opens")
+    leave_net_bps: Amount | None = Field(None, ge=-1e4, le=1e4, description="bps after fees below which it closes")
+    min_notional: Amount | None = Field(None, ge=0, le=1e9, description="smallest executable size worth a row, quote currency")
+
+
+class SourceArgs(_Strict):
+    to: Literal["live", "sim"]
+
+
+class ReconnectArgs(_Strict):
+    venue: VenueId | None = Field(None, description="one venue; null = all")
+
+
+class Train(_Strict):
+    name: Literal["train"]
+    args: Nothing = Nothing()
+
+
+class Backtest(_Strict):
+    name: Literal["backtest"]
+    args: BacktestArgs = BacktestArgs()
+
+
+class Cancel(_Strict):
+    name: Literal["cancel"]
+    args: CancelArgs
+
+
+class Set(_Strict):
+    name: Literal["set"]
+    args: SetArgs
+
+
+class Source(_Strict):
+    name: Literal["source"]
+    args: SourceArgs
+
+
+class Reconnect(_Strict):
+    name: Literal["reconnect"]
+    args: ReconnectArgs = ReconnectArgs()
+
+
+Wish = Annotated[Train | Backtest | Cancel | Set | Source | Reconnect, Field(discriminator="name")]

@@ -1,0 +1,137 @@
+"""The real web server on a free port, over a publisher's board; and a browser that understands the live stream."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import orjson
+import uvicorn
+from dash import Dash, Input, Output, html
+from fastapi import FastAPI
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.asyncio.client import ClientConnection, connect
+
+from dope.api import mount, server_options
+from dope.api.delta import KEYED
+from dope.settings import Settings
+from tests.api.publisher import Publisher
+
+
+class House:
+    """A running server; ``url`` and ``ws`` are its addresses."""
+
+    def __init__(self, publisher: Publisher, app: FastAPI, server: uvicorn.Server) -> None:
+        self.publisher, self.app, self._server = publisher, app, server
+        self.port = port = server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.ws = f"ws://127.0.0.1:{port}/ws/v1/live"
+        self.client = httpx.Client(base_url=self.url, timeout=20.0)
+
+    def get(self, path: str, **parameters: Any) -> httpx.Response:
+        return self.client.get(path, params=parameters or None)
+
+    def connections(self) -> int:
+        """Sockets that the server still holds; those of ``client`` are not counted."""
+        return sum(isinstance(connection, WebSocketsSansIOProtocol) for connection in list(self._server.server_state.connections))
+
+    def connect(self, **options: Any) -> connect:
+        return connect(self.ws, **{"origin": self.url, "compression": None, "max_size": None, **options})
+
+
+def dash_app() -> FastAPI:
+    """A dashboard with one page and one callback: what the API is mounted on in the product."""
+    dash = Dash("house", backend="fastapi", assets_folder="no-such-folder")
+    dash.layout = html.Div([html.Button(id="b"), html.Div(id="out")])
+
+    @dash.callback(Output("out", "children"), Input("b", "n_clicks"))
+    async def out(n: int | None) -> str:
+        return str(n)
+
+    server: FastAPI = dash.server
+    return server
+
+
+@contextmanager
+def serving(publisher: Publisher | None = None, *, app: FastAPI | None = None, **changes: Any) -> Iterator[House]:
+    """The app under uvicorn with our own options, in a thread."""
+    publisher = publisher or Publisher()
+    settings = Settings(_env_file=None, **{"port": 0, "push_hz": 50, **changes})
+    app = app or FastAPI()
+    mount(app, publisher.board, settings, alive=lambda: publisher.alive, pages=("/", "/spreads"))
+    server = uvicorn.Server(uvicorn.Config(app, **server_options(settings), log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.005)
+        house = House(publisher, app, server)
+        yield house
+        house.client.close()
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+class Browser:
+    """Applies the messages of the live stream as the page does; ``state`` is what it believes."""
+
+    EVENTS_KEPT = 500
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+        self.seq = -1
+        self.holes = 0
+        self.snapshots = 0
+
+    def receive(self, text: str | bytes) -> dict[str, Any]:
+        message: dict[str, Any] = orjson.loads(text)
+        if message["type"] == "pong":
+            return message
+        if message["type"] == "snapshot":
+            self.snapshots += 1
+            self.state = {}
+        elif message["seq"] != self.seq + 1:
+            self.holes += 1
+        self.seq = message["seq"]
+        for name, value in message["data"].items():
+            self._apply(name, value)
+        return message
+
+    def _apply(self, name: str, value: Any) -> None:
+        if name in KEYED:
+            rows = {} if value["all"] else self.state[name]
+            for gone in value["del"]:
+                del rows[gone]
+            at = value["cols"].index(KEYED[name]) if value["set"] else 0
+            rows |= {values[at]: dict(zip(value["cols"], values, strict=True)) for values in value["set"]}
+            self.state[name] = rows
+        elif name == "events":
+            self.state[name] = (self.state.get(name, []) + value)[-self.EVENTS_KEPT :]
+        elif name == "series":
+            self._points(value)
+        else:
+            self.state[name] = value
+
+    def _points(self, value: dict[str, Any]) -> None:
+        old = {"t": [], "mid": {}} if value["all"] else self.state["series"]
+        keep = value["keep"]
+        join = lambda a, b: (a + b)[len(a) + len(b) - keep :]  # noqa: E731
+        mid = {key: join(old["mid"].get(key, []), points) for key, points in value["mid"].items()}
+        self.state["series"] = {"t": join(old["t"], value["t"]), "mid": mid}
+
+
+def believed(data: dict[str, Any]) -> dict[str, Any]:
+    """What a browser must believe after ``data`` was published."""
+    plain = orjson.loads(orjson.dumps(data))
+    return {name: {row[KEYED[name]]: row for row in value} if name in KEYED else value for name, value in plain.items()}
+
+
+async def follow(socket: ClientConnection, browser: Browser, *, until_tick: int) -> None:
+    """Read until the browser has seen publication ``until_tick``."""
+    while browser.state.get("sys", {}).get("tick", -1) < until_tick:
+        browser.receive(await socket.recv())

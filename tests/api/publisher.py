@@ -1,0 +1,252 @@
+"""A small publisher: complete snapshots in the shape of ``dope/board.py``, as plain data that a test can change."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+from dope.board import Board, Command
+
+VENUES = ("binance_spot", "binance_usdm", "okx")
+MARKETS = (
+    ("binance_spot", "BTC-USDT"),
+    ("binance_spot", "ETH-USDT"),
+    ("binance_usdm", "BTC-USDT-PERP"),
+    ("okx", "BTC-USDT"),
+    ("okx", "ETH-USDT"),
+    ("okx", "BTC-USDT-PERP"),
+)
+T0 = 1_700_000_000_000  #: ms UTC, an instant to count from
+
+
+def venue(name: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": name,
+        "label": name.upper(),
+        "short": name[:3],
+        "state": "live",
+        "since": T0,
+        "books_live": 2,
+        "books_total": 2,
+        "msgs_s": 41.5,
+        "excess_p50_ms": 0.4,
+        "excess_p99_ms": 7.5,
+        "errors_min": 0,
+        "reconnects": 1,
+        "gaps": 2,
+        "faults": 3,
+        "checksums_ok": 4,
+        "checksum_bad": 0,
+        "acks_ok": 2,
+        "acks_total": 2,
+        "unacked": [],
+        "last_error": "",
+        "next_retry": None,
+        "breaker": "closed",
+        "integrity": "sequence",
+    } | changes
+
+
+def instrument(venue_id: str, symbol: str, **changes: Any) -> dict[str, Any]:
+    base, quote = symbol.split("-")[:2]
+    return {
+        "key": f"{venue_id}:{symbol}",
+        "venue": venue_id,
+        "symbol": symbol,
+        "base": base,
+        "quote": quote,
+        "kind": "perp" if symbol.endswith("-PERP") else "spot",
+        "state": "LIVE",
+        "reason": "",
+        "since": T0,
+        "bid": 100.0,
+        "ask": 100.5,
+        "bid_size": 1.5,
+        "ask_size": 2.0,
+        "mid": 100.25,
+        "age_ms": 12.5,
+        "unchanged_ms": 40.0,
+        "limit_ms": 5000.0,
+        "tick": 0.01,
+        "depth": {"5": [1.0, 2.0], "10": [3.0, 4.0]},
+        "imbalance": 0.1,
+        "funding": None,
+        "mark": None,
+    } | changes
+
+
+def opportunity(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        "state": "open",
+        "reason": "",
+        "symbol": "BTC-USDT",
+        "base": "BTC",
+        "quote": "USDT",
+        "kind": "spot",
+        "buy": "okx:BTC-USDT",
+        "sell": "binance_spot:BTC-USDT",
+        "buy_venue": "okx",
+        "sell_venue": "binance_spot",
+        "buy_px": 100.1,
+        "sell_px": 100.9,
+        "buy_vwap": 100.15,
+        "sell_vwap": 100.85,
+        "gross_bps": 69.89515726,
+        "fees_bps": 20.0,
+        "net_bps": 49.7 + number / 7,
+        "size": 1234.5,
+        "qty": 12.3,
+        "net": 6.1,
+        "net_at_order": 5.0,
+        "net_bps_at_order": 50.0,
+        "order_qty": 10.0,
+        "touch_net_bps": 59.0,
+        "indicative_pct": 0.8,
+        "indicative_profit_pct": 0.6,
+        "peak_bps": 51.0,
+        "peak_t": T0 + 1000 * number + 7,
+        "opened": T0 + 1000 * number,
+        "closed": None,
+        "life_s": 1.5,
+        "updates": 4,
+        "buy_age_ms": 3.0,
+        "sell_age_ms": 4.0,
+        "skew_ms": 1.0,
+        "fee_buy_bps": 10.0,
+        "fee_sell_bps": 10.0,
+        "fee_slack_bps": 0.0,
+        "gross": 8.6,
+        "fees": 2.5,
+        "buy_cost": 1234.5,
+        "sell_proceeds": 1240.6,
+        "levels": [[100.1, 100.9, 12.3]],
+        "max_age_ms": 4.0,
+    } | changes
+
+
+def job(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        "kind": "train",
+        "state": "running",
+        "progress": 0.25,
+        "step": "Fit",
+        "eta_s": 3.0,
+        "started": T0,
+        "ended": None,
+        "error": None,
+        "result": None,
+    } | changes
+
+
+def full() -> dict[str, Any]:
+    """Every section filled."""
+    return {
+        "mode": {
+            "source": "sim",
+            "banner": "SIMULATED MARKET",
+            "live_available": False,
+            "started": T0,
+            "version": "0.1.0",
+            "recording": {"on": False},
+            "order_size": 1000.0,
+            "min_net_bps": 0.0,
+            "paused": False,
+        },
+        "venues": [venue(name) for name in VENUES],
+        "instruments": [instrument(*market) for market in MARKETS],
+        "cards": {
+            "total": 2,
+            "open": 1,
+            "avg_pct": 0.4,
+            "max_pct": 0.5,
+            "recent_5m": 2,
+            "best": opportunity(2),
+            "history": {"best": [1.0], "open": [1]},
+        },
+        "opps": [opportunity(1, state="closed", closed=T0 + 2500), opportunity(2)],
+        "misses": [],
+        "matrix": [
+            {
+                "id": "BTC-USDT-spot",
+                "base": "BTC",
+                "quote": "USDT",
+                "kind": "spot",
+                "venues": ["okx", "binance_spot"],
+                "labels": ["OKX", "BIN"],
+                "gross": [[None, 1.0], [-1.0, None]],
+                "net": [[None, -19.0], [-21.0, None]],
+                "z": [[None, 0.1], [-0.1, None]],
+                "wall": [[None, 20.0], [20.0, None]],
+                "state": [["self", "ok"], ["stale", "self"]],
+            }
+        ],
+        "pairs": [
+            {
+                "a": "binance_spot:BTC-USDT",
+                "b": "okx:BTC-USDT",
+                "symbol": "BTC-USDT",
+                "kind": "spot",
+                "mean": 0.1,
+                "sd": 0.2,
+                "current": 0.3,
+                "min": -1.0,
+                "max": 1.0,
+                "n": 60,
+            }
+        ],
+        "basis": [],
+        "series": {"t": [T0, T0 + 1000], "mid": {"okx:BTC-USDT": [100.0, None]}},
+        "events": [{"id": 1, "t": T0, "kind": "system", "text": "watching 3 venues", "value": "", "tone": ""}],
+        "pred": {"status": "collecting", "samples": 3, "needed": 50, "rows": []},
+        "jobs": [job(1000)],
+        "sys": {"msgs_s": 120.0, "frames": 1000, "loop_lag_ms": 0.4, "rss_mb": 200.0, "event_ns": T0 * 1_000_000, "tick": 1},
+    }
+
+
+class Publisher:
+    """A board with a runtime behind it that records commands and answers queries from plain lists."""
+
+    def __init__(self, data: dict[str, Any] | None = None) -> None:
+        self.board = Board()
+        self.alive = True
+        self.commands: list[tuple[int, Command]] = []
+        self.history: list[dict[str, Any]] = []
+        self.refusal: Exception | None = None
+        self.ticks = itertools.count(1)
+        self.board.serve(self._take, self._answer)
+        self.publish(full() if data is None else data)
+
+    def publish(self, sections: dict[str, Any] | None = None) -> None:
+        """Publish these sections with a new ``sys``, as the runtime does."""
+        tick = next(self.ticks)
+        system = {"msgs_s": 1.0, "frames": tick, "loop_lag_ms": 0.1, "rss_mb": 1.0, "event_ns": time.time_ns(), "tick": tick}
+        self.board.publish(time.time_ns(), {"sys": system, **(sections or {})})
+
+    def _take(self, number: int, command: Command) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.commands.append((number, command))
+
+    def _answer(self, kind: str, symbol: str, start: int, end: int) -> Any:
+        if kind == "opportunities":
+            return [row for row in self.history if start <= row["opened"] * 1_000_000 <= (end or 2**63)]
+        assert kind == "book"
+        return [self._book(row) for row in self.board.read().data["instruments"] if row["symbol"] == symbol]
+
+    @staticmethod
+    def _book(row: dict[str, Any]) -> dict[str, Any]:
+        """Levels even where the book is not LIVE: the API itself must hold them back."""
+        return {
+            "key": row["key"],
+            "venue": row["venue"],
+            "symbol": row["symbol"],
+            "state": row["state"],
+            "reason": row["reason"],
+            "bids": [(100.0 - i, 1.0 + i) for i in range(20)],
+            "asks": [(100.5 + i, 2.0) for i in range(20)],
+            "age_ms": 5.0,
+            "received": T0,
+        }
