@@ -1,5 +1,5 @@
 # One verb per wish. `make` alone lists them. Everything is installed into .venv, once, at the versions of the lock files.
-.PHONY: help run demo test check bench verify env clean
+.PHONY: help run demo test check bench env clean
 
 # Packages already in .venv for exactly these files leave a mark that carries their checksum: then nothing is installed.
 RUN_MARK := .venv/run-$(shell cat requirements.txt requirements.lock | cksum | cut -d' ' -f1).ok
@@ -26,9 +26,6 @@ check: $(DEV_MARK)   ## lint and types only
 
 bench: $(DEV_MARK)   ## CPU per message, beside two plain comparators; takes minutes, fails on no time
 	$(PY) -m bench.run
-
-verify: $(RUN_MARK)   ## check every recording under data/ for damage
-	@$(PY) app.py verify
 
 env: $(DEV_MARK)   ## write .env.example and the settings table of the README anew
 	$(PY) -m tests.settings_pages

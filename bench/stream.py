@@ -10,8 +10,9 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-COINS = ["BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "AVAX", "LINK", "DOT", "LTC", "BCH", "TRX", "UNI", "ATOM", "NEAR", "APT", "FIL", "ARB", "OP", "SUI"]
-SYMBOLS = tuple(f"{coin}-USDT" for coin in COINS)
+COINS = ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "AVAX", "LINK", "DOT", "LTC")
+MORE_COINS = ("BCH", "TRX", "UNI", "ATOM", "NEAR", "APT", "FIL", "ARB", "OP", "SUI")
+SYMBOLS = tuple(f"{coin}-USDT" for coin in COINS + MORE_COINS)
 DEPTH = 400  #: levels per side that the venue keeps on this channel
 START_MS = 1_790_000_000_000
 TICK_DECIMALS = 1
