@@ -50,18 +50,19 @@ class PredictorState:
     def on_second(self, ts: int, legs: Mapping[str, Leg | None]) -> list[dict[str, Any]]:
         """Take one grid step and give the board's ``pred`` rows: one per pair, predicted None where nothing may be said.
 
-        Call once each time the grid second of our clock changes, with ``ts`` (int ns) inside the new second and for
-        each key (mid, bid, ask, base volume traded since the last call), or None where the book is not LIVE. A second
-        that was fed already is ignored; a skipped one starts every pair anew.
+        Call once at each full second of our clock, with ``ts`` (int ns) near it and for each key (mid, bid, ask, base
+        volume traded since the last call), or None where the book is not LIVE. ``ts`` counts as the nearest full second:
+        the newest frame may be a little older than the clock, the call a little late. A second that was fed already is
+        ignored; a skipped one starts every pair anew.
         """
-        step = ts // self.step_ns
+        step = (ts + self.step_ns // 2) // self.step_ns
         if step <= self._step:
             return self.rows
-        self._step = step
+        self._step, ts = step, step * self.step_ns
         self._meet(legs)
         rows = {name: pair.take(ts, legs.get(pair.a), legs.get(pair.b)) for name, pair in self._pairs.items()}
         predicted = self._predict({name: row for name, row in rows.items() if row is not None})
-        self.rows = [pair.board_row(step * self.step_ns, predicted.get(name)) for name, pair in self._pairs.items()]
+        self.rows = [pair.board_row(ts, predicted.get(name)) for name, pair in self._pairs.items()]
         return self.rows
 
     def adopt(self, trained: Trained) -> None:

@@ -145,6 +145,14 @@ def test_training_rows_and_served_rows_are_the_same():
     assert table.x.shape[1] == len(MODEL_FEATURES)
 
 
+def test_calls_a_little_before_or_after_the_full_second_lose_no_step():
+    state, rng = PredictorState(), np.random.default_rng(4)
+    for ts, legs in seconds({"BTC-USDT": reverting(60, 1)}):
+        state.on_second(ts + int(rng.integers(-10_000_000, 110_000_000)), legs)
+    assert state.samples == 40
+    assert (state.table().t % STEP_NS == 0).all()
+
+
 def test_a_venue_that_comes_later_joins():
     state = PredictorState()
     state.on_second(START, {"a:BTC-USDT": leg(100)})
