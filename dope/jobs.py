@@ -65,7 +65,7 @@ class _Worker:
     task: Connection  #: carries the task to the worker; when it closes, the owner has gone and the worker ends
     began_ns: int
     limit_s: float
-    ending: str = ""  #: "cancelled" or the error text, once we asked it to end
+    ending: str = ""  #: "finished", "cancelled" or the error text, once it is to end
     ended_ns: int = 0
 
 
@@ -124,7 +124,7 @@ class Jobs:
                 self._end(job_id, state="cancelled")
                 return True
         worker = self._running.get(state.kind)
-        if worker is None or worker.job != job_id:
+        if worker is None or worker.job != job_id or state.ended is not None:
             return False
         self._ask_to_end(worker, "cancelled")
         return True
@@ -179,10 +179,15 @@ class Jobs:
                 eta = elapsed * (1.0 - done) / done if done > 0.01 else None
                 self._change(worker.job, progress=done, step=step, eta_s=eta)
             case ("done", result) if not worker.ending:
-                self._end(worker.job, state="done", progress=1.0, result=result)
+                self._finish(worker, state="done", progress=1.0, result=result)
             case ("failed", error, trace) if not worker.ending:
                 logger.error("job {} failed: {}\n{}", worker.job, error, trace)
-                self._end(worker.job, state="failed", error=error)
+                self._finish(worker, state="failed", error=error)
+
+    def _finish(self, worker: _Worker, **outcome: Any) -> None:
+        """The last word of a worker; should its process not leave by itself, it is killed a little later."""
+        self._end(worker.job, **outcome)
+        worker.ending, worker.ended_ns = "finished", self._clock_ns()
 
     def _look_after(self, kind: str, worker: _Worker) -> None:
         now = self._clock_ns()

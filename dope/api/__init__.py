@@ -26,7 +26,9 @@ from dope.settings import Settings
 
 __all__ = ["mount", "server_options"]
 
-DESCRIPTION = "Price differences between crypto venues. Live updates: WebSocket `/ws/v1/live`. Times are UTC; sizes are in base, prices in quote currency."
+DESCRIPTION = (
+    "Price differences between crypto venues. Times are UTC, sizes in base and prices in quote currency. Live: WebSocket `/ws/v1/live`."
+)
 ASKED = 1000  #: commands remembered, so that a job can be asked for before it is on the board
 REPLACED = ("/docs", "/docs/oauth2-redirect", "/redoc")  #: the framework's own pages load scripts from another host
 

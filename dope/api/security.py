@@ -20,10 +20,9 @@ from dope.settings import Settings
 
 MAX_BODY = 64 * 1024  #: bytes of a request body
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-EXACT = frozenset(
-    ("/health", "/ready", "/metrics", "/docs", "/openapi.json", "/_dash-layout", "/_dash-dependencies", "/_dash-update-component")
-    + ("/_dash-ws-callback", "/_reload-hash", "/_favicon.ico")
-)
+OPERATION = ("/health", "/ready", "/metrics", "/docs", "/openapi.json")
+DASH = ("/_dash-layout", "/_dash-dependencies", "/_dash-update-component", "/_dash-ws-callback", "/_reload-hash", "/_favicon.ico")
+EXACT = frozenset((*OPERATION, *DASH))
 PREFIXES = ("/api/v1/", "/ws/v1/", "/assets/", "/docs/files/", "/_dash-component-suites/")
 NAME = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}")
 POLICY = "frame-ancestors 'none'; base-uri 'self'; object-src 'none'; form-action 'self'"
