@@ -18,13 +18,13 @@ class Clock:
     def __init__(
         self, monotonic_ns: Callable[[], int] = time.monotonic_ns, wall_ns: Callable[[], int] = time.time_ns
     ) -> None:
-        self._monotonic_ns = monotonic_ns
+        self._now = monotonic_ns
         self._wall_ns = wall_ns
         self._anchor = wall_ns() - monotonic_ns()
 
     def now(self) -> int:
         """int ns since 1970 UTC as it was believed when the clock was made, plus the time that passed since."""
-        return self._monotonic_ns() + self._anchor
+        return self._now() + self._anchor
 
     def wall_offset(self) -> int:
         """Wall clock minus ``now()`` in ns: 0 until somebody sets the system clock or it drifts."""

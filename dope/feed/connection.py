@@ -55,6 +55,7 @@ class Connection:
         self.plan = plan
         self.link: Link | None = None
         self.trouble: Trouble | None = None  #: why the newest attempt or link failed; None while all is well
+        self.last_error = ""  #: the words of the newest trouble, also after recovery
         self.opens = 0
         self.count_ended = 0  #: messages of links that have ended
         self.failed_at: list[int] = []  #: ns of the newest failures, at most 100
@@ -69,8 +70,8 @@ class Connection:
 
     @property
     def live(self) -> bool:
-        """An open link that has delivered data."""
-        return self.link is not None and not self.link.over and self.link.last > 0
+        """An open link that has delivered data, be it the one that is about to be replaced."""
+        return any(link is not None and not link.over and link.last > 0 for link in (self.link, self._leaving))
 
     def messages(self) -> int:
         """Messages received so far over all epochs."""
@@ -134,7 +135,7 @@ class Connection:
 
     async def _open(self) -> Link | None:
         shared = self._shared
-        link = Link(self.plan, self._desk.rules, shared.outbox, shared.clock, shared.registry, self._ended)
+        link = Link(self.plan, self._desk.rules, shared.outbox, shared.clock, shared.registry, self)
         try:
             await shared.connect(self.plan.url, link)
         except ConnectFailed as failure:
@@ -144,6 +145,10 @@ class Connection:
         except asyncio.CancelledError:
             link.end(1000, "stopped")
             raise
+        return link
+
+    def link_opened(self, link: Link) -> None:
+        """A new epoch; what it replaces stays until the new one delivers."""
         self.opens += 1
         old, self.link = self.link, link
         if old is not None and not old.over:
@@ -151,7 +156,6 @@ class Connection:
                 self._leaving.end(1000, "replaced by a new connection")
             self._leaving = old
         self._replace = False
-        return link
 
     async def _stay(self, link: Link) -> None:
         """Until the link has ended or is to be replaced."""
@@ -172,7 +176,8 @@ class Connection:
         if link.over:
             self._note(backoff.of_close(link.code, link.reason) if link.by_peer else Trouble(link.reason))
 
-    def _ended(self, link: Link) -> None:
+    def link_ended(self, link: Link) -> None:
+        """An epoch is over, for whatever reason; good data forgets earlier failures."""
         self.count_ended += link.count
         self._backoff.held(link.good_s(), self._shared.timing.reset_s)
         if link is self._leaving:
@@ -184,7 +189,7 @@ class Connection:
         return self.link is not None and not self.link.over
 
     def _note(self, trouble: Trouble) -> None:
-        self.trouble = trouble
+        self.trouble, self.last_error = trouble, trouble.words
         self.failed_at = [*self.failed_at[-99:], self._shared.clock.now()]
         if self._has_old():
             self._desk.breaker.abandon()

@@ -68,7 +68,7 @@ class Feed:
         """Serve until ``stop()``. An error of ``on_frames`` or of our own code ends it and is raised."""
         self._running = True
         jobs: list[Coroutine[Any, Any, object]] = [
-            self._outbox.pump(), self._outbox.ticks(), self._watch_health(), self._stopping.wait(),
+            self._outbox.failure(), self._outbox.ticks(), self._watch_health(), self._stopping.wait(),
         ]
         jobs += [connection.run() for desk in self._desks.values() for connection in desk.connections]
         tasks = [asyncio.create_task(job) for job in jobs]
@@ -76,8 +76,6 @@ class Feed:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await self._close(tasks)
-            if tasks[0].cancelled():  # the pump, and so on_frames, did not fail
-                self._outbox.flush()
             self._stopped.set()
         for task in done:
             task.result()
@@ -100,7 +98,8 @@ class Feed:
             await desk.fetcher.close()
         if self._own_client:
             await self._client.aclose()
-        await asyncio.sleep(0.02)  # aborted transports free their descriptors in the next turns of the loop
+        # In the next turns of the loop the last frames are handed over and aborted transports free their descriptors.
+        await asyncio.sleep(0.02)
 
     # -- what venues ask for ------------------------------------------------------------------------------------------
     def actions(self, asked: Sequence[tuple[str, Action]]) -> None:
@@ -167,16 +166,17 @@ class _Desk:
     def health(self, venue_id: str) -> VenueHealth:
         connections, now = self.connections, self._now()
         self._see(venue_id, judge(connections), now)
-        troubles = [(c.failed_at[-1], c.trouble.words) for c in connections if c.trouble is not None and c.failed_at]
+        errors = [(c.failed_at[-1], c.last_error) for c in connections if c.failed_at]
+        errors += [(self.fetcher.errors[-1], self.fetcher.last_error)] if self.fetcher.errors else []
         waits = [c.next_try for c in connections if c.next_try]
         return VenueHealth(
             venue=venue_id, state=self._state, since=self._since, connections=sum(c.live for c in connections),
             wanted=len(connections), messages=sum(c.messages() for c in connections), msgs_s=self._rate,
             errors_min=errors_in_last_minute(connections, self.fetcher, now),
             reconnects=sum(max(0, c.opens - 1) for c in connections),
-            last_error=max(troubles)[1] if troubles else self.fetcher.last_error,
+            last_error=max(errors)[1] if errors else "",
             next_retry=min(waits, default=0), breaker=self._breaker.state,
-            rest_banned_until=max(0, self.fetcher.banned_until) if self.fetcher.banned_until > now else 0,
+            rest_banned_until=self.fetcher.banned_until if self.fetcher.banned_until > now else 0,
         )
 
     def _see(self, venue_id: str, state: str, now: int) -> None:

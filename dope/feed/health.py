@@ -15,7 +15,7 @@ MINUTE_NS = 60_000_000_000
 class VenueHealth(msgspec.Struct, frozen=True):
     """State of one venue's connections; times in ns of the feed's clock, 0 = none.
 
-    ``state``: "connecting" (never up yet) | "live" | "degraded" (some connections) | "down" | "blocked" (by law or
+    ``state``: "connecting" (not all up yet, no failure) | "live" | "degraded" (some connections) | "down" | "blocked" (by law or
     network) | "refused" (our request is not accepted) | "maintenance". ``breaker``: "closed" | "open" | "half-open".
     """
 
@@ -39,9 +39,9 @@ def judge(connections: Sequence[Connection]) -> str:
     live = sum(connection.live for connection in connections)
     if connections and live == len(connections):
         return "live"
+    reasons = {connection.trouble.state for connection in connections if connection.trouble is not None and not connection.live}
     if live:
-        return "degraded"
-    reasons = {connection.trouble.state for connection in connections if connection.trouble is not None}
+        return "degraded" if reasons else "connecting"  # at the start one connection comes after the other
     return next((state for state in ("blocked", "maintenance", "refused", "down") if state in reasons), "connecting")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -46,15 +47,23 @@ class Registry:
         return self._open.get(conn)
 
 
+class Owner(Protocol):
+    """Who a link belongs to. ``link_ended`` comes once, also for a link that never opened."""
+
+    def link_opened(self, link: Link) -> None: ...
+
+    def link_ended(self, link: Link) -> None: ...
+
+
 class Link:
     """The listener of one socket. Between its OPEN and its CLOSED frame everything it does is a frame; after it, nothing.
 
     ``conn`` is 0 until the socket is open. ``last`` is the ns of the newest message that counts as data (0 = none yet);
-    ``count`` counts messages. ``on_end`` is called once, after the CLOSED frame.
+    ``count`` counts messages. the owner is told right after the OPEN and the CLOSED frame.
     """
 
     def __init__(
-        self, plan: Plan, rules: LinkRules, outbox: Outbox, clock: Clock, registry: Registry, on_end: Callable[[Link], None]
+        self, plan: Plan, rules: LinkRules, outbox: Outbox, clock: Clock, registry: Registry, owner: Owner
     ) -> None:
         self.plan = plan
         self.conn = 0
@@ -68,7 +77,7 @@ class Link:
         self._frames, self._wake = outbox.frames, outbox.wake
         self._now = clock.now
         self._registry = registry
-        self._on_end = on_end
+        self._owner = owner
         self._socket: Socket | None = None
         self._queue: deque[str] = deque()
         self._sender: asyncio.TimerHandle | None = None
@@ -83,6 +92,7 @@ class Link:
         info = OpenInfo(plan=self.plan.name, url=self.plan.url, symbols=self.plan.symbols)
         self._outbox.put(self._venue, self.conn, OPEN, msgspec.json.encode(info))
         self.opened_at = self._now()
+        self._owner.link_opened(self)
         self._watch()
         if self._rules.ping is not None:
             self._later("ping", self._rules.ping[0], self._ping)
@@ -133,7 +143,7 @@ class Link:
             self._outbox.put(self._venue, self.conn, CLOSED, msgspec.json.encode(info))
         if self._socket is not None:
             self._socket.close(TOO_BIG if code == TOO_BIG else 1000)
-        self._on_end(self)
+        self._owner.link_ended(self)
 
     def good_s(self) -> float:
         """s between opening and the newest data, 0.0 when none came."""

@@ -26,9 +26,13 @@ class Outbox:
         self._on_frames = on_frames
         self._lag_ns = int((lag_s + TICK_S) * 1e9)
         self._last = 0
-        self._event = asyncio.Event()
+        self._failure: asyncio.Future[None] | None = None
+        self._broken = False
         self.frames: list[Frame] = []
-        self.wake = self._event.set
+
+    def wake(self) -> None:
+        """The first frame of a turn is about to be appended: hand over when the turn is done."""
+        asyncio.get_running_loop().call_soon(self._turn_over)
 
     def put(self, venue: str, conn: int, kind: int, data: bytes) -> None:
         """Append one frame, stamped now."""
@@ -49,12 +53,22 @@ class Outbox:
         self._last = batch[-1].ts
         self._on_frames(batch)
 
-    async def pump(self) -> None:
-        """Flush after each turn that brought something; runs until cancelled. Errors of ``on_frames`` come out here."""
-        while True:
-            await self._event.wait()
-            self._event.clear()
+    async def failure(self) -> None:
+        """Waits until cancelled; an error of ``on_frames`` comes out here, and nothing is handed over after it."""
+        self._failure = asyncio.get_running_loop().create_future()
+        await self._failure
+
+    def _turn_over(self) -> None:
+        if self._broken:
+            return
+        try:
             self.flush()
+        except BaseException as error:
+            # A loop only logs what its callbacks raise; whoever waits for failure() must hear it.
+            self._broken = True
+            if self._failure is not None and not self._failure.done():
+                self._failure.set_exception(error)
+            raise
 
     async def ticks(self) -> None:
         """Append a TICK every 10 ms; after a stall one tick follows, not the missed ones. Runs until cancelled."""

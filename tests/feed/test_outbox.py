@@ -17,15 +17,12 @@ def test_frames_of_one_turn_are_one_batch() -> None:
     async def main() -> None:
         recorder = Recorder()
         outbox = Outbox(Clock(), recorder)
-        pump = asyncio.ensure_future(outbox.pump())
-        await asyncio.sleep(0)
         for i in range(5):
             outbox.put("wire", 1, DATA, b"%d" % i)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         outbox.put("wire", 1, DATA, b"next turn")
         await asyncio.sleep(0.01)
-        pump.cancel()
         assert [len(batch) for batch in recorder.batches] == [5, 1]
         stamps = [frame.ts for frame in recorder.frames]
         assert stamps == sorted(stamps)
@@ -43,10 +40,8 @@ def test_what_is_put_while_a_batch_is_handled_is_in_the_next_batch() -> None:
                 outbox.put("wire", 1, DATA, b"answer %d" % len(seen))
 
         outbox = Outbox(Clock(), on_frames)
-        pump = asyncio.ensure_future(outbox.pump())
         outbox.put("wire", 1, DATA, b"question")
         await until(lambda: len(seen) == 3)
-        pump.cancel()
         assert seen == [[b"question"], [b"answer 1"], [b"answer 2"]]
 
     asyncio.run(main())
@@ -56,10 +51,9 @@ def test_ticks_come_every_10_ms_and_carry_the_wall_clock_offset() -> None:
     async def main(clock: Clock) -> None:
         recorder = Recorder()
         outbox = Outbox(clock, recorder)
-        tasks = [asyncio.ensure_future(outbox.pump()), asyncio.ensure_future(outbox.ticks())]
+        task = asyncio.ensure_future(outbox.ticks())
         await asyncio.sleep(1.0)
-        for task in tasks:
-            task.cancel()
+        task.cancel()
         ticks = recorder.of(TICK)
         assert 99 <= len(ticks) <= 101
         assert {int(tick.data) for tick in ticks} == {0}
