@@ -15,6 +15,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+_APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 LOCK_NAME = ".writer.lock"
 LOCK_AT = 1 << 30  #: Windows locks a byte that nobody reads, so that the holder's pid stays readable
 
@@ -23,6 +24,8 @@ class Files(Protocol):
     """All calls raise OSError. ``write`` may write less than it was given: its answer counts, not the intention."""
 
     def create(self, path: Path) -> int: ...
+    def append(self, path: Path) -> int: ...
+    def rename(self, old: Path, new: Path) -> None: ...
     def write(self, fd: int, data: bytes | memoryview) -> int: ...
     def sync(self, fd: int) -> None: ...
     def truncate(self, fd: int, size: int) -> None: ...
@@ -32,19 +35,19 @@ class Files(Protocol):
 
 
 class RealFiles:
-    """The operating system's files. A new file is opened for appending, and its name survives a power cut."""
+    """The operating system's files, always written at their end."""
 
     def create(self, path: Path) -> int:
         """Raises FileExistsError rather than write into a file of somebody else."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        fd = os.open(path, flags, 0o644)
-        try:
-            _sync_folder(path.parent)
-        except OSError:
-            os.close(fd)
-            path.unlink(missing_ok=True)
-            raise
-        return fd
+        return os.open(path, _APPEND | os.O_CREAT | os.O_EXCL, 0o644)
+
+    def append(self, path: Path) -> int:
+        return os.open(path, _APPEND)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """The new name survives a power cut."""
+        os.rename(old, new)
+        _sync_folder(new.parent)
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
         return os.write(fd, data)

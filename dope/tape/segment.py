@@ -12,6 +12,8 @@ from dope.tape.files import Files, RealFiles
 from dope.tape.format import BLOCK_BYTES, FRAMES, Block, Hole, Meta, pack, pack_end, pack_meta
 from dope.types import Frame
 
+DRAFT = ".new"  #: ending of a file whose header is not yet on disk
+
 
 class Totals(msgspec.Struct):
     """What a file holds so far; becomes its END block."""
@@ -41,7 +43,10 @@ def write_all(files: Files, fd: int, data: bytes) -> None:
 
 
 class Segment:
-    """Appends blocks to a new file. All calls raise OSError; after one, only ``cut_back`` makes sense."""
+    """Appends blocks to a new file. All calls raise OSError; after one, only ``cut_back`` and ``discard`` make sense.
+
+    A file is begun under a draft name: whatever bears a tape's name has its header on disk.
+    """
 
     def __init__(self, path: Path, meta: Meta, files: Files) -> None:
         self.path = path
@@ -49,9 +54,23 @@ class Segment:
         self.synced = 0  #: bytes that the disk has confirmed
         self.totals = Totals()
         self._files = files
-        self._fd = files.create(path)
+        self._name = path.with_name(path.name + DRAFT)
+        self._fd: int | None = files.create(self._name)
         try:
             self._write(pack_meta(meta))
+        except OSError:
+            self.discard()
+            raise
+        self._header = self.size
+
+    def publish(self) -> None:
+        """Take the final name; on some systems that needs the file closed. A failure leaves no file."""
+        try:
+            self.sync()
+            self._close()
+            self._files.rename(self._name, self.path)
+            self._name = self.path
+            self._fd = self._files.append(self.path)
         except OSError:
             self.discard()
             raise
@@ -61,6 +80,7 @@ class Segment:
         self.totals.add(block)
 
     def sync(self) -> None:
+        assert self._fd is not None
         self._files.sync(self._fd)
         self.synced = self.size
 
@@ -69,38 +89,53 @@ class Segment:
         totals = self.totals
         self._write(pack_end(frames=totals.frames, lost=totals.lost, first=totals.first, last=totals.last).data)
         self.sync()
-        self._files.close(self._fd)
+        self._close()
 
     def cut_back(self) -> None:
         """Keep what the disk has confirmed and nothing else; a file without any such block goes away."""
-        if self.synced == 0:
+        if self.synced <= self._header:
             self.discard()
             return
-        self._files.truncate(self._fd, self.synced)
-        self._files.close(self._fd)
+        if self._fd is not None:
+            self._files.truncate(self._fd, self.synced)
+        self._close()
 
     def discard(self) -> None:
         """Close and remove the file."""
-        self._files.close(self._fd)
-        self._files.remove(self.path)
+        self._close()
+        self._files.remove(self._name)
 
     def _write(self, data: bytes) -> None:
+        assert self._fd is not None
         write_all(self._files, self._fd, data)
         self.size += len(data)
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            self._files.close(fd)
 
 
 def write_tape(
     path: Path, meta: Meta, records: Iterable[Frame | Hole], *, files: Files | None = None, block_bytes: int = BLOCK_BYTES
 ) -> Totals:
-    """A whole tape from any frames: an import, an export, a repaired copy. Raises TapeError, and leaves no half file."""
+    """A whole tape from any frames: an import, an export, a repaired copy. It has its name only when it is complete.
+
+    Raises TapeError if the file exists or cannot be written; then no half file is left.
+    """
+    files = files or RealFiles()
+    if path.exists():
+        raise TapeError(f"{path}: File exists")
     try:
-        segment = Segment(path, meta, files or RealFiles())
+        files.remove(path.with_name(path.name + DRAFT))  # of an attempt that was killed
+        segment = Segment(path, meta, files)
     except OSError as error:
         raise TapeError(f"{path}: {error.strerror or error}") from error
     try:
         for block in pack(records, block_bytes):
             segment.append(block)
         segment.finish()
+        files.rename(path.with_name(path.name + DRAFT), path)
     except OSError as error:
         segment.discard()
         raise TapeError(f"{path}: {error.strerror or error}") from error

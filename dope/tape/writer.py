@@ -19,7 +19,7 @@ from loguru import logger
 from dope.errors import TapeError
 from dope.tape.files import Files
 from dope.tape.format import BLOCK_BYTES, FRAMES, MAX_BLOCK, Block, Hole, Meta, pack, parse_name, tape_name
-from dope.tape.segment import Segment
+from dope.tape.segment import DRAFT, Segment
 from dope.types import Frame
 
 MB = 1 << 20
@@ -69,6 +69,9 @@ class Writer:
         others = {source for _, source, _ in tapes} - {meta.source}
         if others:
             raise TapeError(f"{folder} holds tapes of source {', '.join(sorted(others))}; {meta.source} needs a folder of its own")
+        for draft in folder.glob("*" + DRAFT):  # of a process that was killed while it began a file
+            if parse_name(draft.name.removesuffix(DRAFT)):
+                draft.unlink()
         self._number = max((number for number, _, _ in tapes), default=0)
 
     # -- one round -------------------------------------------------------------------------------------------------
@@ -141,6 +144,7 @@ class Writer:
         path = self._folder / tape_name(f"{stamp:%Y%m%dT%H%MZ}", self._meta.source, self._number)
         meta = msgspec.structs.replace(self._meta, created=int(self._wall() * 1e9), part=self._parts + 1)
         segment = Segment(path, meta, self._files)
+        segment.publish()
         self._parts += 1
         self._period = self._current_period()
         self._segment, self.path, self.bytes = segment, path, segment.size

@@ -10,7 +10,10 @@ from dope.tape.files import RealFiles
 
 
 class FailingDisk:
-    """``room`` bytes may still be written (None = any number); ``fail`` names calls that raise EIO; ``most`` cuts each write short."""
+    """``room`` bytes may still be written (None = any number); ``fail`` names calls that raise EIO; ``most`` cuts writes short.
+
+    Remembers what a sync has confirmed, so that ``power_cut`` can drop the rest.
+    """
 
     def __init__(self) -> None:
         self.real = RealFiles()
@@ -19,7 +22,8 @@ class FailingDisk:
         self.most: int | None = None
         self.free_bytes = 10**12
         self.syncs = 0
-        self.sizes: dict[int, int] = {}  # fd → bytes confirmed by a sync
+        self.paths: dict[int, Path] = {}
+        self.confirmed: dict[Path, int] = {}
 
     def _check(self, call: str) -> None:
         if call in self.fail:
@@ -27,7 +31,21 @@ class FailingDisk:
 
     def create(self, path: Path) -> int:
         self._check("create")
-        return self.real.create(path)
+        self.confirmed[path] = 0
+        return self._known(self.real.create(path), path)
+
+    def append(self, path: Path) -> int:
+        self._check("append")
+        return self._known(self.real.append(path), path)
+
+    def _known(self, fd: int, path: Path) -> int:
+        self.paths[fd] = path
+        return fd
+
+    def rename(self, old: Path, new: Path) -> None:
+        self._check("rename")
+        self.real.rename(old, new)
+        self.confirmed[new] = self.confirmed.pop(old)
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
         self._check("write")
@@ -43,6 +61,7 @@ class FailingDisk:
         self._check("sync")
         self.syncs += 1
         self.real.sync(fd)
+        self.confirmed[self.paths[fd]] = os.fstat(fd).st_size
 
     def truncate(self, fd: int, size: int) -> None:
         self._check("truncate")
@@ -53,6 +72,12 @@ class FailingDisk:
 
     def remove(self, path: Path) -> None:
         self.real.remove(path)
+        self.confirmed.pop(path, None)
+
+    def power_cut(self, keep: int) -> None:
+        """Every file loses what no sync has confirmed, but for its first ``keep`` bytes, which happened to reach the disk."""
+        for path, size in self.confirmed.items():
+            os.truncate(path, min(size + keep, path.stat().st_size))
 
     def free(self, folder: Path) -> int:
         return self.free_bytes

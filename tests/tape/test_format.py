@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dope.errors import TapeError
-from dope.tape.format import BLOCK_HEAD, MAX_META, Hole, Meta, pack_end, pack_frames, pack_hole, pack_meta, parse_name, tape_name
+from dope.tape.format import BLOCK_HEAD, MAX_META, SYNC, Hole, Meta, pack_end, pack_frames, pack_hole, pack_meta, parse_name, tape_name
 from dope.tape.read import Tape
 from dope.tape.segment import write_tape
 from dope.types import Frame
@@ -104,6 +104,23 @@ def test_the_tolerant_reader_steps_over_damage_and_says_so(tmp_path: Path) -> No
     assert got == frames[:3] + frames[6:]
     assert tape.problems == [f"{tape.path} at byte {ends[0]}: no readable block"]
     assert Tape(tape.path).verify() == tape.problems
+
+
+def test_a_last_block_whose_bytes_never_reached_the_disk_is_a_torn_tail(tmp_path: Path) -> None:
+    data, frames, ends = small_tape()
+    torn = data[: ends[1] + BLOCK_HEAD] + bytes(ends[2] - ends[1] - BLOCK_HEAD)
+    got, tape = read(tmp_path / "a.dope", torn)
+    assert got == frames[:6] and tape.torn == ends[2] - ends[1]
+    assert tape.count == 6 and tape.last == frames[5].ts
+
+
+def test_what_only_looks_like_a_block_is_passed_over_in_the_search(tmp_path: Path) -> None:
+    data, frames, ends = small_tape()
+    false_head = data[ends[0] : ends[0] + BLOCK_HEAD]  # a sound header with another block's bytes behind it
+    bad = data[: ends[0]] + b"junk" + SYNC + b"junk" + false_head + data[ends[1] :]
+    got, tape = read(tmp_path / "a.dope", bad, tolerant=True)
+    assert got == frames[:3] + frames[6:]
+    assert len(tape.problems) == 1
 
 
 def test_verify_finds_nothing_in_a_good_tape_and_names_a_torn_tail(tmp_path: Path) -> None:

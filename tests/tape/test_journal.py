@@ -101,6 +101,18 @@ def test_memory_is_bounded_and_what_is_lost_is_counted_and_marked_at_its_place(t
     assert journal.status()["frames"] + journal.status()["lost"] == 700
 
 
+def test_a_hole_that_is_still_open_at_the_end_is_on_the_tape(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    disk.fail = {"create"}
+    journal = Journal(tmp_path, META, files=disk, bounds=Bounds(flush_s=60, sync_s=0.02, free_bytes=0, waiting_bytes=1000))
+    journal.append(numbered(0, 5))
+    journal.append(numbered(5, 9))
+    disk.fail = set()
+    journal.close()
+    (hole,) = Tape(journal.status()["path"]).holes()
+    assert hole == Hole(4, numbered(5, 6)[0].ts, numbered(8, 9)[0].ts, "the disk is too slow")
+
+
 def test_frames_after_close_are_counted_as_lost(tmp_path: Path) -> None:
     journal = Journal(tmp_path, META, bounds=QUICK)
     journal.append(numbered(0, 5))
@@ -159,7 +171,7 @@ while True:
     journal.append(numbered(n, n + 100))
     n += 100
     status = journal.status()
-    print(status["frames"], n, flush=True)
+    print(status["frames"], flush=True)
     time.sleep(0.01)
 """
 
@@ -167,23 +179,57 @@ while True:
 def test_kill_nine_loses_no_confirmed_frame_and_corrupts_none(tmp_path: Path) -> None:
     """Ten kills at random moments, many of them around a rotation; each restart goes on in the same folder."""
     rng = random.Random(3)
-    safe_in_all = 0
     for round in range(10):
         folder = tmp_path / str(round)
         process = subprocess.Popen([sys.executable, "-c", WRITER, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         with process:
-            process.stdout.readline()
-            time.sleep(rng.uniform(0.05, 0.5))
+            while int(process.stdout.readline().split()[0]) < 300:
+                pass
+            time.sleep(rng.uniform(0.0, 0.4))
             process.send_signal(signal.SIGKILL)
             lines = [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
-        safe, sent = (int(word) for word in lines[-1].split()) if lines else (0, 100)
+        safe = int(lines[-1].split()[0]) if lines else 300
         got = numbers(on_disk(folder))
         assert got == list(range(len(got))), "no hole, nothing twice, nothing corrupt"
-        assert safe <= len(got) <= sent + 100
-        safe_in_all += safe
+        assert len(got) >= safe >= 300
         after = Journal(folder, META, bounds=QUICK)  # the dead process holds no lock
         after.append(numbered(len(got), len(got) + 10))
         after.close()
         assert numbers(on_disk(folder)) == list(range(len(got) + 10))
-    assert safe_in_all > 1000, "the test would prove nothing if nothing had been confirmed"
+
+
+LIMITED = """
+import random, resource, sys
+from pathlib import Path
+from dope.tape.journal import Journal
+from dope.tape.writer import Bounds
+from tests.tape.frames import META, numbered, until
+noise = random.Random(1)
+def frames(begin, end):
+    return [type(f)(f.ts, f.venue, f.conn, f.kind, f.data + noise.randbytes(200)) for f in numbered(begin, end)]
+journal = Journal(Path(sys.argv[1]), META, bounds=Bounds(flush_s=0.005, sync_s=0.02, retry_s=0.05))
+journal.append(frames(0, 100))
+until(lambda: journal.status()["frames"] == 100)
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))
+journal.append(frames(100, 400))
+until(lambda: journal.status()["state"] == "paused")
+status = journal.status()
+print(status["reason"], status["frames"], status["lost"])
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+until(lambda: journal.status()["frames"] == 400)
+journal.append(frames(400, 500))
+journal.close()
+status = journal.status()
+print(status["state"], status["frames"], status["lost"])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are a Unix thing")
+def test_a_real_file_that_may_not_grow_is_cut_back_and_recording_goes_on_in_a_new_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.stdout.splitlines() == ["File too large 100 0", "closed 500 0"], done.stderr
+    assert numbers(on_disk(tmp_path)) == list(range(500))
+    assert sum(Tape(path).torn for path in tmp_path.glob("*.dope")) == 0

@@ -125,6 +125,13 @@ def test_a_step_shows_one_frame_and_the_ticks_before_it() -> None:
     assert sizes[:2] == [1, 3] and sum(sizes) == len(frames)
 
 
+def test_time_goes_on_from_where_the_steps_led() -> None:
+    transport = Transport()
+    clock = VirtualClock((1.0, transport.pause), (2.0, transport.step), (5.0, transport.resume))
+    shown = play(at(0, 30, 31), clock, transport=transport)
+    assert [round(t, 1) for t, _ in shown] == [0, 2, 6]
+
+
 def test_a_slow_reader_catches_up_instead_of_drifting() -> None:
     clock, arrivals = VirtualClock(), []
 

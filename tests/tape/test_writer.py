@@ -29,16 +29,17 @@ def test_frames_reach_the_file_each_flush_and_count_as_safe_after_the_sync(tmp_p
     w, disk, hands = writer(tmp_path)
     w.queue.extend(numbered(0, 10))
     w.step()
-    assert (w.frames, disk.syncs) == (10, 1), "the first frames are synced at once"
+    begun = disk.syncs
+    assert w.frames == 10, "the first frames are synced at once"
     for round in range(1, 10):
         hands.t = round / 10
         w.queue.extend(numbered(10 * round, 10 * round + 10))
         w.step()
-    assert (w.frames, disk.syncs) == (10, 1), "within the same second nothing more is synced"
+    assert (w.frames, disk.syncs) == (10, begun), "within the same second nothing more is synced"
     assert numbers(on_disk(tmp_path)) == list(range(100)), "but all of it would survive a kill"
     hands.t = 1.0
     w.step()
-    assert (w.frames, disk.syncs) == (100, 2)
+    assert (w.frames, disk.syncs) == (100, begun + 1)
 
 
 def test_short_writes_are_finished(tmp_path: Path) -> None:
@@ -128,7 +129,8 @@ def test_a_file_that_cannot_be_cut_back_is_not_continued_elsewhere(tmp_path: Pat
     assert w.state == "recording" and numbers(on_disk(tmp_path)) == list(range(20))
 
 
-TROUBLE = ("create", "write", "sync", "truncate", "full", "short", "fine", "fine")
+CALLS = {"create", "append", "rename", "write", "sync", "truncate"}
+TROUBLE = (*sorted(CALLS), "full", "short", "fine", "fine")
 
 
 @given(st.lists(st.tuples(st.sampled_from(TROUBLE), st.integers(0, 400)), max_size=25))
@@ -139,7 +141,7 @@ def test_whatever_fails_in_whatever_order_no_confirmed_frame_is_lost_or_doubled(
     w, disk, hands = writer(folder, Bounds(free_bytes=0, block_bytes=1500, segment_bytes=3000))
     sent = 0
     for event, amount in events:
-        disk.fail = {event} & {"create", "write", "sync", "truncate"}
+        disk.fail = {event} & CALLS
         disk.room = amount if event == "full" else None
         disk.most = 1 + amount % 50 if event == "short" else None
         w.queue.extend(numbered(sent, sent + amount % 20))
@@ -151,6 +153,23 @@ def test_whatever_fails_in_whatever_order_no_confirmed_frame_is_lost_or_doubled(
     assert w.finish() == 0
     assert numbers(on_disk(folder)) == list(range(sent))
     assert w.frames == sent
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.floats(0, 1.5)), min_size=1, max_size=15), st.integers(0, 300))
+def test_a_power_cut_loses_nothing_that_was_confirmed(
+    tmp_path_factory: pytest.TempPathFactory, rounds: list[tuple[int, float]], keep: int
+) -> None:
+    folder = tmp_path_factory.mktemp("t")
+    w, disk, hands = writer(folder, Bounds(free_bytes=0, block_bytes=1500, segment_bytes=3000))
+    sent = 0
+    for count, seconds in rounds:
+        w.queue.extend(numbered(sent, sent + count))
+        sent += count
+        hands.t += seconds
+        w.step()
+    disk.power_cut(keep)
+    got = numbers([frame for path, size in sorted(disk.confirmed.items()) if size for frame in Tape(path)])
+    assert got == list(range(len(got))) and len(got) >= w.frames
 
 
 def test_what_cannot_be_saved_at_the_end_is_counted(tmp_path: Path) -> None:
@@ -216,6 +235,26 @@ def test_a_name_in_use_is_never_written_over(tmp_path: Path) -> None:
     w.queue.extend(numbered(3, 6))
     w.finish()
     assert [path.name[-9:-5] for path in sorted(tmp_path.glob("*.dope"))] == ["0001", "0007", "0008"]
+
+
+@pytest.mark.parametrize("call", ["create", "write", "sync", "rename", "append"])
+def test_a_file_that_cannot_be_begun_leaves_nothing_behind(tmp_path: Path, call: str) -> None:
+    w, disk, hands = writer(tmp_path)
+    disk.fail = {call}
+    w.queue.extend(numbered(0, 10))
+    w.step()
+    assert w.state == "paused" and list(tmp_path.iterdir()) == []
+    disk.fail = set()
+    hands.t = 5.0
+    w.step()
+    assert w.frames == 10 and numbers(on_disk(tmp_path)) == list(range(10))
+
+
+def test_what_a_killed_process_had_only_begun_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / "20261121T0512Z-live-0001.dope.new").touch()
+    (tmp_path / "mine.new").touch()
+    writer(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.new"]
 
 
 def test_a_whole_tape_that_cannot_be_written_leaves_no_file(tmp_path: Path) -> None:
