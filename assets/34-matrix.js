@@ -140,7 +140,7 @@
     canvas.addEventListener("mousemove", tip);
     canvas.addEventListener("mouseleave", () => { hover = null; $("matrix-tip").hidden = true; draw(); });
     canvas.addEventListener("click", pick);
-    ["matrix", "view", "page"].forEach((section) => DOPE.on(section, draw));
+    ["matrix", "view", "page", "second"].forEach((section) => DOPE.on(section, draw));
     new ResizeObserver(draw).observe($("matrix-wrap"));
     if (document.fonts) document.fonts.ready.then(draw);
   });

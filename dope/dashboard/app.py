@@ -41,7 +41,7 @@ def build(board: Board, settings: Settings) -> Dash:
         assets_ignore=r".*\.(md|txt)$",
         index_string=INDEX,
         title="DOPE",
-        update_title=None,
+        update_title="",
         serve_locally=True,
         meta_tags=[
             {"name": "viewport", "content": "width=device-width,initial-scale=1"},

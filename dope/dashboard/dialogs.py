@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 from dash import html
 from dash.development.base_component import Component
+
+from dope.dashboard.parts import attrs, icon
 
 KEYS = (
     ("Space", "freeze or resume the screen"), ("/", "jump to an asset, venue or page"), ("1 … 9", "pages"),
@@ -31,22 +31,20 @@ TOUR = (
 FORMATS = (("csv", "CSV"), ("parquet", "Parquet"), ("json", "JSON"))
 
 
-def dialogs(pages: Sequence[ModuleType]) -> list[Component]:
+def dialogs() -> list[Component]:
     """All dialogs, closed."""
     return [_tour(), _help(), _jump(), _export(), _inspector()]
 
 
 def _close(name: str) -> Component:
-    return html.Button(
-        html.I(className="bi bi-x-lg"), type="button", className="ib x", title="Close (Esc)",
-        **{"data-act": "close", "data-test": f"{name}-close", "aria-label": "Close"},
-    )
+    names = attrs({"data-act": "close", "data-test": f"{name}-close", "aria-label": "Close"})
+    return html.Button(icon("x-lg"), type="button", className="ib x", title="Close (Esc)", **names)
 
 
 def _box(name: str, title: str, children: list[Any], *, css: str = "") -> Component:
     return html.Dialog(
         [html.Div([html.H2(title, id=f"{name}-title"), _close(name)], className="dlg-hd"), html.Div(children, className="dlg-body")],
-        id=name, className=f"dlg {css}", **{"data-test": name, "aria-labelledby": f"{name}-title"},
+        id=name, className=f"dlg {css}", **attrs({"data-test": name, "aria-labelledby": f"{name}-title"}),
     )
 
 
@@ -59,20 +57,20 @@ def _tour() -> Component:
             html.Ol(cards),
             html.Div(
                 [
-                    html.Button("Show me", type="button", className="btn2 pri", **{"data-act": "close", "data-test": "tour-close"}),
+                    html.Button("Show me", type="button", className="btn2 pri", **attrs({"data-act": "close", "data-test": "tour-close"})),
                     html.Span([html.Kbd("?"), " help · ", html.Kbd("Space"), " freezes the screen"], className="mut r"),
                 ],
                 className="row-end",
             ),
         ],
-        id="tour", className="dlg tour", **{"data-test": "tour", "aria-labelledby": "tour-title"},
+        id="tour", className="dlg tour", **attrs({"data-test": "tour", "aria-labelledby": "tour-title"}),
     )
 
 
 def _help() -> Component:
     keys = [item for key, text in KEYS for item in (html.Dt([html.Kbd(part) for part in key.split("  ")]), html.Dd(text))]
     terms = [item for term, text in TERMS for item in (html.Dt(term), html.Dd(text))]
-    tour = html.Button("Show the tour", type="button", className="btn2", **{"data-act": "tour"})
+    tour = html.Button("Show the tour", type="button", className="btn2", **attrs({"data-act": "tour"}))
     body = [html.Div([html.Div([html.H3("Keys"), html.Dl(keys)]), html.Div([html.H3("Words"), html.Dl(terms), tour])], className="two-col")]
     return _box("help", "Help", body)
 
@@ -83,7 +81,7 @@ def _jump() -> Component:
             html.Div(id="jump-holder", className="jump-holder"),
             html.Ul(id="jump-list", className="jump-list", role="listbox"),
         ],
-        id="jump", className="dlg jump", **{"data-test": "jump", "aria-label": "Jump to"},
+        id="jump", className="dlg jump", **attrs({"data-test": "jump", "aria-label": "Jump to"}),
     )
 
 
@@ -93,8 +91,8 @@ def _export() -> Component:
         html.Div(id="export-what", className="choices"),
         html.Div(
             [
-                html.A([html.I(className="bi bi-download"), label], id=f"export-{kind}", href=f"/api/v1/export/opportunities.{kind}",
-                       className="btn2", download="", **{"data-test": f"export-{kind}"})
+                html.A([icon("download"), label], id=f"export-{kind}", href=f"/api/v1/export/opportunities.{kind}",
+                       className="btn2", download="", **attrs({"data-test": f"export-{kind}"}))
                 for kind, label in FORMATS
             ],
             className="row-end start",
@@ -107,5 +105,5 @@ def _inspector() -> Component:
     return html.Aside(
         [html.Div([html.H2("Opportunity", id="inspector-title"), _close("inspector")], className="dlg-hd"),
          html.Div(id="inspector-body", className="dlg-body")],
-        id="inspector", className="drawer", hidden=True, **{"data-test": "inspector", "aria-labelledby": "inspector-title"},
+        id="inspector", className="drawer", hidden=True, **attrs({"data-test": "inspector", "aria-labelledby": "inspector-title"}),
     )

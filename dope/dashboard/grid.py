@@ -6,41 +6,40 @@ from typing import Any
 
 import dash_ag_grid as dag
 
-#: field, header, width, formatter in ``window.dashAgGridFunctions`` (None = own renderer), tip
-COLUMNS: tuple[dict[str, Any], ...] = (
-    {"field": "opened", "headerName": "Time", "width": 86, "fmt": "dopeTime", "tip": "When it opened", "align": "left"},
-    {"field": "symbol", "headerName": "Symbol", "width": 118, "cell": "DopeSymbol", "tip": "What is traded: base-quote and product kind", "align": "left"},
-    {"field": "buy_px", "headerName": "Buy", "width": 118, "cell": "DopeBuy", "tip": "Venue to buy at and its best ask", "align": "left"},
-    {"field": "sell_px", "headerName": "Sell", "width": 118, "cell": "DopeSell", "tip": "Venue to sell at and its best bid", "align": "left"},
-    {"field": "gross_bps", "headerName": "Spread", "width": 62, "fmt": "dopeBps", "tip": "Gross spread in bps at the best size, before fees"},
-    {"field": "profit_pct", "headerName": "After fees", "width": 78, "fmt": "dopePct", "tip": "Profit after both taker fees and depth, percent of the buy cost"},
-    {"field": "net_bps", "headerName": "Net bps", "width": 96, "cell": "DopeNet", "tip": "The same in basis points; bar: 20 bps are full width"},
-    {"field": "size", "headerName": "Size $", "width": 66, "fmt": "dopeSize", "tip": "Executable size with the highest profit, quote currency"},
-    {"field": "net", "headerName": "Profit $", "width": 66, "fmt": "dopeMoney", "tip": "Profit after fees at the best size, quote currency"},
-    {"field": "net_at_order", "headerName": "At my size", "width": 90, "fmt": "dopeMoney", "tip": "Profit after fees for my own order size, quote currency"},
-    {"field": "quote_age", "headerName": "Age", "width": 62, "fmt": "dopeAgeMs", "tip": "Confirmed age of the older of the two books"},
-    {"field": "life", "headerName": "Life", "width": 58, "fmt": "dopeLife", "tip": "How long it has been open, or was"},
-    {"field": "state", "headerName": "State", "width": 84, "cell": "DopeState", "tip": "open, fading, closed, stale", "align": "left"},
-    {"field": "fees_bps", "headerName": "Fees", "width": 70, "fmt": "dopeBps", "tip": "Both taker fees in bps of the buy cost", "hide": True},
-    {"field": "peak_bps", "headerName": "Peak", "width": 70, "fmt": "dopeBps", "tip": "Highest net of its life, bps", "hide": True},
-    {"field": "net_bps_at_order", "headerName": "Net at my size", "width": 104, "fmt": "dopeBps", "tip": "Net bps for my own order size", "hide": True},
-    {"field": "touch_net_bps", "headerName": "Touch net", "width": 84, "fmt": "dopeBps", "tip": "Net bps of the very first levels", "hide": True},
-    {"field": "skew_ms", "headerName": "Skew", "width": 70, "fmt": "dopeAgeMs", "tip": "Time between the two quotes", "hide": True},
-    {"field": "indicative_pct", "headerName": "Indicative", "width": 88, "fmt": "dopePct", "tip": "(sell price − buy price) ÷ buy price, percent, without depth", "hide": True},
+#: field, header, width in px, how its cell is made, tip. "Dope…" is a renderer of ``assets/30-cells.js``, "dope…" a formatter.
+COLUMNS = (
+    ("opened", "Time", 86, "dopeTime", "When it opened"),
+    ("symbol", "Symbol", 118, "DopeSymbol", "What is traded: base-quote and product kind"),
+    ("buy_px", "Buy", 118, "DopeBuy", "Venue to buy at and its best ask"),
+    ("sell_px", "Sell", 118, "DopeSell", "Venue to sell at and its best bid"),
+    ("gross_bps", "Spread", 62, "dopeBps", "Gross spread in bps at the best size, before fees"),
+    ("profit_pct", "After fees", 78, "dopePct", "Profit after both taker fees and depth, percent of the buy cost"),
+    ("net_bps", "Net bps", 96, "DopeNet", "The same in basis points; bar: 20 bps are full width"),
+    ("size", "Size $", 66, "dopeSize", "Executable size with the highest profit, quote currency"),
+    ("net", "Profit $", 66, "dopeMoney", "Profit after fees at the best size, quote currency"),
+    ("net_at_order", "At my size", 90, "dopeMoney", "Profit after fees for my own order size, quote currency"),
+    ("quote_age", "Age", 62, "dopeAgeMs", "Confirmed age of the older of the two books"),
+    ("life", "Life", 58, "dopeLife", "How long it has been open, or was"),
+    ("state", "State", 84, "DopeState", "open, fading, closed, stale"),
+    ("fees_bps", "Fees", 70, "dopeBps", "Both taker fees in bps of the buy cost"),
+    ("peak_bps", "Peak", 70, "dopeBps", "Highest net of its life, bps"),
+    ("net_bps_at_order", "Net at my size", 104, "dopeBps", "Net bps for my own order size"),
+    ("touch_net_bps", "Touch net", 84, "dopeBps", "Net bps of the very first levels"),
+    ("skew_ms", "Skew", 70, "dopeAgeMs", "Time between the two quotes"),
+    ("indicative_pct", "Indicative", 88, "dopePct", "(sell − buy price) ÷ buy price, without depth"),
 )
+LEFT = {"opened", "symbol", "buy_px", "sell_px", "state"}
+#: shown only when chosen
+HIDDEN = {"fees_bps", "peak_bps", "net_bps_at_order", "touch_net_bps", "skew_ms", "indicative_pct"}
 
 
-def _column(spec: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {
-        "field": spec["field"], "headerName": spec["headerName"], "width": spec["width"], "minWidth": 56,
-        "headerTooltip": spec["tip"], "hide": spec.get("hide", False),
-        "headerClass": "left" if spec.get("align") == "left" else "right", "cellClass": "left" if spec.get("align") == "left" else "num",
+def _column(field: str, header: str, width: int, cell: str, tip: str) -> dict[str, Any]:
+    side = "left" if field in LEFT else "right"
+    made: dict[str, Any] = {"cellRenderer": cell} if cell[0] == "D" else {"valueFormatter": {"function": f"{cell}(params)"}}
+    return {
+        "field": field, "headerName": header, "width": width, "minWidth": 56, "headerTooltip": tip, "hide": field in HIDDEN,
+        "headerClass": side, "cellClass": "left" if side == "left" else "num", **made,
     }  # fmt: skip
-    if "fmt" in spec:
-        out["valueFormatter"] = {"function": f"{spec['fmt']}(params)"}
-    if "cell" in spec:
-        out["cellRenderer"] = spec["cell"]
-    return out
 
 
 def opportunities_grid() -> dag.AgGrid:
@@ -48,7 +47,7 @@ def opportunities_grid() -> dag.AgGrid:
     return dag.AgGrid(
         id="opps-grid",
         className="opps-grid",
-        columnDefs=[_column(spec) for spec in COLUMNS],
+        columnDefs=[_column(*spec) for spec in COLUMNS],
         defaultColDef={
             "sortable": True, "resizable": True, "suppressHeaderMenuButton": True, "suppressHeaderFilterButton": True,
             "sortingOrder": ["desc", "asc", None], "enableCellChangeFlash": False,

@@ -13,14 +13,15 @@ from dash.development.base_component import Component
 from dope import format as fmt
 from dope.board import Board, Snapshot
 from dope.dashboard.grid import opportunities_grid
+from dope.dashboard.parts import action, attrs, icon, skeleton
 
 TITLE, ID, PATH, ICON = "Live", "live", "/", "broadcast"
 
 #: id, label, unit, what it says while there is nothing to show, tip (at most 20 words, with its formula)
 CARDS = (
-    ("best", "Best net now", "bps", "waiting for two live books", "net = sell proceeds ÷ buy cost − 1, after both taker fees and depth, at the best size"),
+    ("best", "Best net now", "bps", "waiting for two live books", "net = sell proceeds ÷ buy cost − 1, both taker fees included"),
     ("total", "Opportunities", "", "none seen yet", "Openings counted since start: net at or above the threshold with both books live"),
-    ("avg", "Average profit", "%", "needs one closed", "Mean profit after fees, in percent of the buy cost, over all opportunities since start"),
+    ("avg", "Average profit", "%", "needs one closed", "Mean profit after fees, percent of the buy cost, all opportunities since start"),
     ("max", "Maximum profit", "%", "needs one closed", "Largest profit after fees, in percent of the buy cost, since start"),
     ("recent", "Last 5 min", "", "none in 5 min", "Opportunities opened in the last five minutes"),
     ("open", "Open now", "routes", "needs one closed", "Routes that pay now; beside it how long closed ones lived (median, p90)"),
@@ -28,6 +29,7 @@ CARDS = (
     ("screen", "Event → screen", "ms", "measuring", "From receipt of the newest event to the paint of this browser: median, p99"),
 )
 EVENT_KINDS = (("opp", "opps"), ("venue", "venues"), ("book", "books"), ("model", "model"), ("system", "system"))
+VALUES = (("net", "Net"), ("gross", "Gross"), ("z", "z"))
 SPANS = (("60", "1m"), ("240", "4m"), ("900", "15m"))
 
 
@@ -35,7 +37,7 @@ def layout() -> Component:
     """The page without data: cards say "–" and why, blocks show their skeletons."""
     return html.Div(
         [
-            html.Div([_card(*card) for card in CARDS], className="kpis", **{"data-test": "cards"}),
+            html.Div([_card(*card) for card in CARDS], className="kpis", **attrs({"data-test": "cards"})),
             html.Div([_opportunities(), _matrix()], className="row1"),
             html.Div([_chart(), _tape()], className="row2"),
         ],
@@ -66,14 +68,15 @@ def register(app: Dash, board: Board) -> None:
 
 
 def _card(name: str, label: str, unit: str, empty: str, tip: str) -> Component:
+    value = html.Span(fmt.UNKNOWN, id=f"card-{name}-v", **attrs({"data-test": f"card-{name}"}))
     return html.Div(
         [
-            html.Div([html.Span(label), html.Span("?", className="tip", title=tip, **{"aria-label": tip})], className="l"),
-            html.Div([html.Span(fmt.UNKNOWN, id=f"card-{name}-v", **{"data-test": f"card-{name}"}), html.Small(unit)], className="v"),
-            html.Div(empty, id=f"card-{name}-d", className="d", **{"data-empty": empty}),
+            html.Div([html.Span(label), html.Span("?", className="tip", title=tip, **attrs({"aria-label": tip}))], className="l"),
+            html.Div([value, html.Small(unit)], className="v"),
+            html.Div(empty, id=f"card-{name}-d", className="d", **attrs({"data-empty": empty})),
             html.Div(id=f"card-{name}-s", className="spark"),
         ],
-        id=f"card-{name}", className="card kpi", **{"data-act": f"card-{name}", "data-test": f"card-{name}-box"},
+        id=f"card-{name}", className="card kpi", **attrs({"data-act": f"card-{name}", "data-test": f"card-{name}-box"}),
     )
 
 
@@ -84,21 +87,13 @@ def _head(title: str, note: str, controls: list[Any], *, name: str) -> Component
     )
 
 
-def _icon(name: str) -> Component:
-    return html.I(className=f"bi bi-{name}", **{"aria-hidden": "true"})
-
-
-def _chip(children: Any, act: str, label: str) -> Component:
-    return html.Button(children, type="button", className="chip", title=label, **{"data-act": act, "data-test": act, "aria-label": label})
-
-
 def _opportunities() -> Component:
     controls = [
         html.Div(id="grid-controls", className="controls"),
-        _chip([_icon("eye-slash"), "hide stale"], "hide-stale", "Hide rows of books that are not proven current"),
-        _chip([_icon("sliders"), "filters"], "filters", "More filters: net at most, executable size"),
-        _chip([_icon("layout-three-columns")], "columns", "Choose columns"),
-        _chip([_icon("download"), "Export"], "export", "Export (E)"),
+        action([icon("eye-slash"), "hide stale"], "hide-stale", label="Hide rows of books that are not proven current", css="chip"),
+        action([icon("sliders"), "filters"], "filters", label="More filters: net at most, executable size", css="chip"),
+        action([icon("layout-three-columns")], "columns", label="Choose columns", css="chip"),
+        action([icon("download"), "Export"], "export", label="Export (E)", css="chip"),
     ]
     return html.Section(
         [
@@ -106,34 +101,35 @@ def _opportunities() -> Component:
             html.Div(
                 [
                     opportunities_grid(),
-                    html.Div([html.Div(className="skel") for _ in range(6)], id="opps-empty", className="overlay", **{"data-test": "opps-empty"}),
-                    html.Div(id="filters-pop", className="pop", hidden=True, **{"data-test": "filters-pop"}),
-                    html.Div(id="columns-pop", className="pop", hidden=True, **{"data-test": "columns-pop"}),
+                    skeleton(6, "opps-empty"),
+                    html.Div(id="filters-pop", className="pop", hidden=True, **attrs({"data-test": "filters-pop"})),
+                    html.Div(id="columns-pop", className="pop", hidden=True, **attrs({"data-test": "columns-pop"})),
                 ],
                 className="gwrap",
             ),
         ],
-        id="opps", className="card dimmable", **{"aria-labelledby": "opps-title", "data-test": "opps"},
+        id="opps", className="card dimmable", **attrs({"aria-labelledby": "opps-title", "data-test": "opps"}),
     )
 
 
 def _segment(name: str, options: tuple[tuple[str, str], ...], label: str) -> Component:
     buttons = [
-        html.Button(text, type="button", **{"data-act": name, "data-value": value, "data-test": f"{name}-{value}", "aria-pressed": "false"})
+        html.Button(text, type="button", **attrs({"data-act": name, "data-value": value, "data-test": f"{name}-{value}"}))
         for value, text in options
     ]
-    return html.Div(buttons, id=name, className="seg", role="group", **{"aria-label": label})
+    return html.Div(buttons, id=name, className="seg", role="group", **attrs({"aria-label": label}))
 
 
 def _matrix() -> Component:
+    canvas = html.Canvas(id="matrix-canvas", **attrs({"data-test": "matrix-canvas", "aria-hidden": "true"}))
     return html.Section(
         [
-            _head("Net spread matrix", "row buys, column sells", [_segment("matrix-mode", (("net", "Net"), ("gross", "Gross"), ("z", "z")), "Value")], name="matrix"),
+            _head("Net spread matrix", "row buys, column sells", [_segment("matrix-mode", VALUES, "Value")], name="matrix"),
             html.Div(
                 [
-                    html.Div([html.Canvas(id="matrix-canvas", **{"data-test": "matrix-canvas", "aria-hidden": "true"})], id="matrix-wrap", className="canvas-wrap"),
-                    html.Div([html.Div(className="skel") for _ in range(4)], id="matrix-empty", className="overlay"),
-                    html.Div(id="matrix-table", className="visually-hidden", **{"data-test": "matrix-table"}),
+                    html.Div(canvas, id="matrix-wrap", className="canvas-wrap"),
+                    skeleton(4, "matrix-empty"),
+                    html.Div(id="matrix-table", className="visually-hidden", **attrs({"data-test": "matrix-table"})),
                     html.Div(id="matrix-tip", className="pop hover-tip", hidden=True),
                 ],
                 className="matrix-body",
@@ -144,7 +140,7 @@ def _matrix() -> Component:
                 className="leg",
             ),
         ],
-        id="matrix", className="card dimmable", **{"aria-labelledby": "matrix-title", "data-test": "matrix"},
+        id="matrix", className="card dimmable", **attrs({"aria-labelledby": "matrix-title", "data-test": "matrix"}),
     )
 
 
@@ -156,7 +152,7 @@ def _chart() -> Component:
             "margin": {"l": 48, "r": 110, "t": 10, "b": 26}, "xaxis": {"visible": False}, "yaxis": {"visible": False},
         },
     }
-    config = {"displayModeBar": False, "responsive": True, "doubleClick": False, "displaylogo": False}
+    config: Any = {"displayModeBar": False, "responsive": True, "doubleClick": False, "displaylogo": False}
     controls = [_segment("chart-mode", (("dev", "Deviation"), ("px", "Price")), "Value"), _segment("chart-span", SPANS, "Time range")]
     return html.Section(
         [
@@ -164,27 +160,28 @@ def _chart() -> Component:
             html.Div(
                 [
                     dcc.Graph(id="chart-graph", figure=figure, config=config, responsive=True, className="plot"),
-                    html.Div([html.Div(className="skel") for _ in range(4)], id="chart-empty", className="overlay"),
+                    skeleton(4, "chart-empty"),
                 ],
                 className="plot-wrap",
             ),
         ],
-        id="chart", className="card dimmable", **{"aria-labelledby": "chart-title", "data-test": "chart"},
+        id="chart", className="card dimmable", **attrs({"aria-labelledby": "chart-title", "data-test": "chart"}),
     )
 
 
 def _tape() -> Component:
-    chips = [
-        html.Button(text, type="button", className="chip on", **{"data-act": "tape-kind", "data-value": kind, "data-test": f"tape-{kind}", "aria-pressed": "true"})
-        for kind, text in EVENT_KINDS
-    ]
+    def chip(kind: str, text: str) -> Component:
+        names = attrs({"data-act": "tape-kind", "data-value": kind, "data-test": f"tape-{kind}"})
+        return html.Button(text, type="button", className="chip", **names)
+
+    chips = [chip(*kind) for kind in EVENT_KINDS]
     return html.Section(
         [
             _head("Event tape", "", [html.Div(chips, id="tape-kinds", className="controls")], name="tape"),
             html.Div(
-                [html.Div([html.Div(className="skel") for _ in range(4)], id="tape-empty", className="overlay"), html.Div(id="tape-rows", className="tape-rows")],
-                id="tape-body", className="tape", tabIndex="0", role="log", **{"aria-live": "off", "aria-labelledby": "tape-title"},
+                [skeleton(4, "tape-empty"), html.Div(id="tape-rows")],
+                id="tape-body", className="tape", tabIndex="0", role="log", **attrs({"aria-live": "off", "aria-labelledby": "tape-title"}),
             ),
         ],
-        id="tape", className="card dimmable", **{"data-test": "tape"},
+        id="tape", className="card dimmable", **attrs({"data-test": "tape"}),
     )

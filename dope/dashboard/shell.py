@@ -13,26 +13,16 @@ from dash.development.base_component import Component
 from dope import format as fmt
 from dope.board import Snapshot
 from dope.dashboard.dialogs import dialogs
+from dope.dashboard.parts import action, attrs, icon
 
 DISCLAIMER = "Monitoring tool, not advice. Verify before you trade."
 GLYPHS = {"live": ("ok", "●"), "degraded": ("slow", "▲"), "connecting": ("slow", "◌"), "halted": ("slow", "▲"), "down": ("down", "■")}
 
 
-def icon(name: str) -> Component:
-    """A vendored Bootstrap icon; decoration only, so hidden from screen readers."""
-    return html.I(className=f"bi bi-{name}", **{"aria-hidden": "true"})
-
-
-def action(children: Any, act: str, *, label: str, css: str = "ib", key: str = "") -> Component:
-    """A button that the scripts carry out as ``act``; ``label`` is its spoken name and tip, ``key`` its shortcut."""
-    title = f"{label} ({key})" if key else label
-    return html.Button(children, type="button", className=css, title=title, **{"data-act": act, "data-test": act, "aria-label": label})
-
-
 def layout(pages: Sequence[ModuleType]) -> Component:
     """The whole frame with every page in it; scripts show the one that the address names."""
     holders = [
-        html.Div(page.layout(), id=f"page-{page.ID}", className="page", **{"data-path": page.PATH, "data-title": page.TITLE})
+        html.Div(page.layout(), id=f"page-{page.ID}", className="page", **attrs({"data-path": page.PATH, "data-title": page.TITLE}))
         for page in pages
     ]
     return html.Div(
@@ -44,9 +34,9 @@ def layout(pages: Sequence[ModuleType]) -> Component:
             _rail(pages),
             html.Main([html.Div(id="banners", className="banners", role="alert"), *holders], id="main", className="main", tabIndex="-1"),
             _status(),
-            *dialogs(pages),
+            *dialogs(),
             html.Div(id="toasts", className="toasts", role="status"),
-            html.Div(id="spoken", className="visually-hidden", **{"aria-live": "polite"}),
+            html.Div(id="spoken", className="visually-hidden", **attrs({"aria-live": "polite"})),
         ],
         id="dope-app",
         className="app",
@@ -85,21 +75,21 @@ def _top() -> Component:
         [
             html.Div(html.Div(icon("activity"), className="logo"), className="brand"),
             html.H1("DOPE"),
-            html.Div(id="assets", className="seg", role="group", **{"aria-label": "Asset", "data-test": "assets"}),
-            html.Div(id="kinds", className="seg", role="group", **{"aria-label": "Product kind", "data-test": "kinds"}),
+            html.Div(id="assets", className="seg", role="group", **attrs({"aria-label": "Asset", "data-test": "assets"})),
+            html.Div(id="kinds", className="seg", role="group", **attrs({"aria-label": "Product kind", "data-test": "kinds"})),
             html.Button(
-                [html.Span(className="pulse"), html.Span("CONNECTING", id="mode-text", **{"data-test": "mode"})],
-                type="button", id="mode", className="mode wait", title="Freeze or resume the screen (Space)", **{"data-act": "pause"},
+                [html.Span(className="pulse"), html.Span("CONNECTING", id="mode-text", **attrs({"data-test": "mode"}))],
+                type="button", id="mode", className="mode wait", title="Freeze or resume (Space)", **attrs({"data-act": "pause"}),
             ),
-            html.Div(id="venues", className="venues", **{"aria-label": "Venues", "data-test": "venues"}),
+            html.Div(id="venues", className="venues", **attrs({"aria-label": "Venues", "data-test": "venues"})),
             html.Button(
                 [html.Span(fmt.UNKNOWN, id="clock-text"), html.Small("UTC", id="clock-zone")],
-                type="button", className="clock hidem", title="Switch between UTC and local time", **{"data-act": "zone"},
+                type="button", className="clock hidem", title="Switch between UTC and local time", **attrs({"data-act": "zone"}),
             ),
             action(icon("search"), "jump", label="Jump to", key="/", css="ib hidem"),
             action(icon("link-45deg"), "link", label="Copy a link to this view", key="L", css="ib hidem"),
             action(icon("question-lg"), "help", label="Help", key="?", css="ib hidem"),
-            html.Div(id="venue-card", className="pop venue-card", hidden=True, role="dialog", **{"data-test": "venue-card"}),
+            html.Div(id="venue-card", className="pop venue-card", hidden=True, role="dialog", **attrs({"data-test": "venue-card"})),
         ],
         className="top",
     )
@@ -113,13 +103,15 @@ def _rail(pages: Sequence[ModuleType]) -> Component:
         )
         for number, page in enumerate(pages, start=1)
     ]
-    return html.Nav(links, className="rail", **{"aria-label": "Pages"})
+    return html.Nav(links, className="rail", **attrs({"aria-label": "Pages"}))
 
 
 def _status() -> Component:
     def part(name: str, before: str = "", after: str = "") -> Component:
-        return html.Span([before, html.B(fmt.UNKNOWN, id=f"st-{name}", **{"data-test": f"st-{name}"}), after], className=f"st st-{name}")
+        value = html.B(fmt.UNKNOWN, id=f"st-{name}", **attrs({"data-test": f"st-{name}"}))
+        return html.Span([before, value, after], className=f"st st-{name}")
 
+    recording = html.Span(fmt.UNKNOWN, id="st-rec", **attrs({"data-test": "st-rec"}))
     keys = [(key, word) for key, word in (("Space", "freeze"), ("/", "jump"), ("F", "filter"), ("?", "all keys"))]
     return html.Footer(
         [
@@ -127,8 +119,8 @@ def _status() -> Component:
             part("rate", after=" msg/s"),
             part("latency", before="event → screen "),
             part("wire"),
-            html.Span([html.Span("●", id="st-rec-dot", className="dot"), " ", html.Span("–", id="st-rec", **{"data-test": "st-rec"})], className="st st-rec"),
-            html.Span(DISCLAIMER, className="disclaimer", **{"data-test": "disclaimer"}),
+            html.Span([html.Span("●", id="st-rec-dot", className="dot"), " ", recording], className="st st-rec"),
+            html.Span(DISCLAIMER, className="disclaimer", **attrs({"data-test": "disclaimer"})),
             html.Span([part for key, word in keys for part in (html.Kbd(key), f" {word} ")], className="keys"),
         ],
         className="foot",

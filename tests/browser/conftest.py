@@ -11,7 +11,8 @@ import pytest
 
 from tests.browser.dev_server import Server
 
-ARGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
+SWITCHES = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
+            "disable-component-update", "disable-sync")
 
 
 def _chromium() -> str | None:
@@ -25,7 +26,7 @@ def browser() -> Iterator[Any]:
     if path is None or not Path(path).exists():
         pytest.skip("no Chromium on this machine")
     with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=ARGS)
+        running = playwright.chromium.launch(executable_path=path, args=[f"--{switch}" for switch in SWITCHES])
         yield running
         running.close()
 

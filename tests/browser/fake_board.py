@@ -27,12 +27,13 @@ def key_of(venue: str, base: str, kind: str) -> str:
 
 
 class FakeMarket:
-    """``hot`` = how often a pair drifts apart far enough to pay (per step); ``down`` = ids of venues that are gone."""
+    """``hot`` = how often a pair drifts apart far enough to pay (per step); ``down`` = ids of venues that are gone (see ``set_down``)."""
 
     def __init__(self, board: Board, *, seed: int = 7, hot: float = 0.02, source: str = "live") -> None:
         self.board, self.hot = board, hot
         self.random = random.Random(seed)
         self.down: set[str] = set()
+        self._wanted_down: set[str] = set()  # asked for from another thread; taken over at the next step
         self.mode: Row = {
             "source": source, "banner": None, "live_available": False, "started": 0, "version": "0.1.0",
             "recording": {"on": True, "path": "2026-11-21T14.tape", "bytes": 12_400_000, "reason": None},
@@ -94,9 +95,10 @@ class FakeMarket:
 
     def set_down(self, venue: str, down: bool) -> None:
         """Take a venue away or bring it back; says so on the event tape."""
-        (self.down.add if down else self.down.discard)(venue)
+        (self._wanted_down.add if down else self._wanted_down.discard)(venue)
 
     def _move(self, now: int) -> None:
+        self.down = set(self._wanted_down)
         for base in self._levels:
             self._levels[base] *= 1 + self.random.gauss(0, 0.35) / 1e4
         for key in KEYS:
@@ -178,12 +180,14 @@ class FakeMarket:
         self._closed.append({**row, "state": "closed" if live else "stale", "reason": reason, "closed": now})
         self._lives.append(row["life_s"])
         self._pcts.append(row["net_bps"] / 100)
-        text = f"{row['base']} {row['kind']} {label_of(row['buy_venue'])} → {label_of(row['sell_venue'])} closed after {row['life_s']:.1f} s"
+        route = f"{label_of(row['buy_venue'])} → {label_of(row['sell_venue'])}"
+        text = f"{row['base']} {row['kind']} {route} closed after {row['life_s']:.1f} s"
         self._event(now, "opp", text, f"peak {row['peak_bps']:.1f}", "quiet")
 
     def _event(self, now: int, kind: str, text: str, value: str, tone: str) -> None:
         self._ids["event"] += 1
-        self._events = [*self._events[-499:], {"id": self._ids["event"], "t": now, "kind": kind, "text": text, "value": value, "tone": tone}]
+        event = {"id": self._ids["event"], "t": now, "kind": kind, "text": text, "value": value, "tone": tone}
+        self._events = [*self._events[-499:], event]
 
     # -- sections ------------------------------------------------------------------------------------------------
     def _venue(self, venue: tuple[str, str, str], now: int) -> Row:
@@ -191,10 +195,12 @@ class FakeMarket:
         down = vid in self.down
         total = sum(key[0] == vid for key in KEYS)
         return {
-            "id": vid, "label": label, "short": short, "state": "down" if down else "live", "since": self._down_since.get(vid, self.mode["started"]),
+            "id": vid, "label": label, "short": short, "state": "down" if down else "live",
+            "since": self._down_since.get(vid, self.mode["started"]),
             "books_live": 0 if down else total, "books_total": total, "msgs_s": 0.0 if down else 410.0 + self.random.randint(-20, 20),
             "excess_p50_ms": None if down else 3.7, "excess_p99_ms": None if down else 48.0, "errors_min": 1 if down else 0,
-            "reconnects": 1 if down else 0, "gaps": 0, "faults": 0, "checksums_ok": 0, "checksum_bad": 0, "acks_ok": total, "acks_total": total,
+            "reconnects": 1 if down else 0, "gaps": 0, "faults": 0, "checksums_ok": 0, "checksum_bad": 0,
+            "acks_ok": total, "acks_total": total,
             "unacked": [], "last_error": "connection closed (1006)" if down else None, "next_retry": now + 4000 if down else None,
             "breaker": "closed", "integrity": "sequence",
         }
@@ -233,8 +239,11 @@ class FakeMarket:
             if walk.net_bps is None or walk.net > 0:
                 continue
             blocks = f"fees {walk.fees_bps:.1f} bps" if books[a]["live"] and books[b]["live"] else "a venue is down"
-            rows.append({"symbol": key_of(*a).split(":")[1], "kind": a[2], "buy": key_of(*a), "sell": key_of(*b), "buy_venue": a[0],
-                         "sell_venue": b[0], "gross_bps": walk.gross_bps, "fees_bps": walk.fees_bps, "net_bps": walk.net_bps, "blocks": blocks})
+            rows.append({
+                "symbol": key_of(*a).split(":")[1], "kind": a[2], "buy": key_of(*a), "sell": key_of(*b),
+                "buy_venue": a[0], "sell_venue": b[0], "gross_bps": walk.gross_bps, "fees_bps": walk.fees_bps, "net_bps": walk.net_bps,
+                "blocks": blocks,
+            })
         return sorted(rows, key=lambda row: -row["net_bps"])[:5]
 
     def _matrices(self, books: Row) -> list[Row]:
@@ -264,7 +273,8 @@ class FakeMarket:
         for base in BASES:
             spot, perp = ("okx", base, "spot"), ("okx", base, "perp")
             bps = (books[perp]["mid"] / books[spot]["mid"] - 1) * 1e4
-            rows.append({"base": base, "spot": key_of(*spot), "perp": key_of(*perp), "bps": bps, "mean": 2.0, "deviation": bps - 2.0, "funding_8h_bps": 1.0})
+            rows.append({"base": base, "spot": key_of(*spot), "perp": key_of(*perp), "bps": bps, "mean": 2.0,
+                         "deviation": bps - 2.0, "funding_8h_bps": 1.0})
         return rows
 
     def _sample(self, books: Row, now: int) -> None:
