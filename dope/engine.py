@@ -86,10 +86,13 @@ class Engine:
                 return [self._note(Fault(frame.ts, frame.venue, "", "no such venue here"))]
             for event in venue.receive(frame):
                 if type(event) is BookUpdate:
+                    conn = frame.conn
                     if venue.NUMBERED:
-                        market.conn_ts[frame.conn] = frame.ts
-                    for item in market.apply(event, frame.conn):
-                        self._detect(item, out)
+                        market.conn_ts[conn] = event.ts
+                    found = market.apply(event, conn)
+                    if found:
+                        for item in found:
+                            self._detect(item, out)
                 else:
                     self._take(event, frame, venue, out)
         elif frame.kind == TICK:
@@ -176,11 +179,16 @@ class Engine:
         if kind in _TOLD:
             out.append(self._note(event))
         for detector in self._wanting.get(kind, _NOBODY):
-            for signal in detector.on(event, self.market):
-                out.append(self._note(signal))
-                for later in self.detectors[self.detectors.index(detector) + 1 :]:
-                    if type(signal) in later.KINDS:
-                        out += [self._note(s) for s in later.on(signal, self.market)]
+            signals = detector.on(event, self.market)
+            if signals:
+                self._pass_on(signals, detector, out)
+
+    def _pass_on(self, signals: Sequence[Event], detector: Detector, out: list[Event]) -> None:
+        for signal in signals:
+            out.append(self._note(signal))
+            for later in self.detectors[self.detectors.index(detector) + 1 :]:
+                if type(signal) in later.KINDS:
+                    out += [self._note(s) for s in later.on(signal, self.market)]
 
     def _note(self, event: Event) -> Event:
         name = type(event).__name__

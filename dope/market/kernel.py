@@ -233,19 +233,19 @@ def _scale_for(rows: np.ndarray, bids: int, asks: int) -> int:
 
 
 @jit
-def _find(keys: np.ndarray, n: int, key: int) -> int:
+def _find(book: np.ndarray, row: int, n: int, key: int) -> int:
     """Index of the first element ≥ key; the touch is at the end, so look there first."""
     hi = n
     step = 1
     lo = n - 1
-    while lo >= 0 and keys[lo] >= key:
+    while lo >= 0 and book[row, lo] >= key:
         hi = lo
         lo -= step
         step *= 2
     lo = max(lo, -1) + 1
     while lo < hi:
         mid = (lo + hi) >> 1
-        if keys[mid] >= key:
+        if book[row, mid] >= key:
             hi = mid
         else:
             lo = mid + 1
@@ -254,40 +254,40 @@ def _find(keys: np.ndarray, n: int, key: int) -> int:
 
 @jit
 def _put(book: np.ndarray, row: int, n: int, key: int, size: int) -> int:
-    """Set, insert or remove one level of a side; the new count."""
-    keys = book[row]
-    sizes = book[row + 1]
+    """Set, insert or remove one level of a side; the new count. (No array views here: each would cost a reference count.)"""
     floor_at = FLOOR_BID if row == 0 else FLOOR_ASK
     if key < book[4, floor_at]:
         return n  # below what we let go: not known, not kept
-    i = _find(keys, n, key)
-    known = i < n and keys[i] == key
+    i = _find(book, row, n, key)
+    known = i < n and book[row, i] == key
     if size >> 5 == 0:
         if known:
             for j in range(i, n - 1):
-                keys[j] = keys[j + 1]
-                sizes[j] = sizes[j + 1]
+                book[row, j] = book[row, j + 1]
+            for j in range(i, n - 1):
+                book[row + 1, j] = book[row + 1, j + 1]
             return n - 1
         return n
     if known:
-        sizes[i] = size
+        book[row + 1, i] = size
         return n
-    capacity = keys.shape[0]
+    capacity = book.shape[1]
     if n == capacity:
         drop = capacity // 4
         for j in range(drop, n):
-            keys[j - drop] = keys[j]
-            sizes[j - drop] = sizes[j]
+            book[row, j - drop] = book[row, j]
+            book[row + 1, j - drop] = book[row + 1, j]
         n -= drop
         i -= drop
-        book[4, floor_at] = keys[0]
-        if i < 0 or key < keys[0]:
+        book[4, floor_at] = book[row, 0]
+        if i < 0 or key < book[row, 0]:
             return n
     for j in range(n, i, -1):
-        keys[j] = keys[j - 1]
-        sizes[j] = sizes[j - 1]
-    keys[i] = key
-    sizes[i] = size
+        book[row, j] = book[row, j - 1]
+    for j in range(n, i, -1):
+        book[row + 1, j] = book[row + 1, j - 1]
+    book[row, i] = key
+    book[row + 1, i] = size
     return n + 1
 
 
@@ -297,10 +297,11 @@ def _apply_side(book: np.ndarray, row: int, rows: np.ndarray, first: int, count:
     counter = N_BID if row == 0 else N_ASK
     n = book[4, counter]
     backwards = n == 0
-    for k in range(1, count):
-        if rows[first, k] >= rows[first, k - 1]:
-            backwards = False
-            break
+    if backwards:
+        for k in range(1, count):
+            if rows[first, k] >= rows[first, k - 1]:
+                backwards = False
+                break
     for j in range(count):
         k = count - 1 - j if backwards else j
         n = _put(book, row, n, rows[first, k], rows[first + 2, k])
@@ -316,9 +317,8 @@ def apply(book: np.ndarray, scratch: np.ndarray, bids: bytes, asks: bytes, snaps
     na = _parse(asks, scratch, 3)
     if na < 0:
         return na, 0.0, 0.0, 0.0, 0.0
-    meta = book[4]
-    scale = meta[SCALE]
-    if snapshot or meta[N_BID] + meta[N_ASK] == 0:
+    scale = book[4, SCALE]
+    if snapshot or book[4, N_BID] + book[4, N_ASK] == 0:
         scale = _scale_for(scratch, nb, na)
     err = _to_keys(scratch, 0, nb, scale, False)
     if err == 0:
@@ -326,22 +326,22 @@ def apply(book: np.ndarray, scratch: np.ndarray, bids: bytes, asks: bytes, snaps
     if err < 0:
         return err, 0.0, 0.0, 0.0, 0.0
     if snapshot:
-        meta[N_BID] = meta[N_ASK] = 0
-        meta[FLOOR_BID] = meta[FLOOR_ASK] = NO_FLOOR
-    meta[SCALE] = scale
-    bid_n, ask_n = meta[N_BID], meta[N_ASK]
+        book[4, N_BID] = book[4, N_ASK] = 0
+        book[4, FLOOR_BID] = book[4, FLOOR_ASK] = NO_FLOOR
+    book[4, SCALE] = scale
+    bid_n, ask_n = book[4, N_BID], book[4, N_ASK]
     old_bid = book[0, bid_n - 1] if bid_n else NO_FLOOR
     old_bid_size = book[1, bid_n - 1] if bid_n else NO_FLOOR
     old_ask = book[2, ask_n - 1] if ask_n else NO_FLOOR
     old_ask_size = book[3, ask_n - 1] if ask_n else NO_FLOOR
     _apply_side(book, 0, scratch, 0, nb)
     _apply_side(book, 2, scratch, 3, na)
-    bid_n, ask_n = meta[N_BID], meta[N_ASK]
-    meta[LEVELS] += nb + na
+    bid_n, ask_n = book[4, N_BID], book[4, N_ASK]
+    book[4, LEVELS] += nb + na
     if snapshot:
-        meta[HAS_SEED] = 1
-        meta[SEED_BID] = book[0, 0] if bid_n else NO_FLOOR
-        meta[SEED_ASK] = book[2, 0] if ask_n else NO_FLOOR
+        book[4, HAS_SEED] = 1
+        book[4, SEED_BID] = book[0, 0] if bid_n else NO_FLOOR
+        book[4, SEED_ASK] = book[2, 0] if ask_n else NO_FLOOR
     flags = 0
     unit = _FPOW[scale]
     bid = bid_size = ask = ask_size = 0.0
@@ -350,13 +350,13 @@ def apply(book: np.ndarray, scratch: np.ndarray, bids: bytes, asks: bytes, snaps
         new_bid, new_bid_size = book[0, bid_n - 1], book[1, bid_n - 1]
         bid = new_bid / unit
         bid_size = _value(new_bid_size)
-        if new_bid < meta[SEED_BID]:
+        if new_bid < book[4, SEED_BID]:
             flags |= WINDOW
     if ask_n:
         new_ask, new_ask_size = book[2, ask_n - 1], book[3, ask_n - 1]
         ask = -new_ask / unit
         ask_size = _value(new_ask_size)
-        if new_ask < meta[SEED_ASK]:
+        if new_ask < book[4, SEED_ASK]:
             flags |= WINDOW
     if not bid_n or not ask_n:
         flags |= ONE_SIDED

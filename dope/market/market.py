@@ -96,16 +96,22 @@ class Market:
             self._scratch = kernel.new_scratch(self._scratch.shape[1] * 2)
             return self.apply(update, conn)
         book.book_updates += 1
-        book.seq, book.own_ts, book.conn = update.seq, ts, conn
-        book.bid, book.bid_size, book.ask, book.ask_size = bid, bid_size, ask, ask_size
+        book.seq = update.seq
+        book.own_ts = ts
+        book.conn = conn
+        book.bid = bid
+        book.bid_size = bid_size
+        book.ask = ask
+        book.ask_size = ask_size
         if snapshot:
             book.snapshots += 1
             book.excess = 0
         elif update.ts_exch and len(bids) + len(asks) > EMPTY:
             # a snapshot or keep-alive carries the stamp of an older change: it says nothing about delay
             book.excess = book.delay.excess(ts, update.ts_exch)
-        if update.checksum is not None and book.checksum_rule:
-            if book.checksum() != update.checksum:
+        checksum = update.checksum
+        if checksum is not None and book.checksum_rule:
+            if book.checksum() != checksum:
                 book.checksum_mismatches += 1
                 return self._distrust(book, ts, GAP, "checksum", update)
             book.checksums_ok += 1

@@ -51,6 +51,7 @@ from dope.venues.base import Venue, number
 
 ACK_TIMEOUT_NS = 10_000_000_000
 MS = 1_000_000
+UNNUMBERED = -2  #: prevSeqId of messages from before 2022, which have none
 BOOKS = frozenset(("books", "books-l2-tbt", "books50-l2-tbt"))
 #: base units per contract, tick and lot (base) of the default swaps, as of 2026-11 (general knowledge)
 SWAPS = {"BTC-USDT-SWAP": (0.01, 0.1), "ETH-USDT-SWAP": (0.1, 0.01), "SOL-USDT-SWAP": (1.0, 0.01)}
@@ -85,10 +86,10 @@ class BookRow(msgspec.Struct, gc=False):
 
     asks: msgspec.Raw = _NO
     bids: msgspec.Raw = _NO
-    ts: str = ""
+    ts: int = 0
     checksum: int = 0
     seqId: int = -1
-    prevSeqId: int = -2  # -2 = the message has no numbers (before 2022)
+    prevSeqId: int = UNNUMBERED
 
 
 class BookPush(msgspec.Struct, gc=False):
@@ -108,9 +109,21 @@ class Push(msgspec.Struct):
 
 
 _push = msgspec.json.Decoder(Push)
-_book_push = msgspec.json.Decoder(BookPush)
+_book_push = msgspec.json.Decoder(BookPush, strict=False)  # times come as strings
 _pairs = msgspec.json.Decoder(list[list[str]])
 _open = msgspec.json.Decoder(OpenInfo)
+
+
+class _Symbol:
+    """What is known of one instrument's book: ``last`` None = no snapshot yet; ``conn`` −1 = nobody carries it."""
+
+    __slots__ = ("asked", "channel", "conn", "instrument", "key", "last", "native")
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument, self.key, self.native = instrument, instrument.key, instrument.native
+        self.conn, self.channel = -1, "books"
+        self.last: int | None = None
+        self.asked: int | None = None  # when a new snapshot was asked for
 
 
 class Okx(Venue):
@@ -127,12 +140,8 @@ class Okx(Venue):
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)
-        self._natives: dict[str, Instrument] = {}
+        self._known: dict[str, _Symbol] = {}
         self._accept: dict[int, frozenset[str] | None] = {}
-        self._last: dict[str, int] = {}  # native → last seqId; absent = no snapshot yet
-        self._conn_of: dict[str, int] = {}
-        self._channel: dict[str, str] = {}  # native → the channel that its book comes on
-        self._asked: dict[str, int] = {}  # native → when a new snapshot was asked for
         self._unacked: dict[int, dict[str, int]] = {}
 
     # -- names -----------------------------------------------------------------------------------------------------
@@ -165,7 +174,8 @@ class Okx(Venue):
     # -- frames ----------------------------------------------------------------------------------------------------
     def receive(self, frame: Frame) -> Sequence[Event]:
         if frame.kind == DATA:
-            return self._on_data(frame)
+            # books alone have an action; which of the two shapes is tried is a matter of speed only
+            return self._on_book(frame) if b'"action"' in frame.data else self._on_data(frame)
         if frame.kind == TICK:
             return self._on_tick(frame)
         if frame.kind == OPEN:
@@ -174,65 +184,81 @@ class Okx(Venue):
             return self._on_closed(frame)
         return ()
 
+    def _on_book(self, frame: Frame) -> Sequence[Event]:
+        events: list[Event] = []
+        try:
+            push = _book_push.decode(frame.data)
+            native = push.arg.instId
+            symbol = self._known.get(native)
+            if symbol is None or symbol.conn != frame.conn or push.action != "update":
+                symbol = self._entitled(frame, native, events)
+                if symbol is None or push.arg.channel not in BOOKS:
+                    return events
+            ts = frame.ts
+            snapshot = push.action == "snapshot"
+            for row in push.data:
+                last = symbol.last
+                if snapshot:
+                    symbol.conn, symbol.channel, symbol.asked = frame.conn, push.arg.channel, None
+                elif push.action != "update":
+                    raise ValueError("a book without action")
+                elif symbol.conn != frame.conn or last is None:
+                    continue  # an update before its snapshot: the snapshot will contain it
+                elif row.prevSeqId != last and not self._continues(row, last):
+                    symbol.last = None
+                    self._resubscribe(symbol, frame.ts)
+                    events.append(Gap(frame.ts, symbol.key, "sequence"))
+                    break
+                bids, asks, seq = row.bids, row.asks, row.seqId
+                if bids is _NO and asks is _NO:
+                    raise ValueError("a book without sides")
+                symbol.last = seq
+                events.append(BookUpdate(ts, symbol.key, row.ts * MS, snapshot, seq, bytes(bids), bytes(asks), row.checksum or None))
+        except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
+            events.append(Fault(frame.ts, self.ID, "", f"unreadable: {error}"[:200], frame.data[:200]))
+        return events
+
+    def _continues(self, row: BookRow, last: int) -> bool:
+        """An update without numbers continues a book without numbers only."""
+        if row.prevSeqId != UNNUMBERED:
+            return False
+        if last >= 0:
+            raise ValueError("a book update without its numbers")
+        return True
+
+    def _entitled(self, frame: Frame, native: str, events: list[Event]) -> _Symbol | None:
+        """The instrument, if it is ours and this connection carries it; tells of it when it is seen for the first time."""
+        accept = self._accept.get(frame.conn)
+        symbol = self._known.get(native)
+        if accept is not None and native not in accept:
+            symbol = None
+        elif symbol is None:
+            instrument = self.instrument(native)
+            if instrument is not None:
+                symbol = self._known[native] = _Symbol(instrument)
+                events.append(Listed(frame.ts, instrument))
+        if symbol is None:
+            events.append(Fault(frame.ts, self.ID, "", "foreign symbol", frame.data[:200]))
+        return symbol
+
     def _on_data(self, frame: Frame) -> Sequence[Event]:
         if frame.data == b"pong":
             return ()
-        listed: list[Event] = []
+        events: list[Event] = []
         try:
-            # books alone have an action; which of the two shapes is tried is a matter of speed only
-            push = _book_push.decode(frame.data) if b'"action"' in frame.data else _push.decode(frame.data)
+            push = _push.decode(frame.data)
             if push.arg is None or push.event:
-                return self._on_event(frame, _push.decode(frame.data))
-            native = push.arg.instId
-            instrument = self._natives.get(native)
-            if instrument is None:
-                instrument = self.instrument(native)
-                if instrument is None:
-                    return [Fault(frame.ts, self.ID, "", "foreign symbol", frame.data[:200])]
-                self._natives[native] = instrument
-                listed = [Listed(frame.ts, instrument)]
-            accept = self._accept.get(frame.conn)
-            if accept is not None and native not in accept:
-                return [Fault(frame.ts, self.ID, "", "foreign symbol", frame.data[:200])]
-            channel = push.arg.channel
-            if channel in BOOKS:
-                if not isinstance(push, BookPush):
-                    raise ValueError("a book without action")
-                events = self._on_book(frame, instrument, push, channel)
-            elif isinstance(push, BookPush):
-                return listed
-            else:
-                events = [e for row in push.data for e in self._on_row(frame, instrument, channel, row)]
-            return [*listed, *events] if listed else events
-        except (msgspec.DecodeError, RecursionError, ValueError, OverflowError, IndexError) as error:
-            return [*listed, Fault(frame.ts, self.ID, "", f"unreadable: {error}"[:200], frame.data[:200])]
-
-    def _on_book(self, frame: Frame, instrument: Instrument, push: BookPush, channel: str) -> list[Event]:
-        out: list[Event] = []
-        native, key = instrument.native, instrument.key
-        for row in push.data:
-            ts_exch = int(row.ts) * MS
-            snapshot = push.action == "snapshot"
-            if not snapshot and push.action != "update":
+                return self._on_event(frame, push)
+            symbol = self._entitled(frame, push.arg.instId, events)
+            if symbol is None:
+                return events
+            if push.arg.channel in BOOKS:
                 raise ValueError("a book without action")
-            if row.asks is _NO and row.bids is _NO:
-                raise ValueError("a book without sides")
-            if snapshot:
-                self._conn_of[native], self._channel[native] = frame.conn, channel
-                self._asked.pop(native, None)
-            elif self._conn_of.get(native) != frame.conn or native not in self._last:
-                continue  # an update before its snapshot: the snapshot will contain it
-            elif row.prevSeqId == -2 and self._last[native] >= 0:
-                raise ValueError("a book update without its numbers")
-            elif row.prevSeqId != -2 and row.prevSeqId != self._last[native]:
-                del self._last[native]
-                self._resubscribe(native, frame.ts)
-                out.append(Gap(frame.ts, key, "sequence"))
-                break
-            self._last[native] = row.seqId
-            checksum = row.checksum or None
-            out.append(BookUpdate(frame.ts, key, ts_exch, snapshot, row.seqId, bytes(row.bids), bytes(row.asks), checksum))
-        return out
+            for row in push.data:
+                events += self._on_row(frame, symbol.instrument, push.arg.channel, row)
+        except (msgspec.DecodeError, RecursionError, ValueError, OverflowError, IndexError) as error:
+            events.append(Fault(frame.ts, self.ID, "", f"unreadable: {error}"[:200], frame.data[:200]))
+        return events
 
     def _on_row(self, frame: Frame, instrument: Instrument, channel: str, row: Row | list[str]) -> list[Event]:
         if isinstance(row, list):
@@ -304,8 +330,8 @@ class Okx(Venue):
         self._accept[frame.conn] = frozenset(natives)
         for native in natives:
             instrument = self.instrument(native)
-            if native not in self._natives and instrument is not None:
-                self._natives[native] = instrument
+            if native not in self._known and instrument is not None:
+                self._known[native] = _Symbol(instrument)
                 events.append(Listed(frame.ts, instrument))
         self._send(frame.conn, frame.ts, "subscribe", [t for native in natives for t in self._topics(info.plan, native)])
         return events
@@ -318,11 +344,11 @@ class Okx(Venue):
             self._unacked.setdefault(conn, {}).update(dict.fromkeys(topics, ts))
         self.actions.append(Send(conn, msgspec.json.encode({"op": op, "args": args}).decode(), tuple(topics)))
 
-    def _resubscribe(self, native: str, ts: int) -> None:
-        conn, topic = self._conn_of[native], f"{self._channel.get(native, 'books')}:{native}"
-        self._asked[native] = ts
-        self._send(conn, ts, "unsubscribe", [topic])
-        self._send(conn, ts, "subscribe", [topic])
+    def _resubscribe(self, symbol: _Symbol, ts: int) -> None:
+        symbol.asked = ts
+        topic = f"{symbol.channel}:{symbol.native}"
+        self._send(symbol.conn, ts, "unsubscribe", [topic])
+        self._send(symbol.conn, ts, "subscribe", [topic])
 
     def _on_tick(self, frame: Frame) -> Sequence[Event]:
         events: list[Event] = []
@@ -331,28 +357,26 @@ class Okx(Venue):
             if late:
                 events += [Ack(frame.ts, self.ID, conn, t, False, "not confirmed within 10 s") for t in late]
                 self._send(conn, frame.ts, "subscribe", late)
-        for native, asked in list(self._asked.items()):
-            if frame.ts - asked > ACK_TIMEOUT_NS:  # confirmed, but the snapshot never came
-                self._resubscribe(native, frame.ts)
+        for symbol in self._known.values():
+            if symbol.asked is not None and frame.ts - symbol.asked > ACK_TIMEOUT_NS:  # confirmed, but the snapshot never came
+                self._resubscribe(symbol, frame.ts)
         return events
 
     def _on_closed(self, frame: Frame) -> Sequence[Event]:
         self._accept.pop(frame.conn, None)
         self._unacked.pop(frame.conn, None)
         events: list[Event] = []
-        for native, conn in list(self._conn_of.items()):
-            if conn == frame.conn:
-                del self._conn_of[native]
-                self._last.pop(native, None)
-                self._asked.pop(native, None)
-                events.append(Gap(frame.ts, self._natives[native].key, "disconnected"))
+        for symbol in self._known.values():
+            if symbol.conn == frame.conn:
+                symbol.conn, symbol.last, symbol.asked = -1, None, None
+                events.append(Gap(frame.ts, symbol.key, "disconnected"))
         return events
 
     def resync(self, symbol: str, ts: int) -> Sequence[Event]:
-        native = self.native(symbol)
-        if native is not None and native in self._conn_of and native not in self._asked:
-            self._last.pop(native, None)
-            self._resubscribe(native, ts)
+        known = self._known.get(self.native(symbol) or symbol)
+        if known is not None and known.conn >= 0 and known.asked is None:
+            known.last = None
+            self._resubscribe(known, ts)
         return ()
 
     def reply_key(self, url: str, natives: Sequence[str]) -> str:
