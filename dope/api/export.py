@@ -69,8 +69,7 @@ def export_opportunities(
         rows = opportunities(web, snapshot, wanted)
     finally:
         _places.release()
-    if len(rows) > MAX_ROWS:
-        raise Refusal(413, f"{len(rows)} rows are more than one file holds ({MAX_ROWS})", "narrow the filters or the time range")
+    check_size(len(rows))
     about = describe(web, snapshot, wanted, len(rows))
     made = datetime.fromtimestamp(web.clock_ns() / 1e9, UTC).strftime("%Y%m%dT%H%M%SZ")
     headers = {
@@ -79,6 +78,12 @@ def export_opportunities(
         "X-Dope-Meta": json.dumps({k: v for k, v in about.items() if k != "columns"}),  # ASCII, as headers must be
     }
     return StreamingResponse(_parts(form, rows, about, comments=meta), media_type=MEDIA[form], headers=headers)
+
+
+def check_size(rows: int) -> None:
+    """Raises Refusal when one file does not hold so many rows."""
+    if rows > MAX_ROWS:
+        raise Refusal(413, f"{rows} rows are more than one file holds ({MAX_ROWS})", "narrow the filters or the time range")
 
 
 def _parts(form: str, rows: list[dict[str, Any]], about: dict[str, Any], *, comments: bool) -> Iterator[bytes]:

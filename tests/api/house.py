@@ -70,8 +70,8 @@ def serving(publisher: Publisher | None = None, *, app: FastAPI | None = None, *
         while not server.started and thread.is_alive():
             time.sleep(0.005)
         house = House(publisher, app, server)
-        yield house
-        house.client.close()
+        with house.client:
+            yield house
     finally:
         server.should_exit = True
         thread.join()
