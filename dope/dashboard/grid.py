@@ -17,7 +17,7 @@ COLUMNS = (
     ("net_bps", "Net bps", 96, "DopeNet", "The same in basis points; bar: 20 bps are full width"),
     ("size", "Size $", 66, "dopeSize", "Executable size with the highest profit, quote currency"),
     ("net", "Profit $", 66, "dopeMoney", "Profit after fees at the best size, quote currency"),
-    ("net_at_order", "At my size", 90, "dopeMoney", "Profit after fees for my own order size, quote currency"),
+    ("net_at_order", "At my size", 98, "dopeMoney", "Profit after fees for my own order size, quote currency"),
     ("quote_age", "Age", 62, "dopeAgeMs", "Confirmed age of the older of the two books"),
     ("life", "Life", 58, "dopeLife", "How long it has been open, or was"),
     ("state", "State", 84, "DopeState", "open, fading, closed, stale"),
