@@ -250,6 +250,14 @@ def test_a_file_that_cannot_be_begun_leaves_nothing_behind(tmp_path: Path, call:
     assert w.frames == 10 and numbers(on_disk(tmp_path)) == list(range(10))
 
 
+def test_a_file_whose_first_block_did_not_fit_goes_away(tmp_path: Path) -> None:
+    w, disk, _ = writer(tmp_path)
+    disk.room = 280  # enough for the header
+    w.queue.extend(numbered(0, 1000))
+    w.step()
+    assert (w.state, w.reason) == ("paused", "No space left on device") and list(tmp_path.iterdir()) == []
+
+
 def test_what_a_killed_process_had_only_begun_is_cleared_away(tmp_path: Path) -> None:
     (tmp_path / "20261121T0512Z-live-0001.dope.new").touch()
     (tmp_path / "mine.new").touch()
