@@ -77,6 +77,7 @@ def serve(
 
 def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
     from dope.api import mount, server_options
+    from dope.dashboard import pages
     from dope.dashboard.app import build
 
     listener = _listen(settings)
@@ -85,7 +86,8 @@ def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
     dead = threading.Event()
     runtime = Runtime(settings, board, tapes=tapes, on_death=dead.set)
     dash = build(board, settings)
-    mount(dash.server, board, settings, alive=runtime.alive, clock_ns=runtime.clock.now)
+    paths = [page.PATH for page in pages()]
+    mount(dash.server, board, settings, alive=runtime.alive, clock_ns=runtime.clock.now, pages=paths)
     server = uvicorn.Server(uvicorn.Config(dash.server, log_level="warning", **server_options(settings)))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises them again after its own orderly end; ours goes on below

@@ -387,6 +387,11 @@ class Runtime:
         session = self.session
         if command.name == "source":
             await self._switch(str(command.args["to"]))
+        elif command.name == "reconnect" and session is not None:
+            venue = str(command.args.get("venue", ""))
+            if venue not in session.engine.venues:
+                raise UnknownName("venue", venue, session.engine.venues)
+            session.feed.retry(venue)
         elif command.name == "cancel":
             self._jobs.cancel(int(command.args["job"]))
         elif command.name == "train" and session is not None:
