@@ -15,7 +15,7 @@ run: $(RUN_MARK)   ## start it: live venues, or the simulated market if none ans
 	@$(PY) app.py
 
 demo: $(RUN_MARK)   ## start it on the simulated market; needs no network
-	@$(PY) app.py --source sim
+	@$(PY) app.py serve --source sim
 
 test: check   ## everything: lint, types, tests
 	$(PY) -m pytest -q
