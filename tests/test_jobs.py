@@ -34,6 +34,11 @@ def sleep_for_ever(progress: Progress) -> None:
         time.sleep(0.01)
 
 
+def work_in_silence(progress: Progress) -> None:
+    progress(0.5, "Deep in thought")
+    time.sleep(600)
+
+
 def ignore_the_polite_end(progress: Progress) -> None:
     import signal
 
@@ -224,9 +229,9 @@ def test_closing_leaves_no_process() -> None:
 
 def test_a_worker_ends_when_its_owner_is_killed() -> None:
     script = (
-        "import time\nfrom dope.jobs import Jobs\nfrom tests.test_jobs import sleep_for_ever\n"
+        "import time\nfrom dope.jobs import Jobs\nfrom tests.test_jobs import work_in_silence\n"
         "if __name__ == '__main__':\n"
-        "    jobs = Jobs()\n    jobs.start('train', sleep_for_ever, (), 1)\n"
+        "    jobs = Jobs()\n    jobs.start('train', work_in_silence, (), 1)\n"
         "    while not any(s.progress for s in jobs.poll()): time.sleep(0.01)\n"
         "    print('running', flush=True)\n    time.sleep(600)\n"
     )

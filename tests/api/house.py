@@ -64,7 +64,7 @@ def serving(publisher: Publisher | None = None, *, app: FastAPI | None = None, *
     app = app or FastAPI()
     mount(app, publisher.board, settings, alive=lambda: publisher.alive, pages=("/", "/spreads"))
     server = uvicorn.Server(uvicorn.Config(app, **server_options(settings), log_level="critical"))
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         while not server.started and thread.is_alive():
@@ -74,7 +74,8 @@ def serving(publisher: Publisher | None = None, *, app: FastAPI | None = None, *
             yield house
     finally:
         server.should_exit = True
-        thread.join()
+        thread.join(10.0)
+        assert not thread.is_alive(), "the server did not end"
 
 
 class Browser:
