@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from dope.fast_lane import FastLane
 from dope.market.market import Market
 from dope.types import (
     CLOSED,
@@ -25,7 +26,6 @@ from dope.types import (
     BookState,
     BookUpdate,
     Confirmed,
-    DepthChange,
     Event,
     Fault,
     Frame,
@@ -36,11 +36,11 @@ from dope.types import (
     Notice,
     Quote,
     Tick,
-    Touch,
     Trade,
 )
 from dope.venues.base import Venue
 
+MIN_RUN = 6  #: messages in a row that are worth a compiled call
 LATE_S = 1.0  #: our own loop late by this much: nothing counts as fresh
 DIGEST_LEVELS = 50  #: levels per side that enter the digest
 
@@ -66,6 +66,7 @@ class Engine:
         self.counts: dict[str, int] = {}  #: signals by kind
         self.faults: dict[str, int] = {}  #: faults per venue
         self.frames = 0
+        self.lane = FastLane(self)
         self._hash = hashlib.sha256()
         self._wanting: dict[type[Event], list[Detector]] = {}
         for detector in self.detectors:
@@ -92,7 +93,7 @@ class Engine:
                     found = market.apply(event, conn)
                     if found:
                         for item in found:
-                            self._detect(item, out)
+                            self.detect(item, out)
                 else:
                     self._take(event, frame, venue, out)
         elif frame.kind == TICK:
@@ -111,14 +112,27 @@ class Engine:
                 self.connections.pop(frame.conn, None)
                 market.conn_ts.pop(frame.conn, None)
         if market.resyncs:
-            self._resync(frame, out)
+            self.resync(frame, out)
         return out
 
     def step_many(self, frames: Iterable[Frame]) -> list[Event]:
-        """The same as successive steps, for any grouping."""
+        """The same as successive steps, for any grouping; runs of book messages of one connection take the fast lane."""
+        batch = frames if isinstance(frames, list) else list(frames)
         out: list[Event] = []
-        for frame in frames:
-            out += self.step(frame)
+        i, n = 0, len(batch)
+        while i < n:
+            frame = batch[i]
+            j = i + 1
+            if frame.kind == DATA:
+                conn = frame.conn
+                while j < n and batch[j].conn == conn and batch[j].kind == DATA:
+                    j += 1
+                if j - i >= MIN_RUN and self.lane.run(batch[i:j], out):
+                    i = j
+                    continue
+            for k in range(i, j):
+                out += self.step(batch[k])
+            i = j
         return out
 
     def drain(self) -> list[tuple[str, Action]]:
@@ -149,7 +163,7 @@ class Engine:
         else:
             found = self._take_rare(event, frame, venue)
         for item in found:
-            self._detect(item, out)
+            self.detect(item, out)
 
     def _take_rare(self, event: Event, frame: Frame, venue: Venue) -> list[Event]:
         market = self.market
@@ -173,7 +187,7 @@ class Engine:
             market.conn_ts[event.conn] = frame.ts
         return [event]
 
-    def _detect(self, event: Event, out: list[Event]) -> None:
+    def detect(self, event: Event, out: list[Event]) -> None:
         """Offer an event to the detectors that want it, and their signals to those after them."""
         kind = type(event)
         if kind in _TOLD:
@@ -204,12 +218,12 @@ class Engine:
             for event in venue.receive(frame):
                 self._take(event, frame, venue, out)
         for event in self.market.tick(frame.ts):
-            self._detect(event, out)
+            self.detect(event, out)
         try:
             offset = int(frame.data or b"0")
         except ValueError:
             offset = 0
-        self._detect(Tick(frame.ts, offset), out)
+        self.detect(Tick(frame.ts, offset), out)
 
     def _lag(self, frame: Frame, out: list[Event]) -> None:
         try:
@@ -218,9 +232,9 @@ class Engine:
             seconds = LATE_S
         if seconds >= LATE_S:
             for event in self.market.late(frame.ts, f"our own loop was {seconds:.1f} s late"):
-                self._detect(event, out)
+                self.detect(event, out)
 
-    def _resync(self, frame: Frame, out: list[Event]) -> None:
+    def resync(self, frame: Frame, out: list[Event]) -> None:
         wishes, self.market.resyncs = self.market.resyncs, []
         for key, reason in wishes:
             instrument: Instrument = self.market.books[key].instrument

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from dope.feed.feed import Feed
 from dope.model.live import PredictorState
 from dope.picture import Picture
 from dope.settings import Settings
+from dope.tape.catalogue import list_tapes
 from dope.tape.format import Meta
 from dope.tape.journal import Journal
 from dope.tape.writer import Bounds
@@ -29,6 +31,7 @@ from dope.venues.base import Venue
 
 MS = 1_000_000
 NS = 1_000_000_000
+CLOSE_S = 3.0  #: s that the tape may take to close
 
 
 def costs(settings: Settings) -> dict[tuple[str, str], Cost]:
@@ -80,6 +83,7 @@ class Session:
             self.engine, self.arbitrage, self.spreads, started_ns=clock.now(), alert_pct=settings.min_profit_threshold
         )
         self.predictor = PredictorState(buffer_rows=settings.buffer_per_symbol, min_samples=settings.min_samples)
+        self._run = f"{source}-{clock.now()}"
         self.journal: Journal | None = None
         self.recording_trouble = ""
         if settings.record and source != "tape":  # a tape that is played back is on a tape already
@@ -88,13 +92,10 @@ class Session:
         self._volumes: dict[str, float] = {}
 
     def _record(self, settings: Settings) -> None:
-        folder = settings.data_dir / self.source
+        meta = Meta(self.source, self.clock.now(), __version__, tuple(self.engine.venues), session=self._run)
+        bounds = Bounds(total_bytes=settings.tape_max_mb << 20, close_s=CLOSE_S)
         try:
-            self.journal = Journal(
-                folder,
-                Meta(source=self.source, created=self.clock.now(), software=__version__, venues=tuple(self.engine.venues)),
-                bounds=Bounds(total_bytes=settings.tape_max_mb << 20),
-            )
+            self.journal = Journal(settings.data_dir / self.source, meta, bounds=bounds)
         except TapeError as error:
             self.recording_trouble = str(error)
             logger.error("not recording: {}", error)
@@ -124,24 +125,26 @@ class Session:
             legs[key] = ((bid + ask) / 2, bid, ask, volume) if book.state == "LIVE" and bid > 0.0 and ask > 0.0 else None
         self.predictor.on_second(now, legs)
 
-    def set_rules(self, changes: dict[str, float]) -> Rules:
-        """Change order size or levels while running. Raises ValueError for an unknown or impossible value."""
+    def changed_rules(self, changes: dict[str, float]) -> Rules:
+        """The rules with these values changed. Raises ValueError for an unknown or impossible one."""
         known = {"order_size": "order_size", "min_net_bps": "enter", "leave_net_bps": "leave", "min_notional": "min_notional"}
         for name, value in changes.items():
             if name not in known:
                 raise ValueError(f"unknown setting {name!r}; one of {', '.join(known)}")
-            if not isinstance(value, (int, float)) or not abs(value) < 1e12 or (name in ("order_size",) and value <= 0):
+            if not isinstance(value, (int, float)) or not abs(value) < 1e12 or (name == "order_size" and value <= 0):
                 raise ValueError(f"{name} cannot be {value!r}")
         new = msgspec.structs.replace(self.arbitrage.rules, **{known[name]: float(value) for name, value in changes.items()})
-        new = msgspec.structs.replace(new, leave=min(new.leave, new.enter))
-        self.arbitrage.set_rules(new)
-        return new
+        return msgspec.structs.replace(new, leave=min(new.leave, new.enter))
+
+    def take_rules(self, rules: Rules) -> None:
+        """Judge by these levels and sizes from now on."""
+        self.arbitrage.set_rules(rules, self.engine.market)
 
     async def stop(self) -> None:
         """Close all sockets, then the tape."""
         await self.feed.stop()
         if self.journal is not None:
-            self.journal.close()
+            await asyncio.to_thread(self.journal.close)
 
     def recording(self) -> dict[str, Any]:
         """The ``recording`` part of the mode section."""
@@ -155,8 +158,6 @@ class Session:
         return self.recording_trouble or ("a tape is played back" if self.source == "tape" else "switched off")
 
     def tape_paths(self) -> list[Path]:
-        """The tapes of this run so far, oldest first."""
-        if self.journal is None:
-            return []
-        current = self.journal.status()["path"]
-        return [Path(current)] if current else []
+        """The tapes of this run so far, oldest first; reads the folder."""
+        folder = self.settings.data_dir / self.source
+        return [folder / info.name for info in list_tapes(folder) if info.session == self._run]

@@ -102,7 +102,7 @@ def okx_book(action: str, seq: int, before: int, bids: list, asks: list, inst: s
     def rows(side: list) -> list:  # type: ignore[type-arg]
         return [[p, s, "0", "1"] for p, s in side]
 
-    row = {"asks": rows(asks), "bids": rows(bids), "ts": "1700000000000", "checksum": 0, "seqId": seq, "prevSeqId": before}
+    row = {"asks": rows(asks), "bids": rows(bids), "ts": "1700000000000", "checksum": 0, "prevSeqId": before, "seqId": seq}
     return data({"arg": {"channel": "books", "instId": inst}, "action": action, "data": [row]})
 
 

@@ -76,6 +76,80 @@ def test_any_grouping_of_frames_gives_one_digest(groups: list[int], seed: int) -
     assert other.digest() == one.digest()
 
 
+def lane_tape(seed: int, moves: int = 400) -> list[Frame]:
+    """Long runs of one connection's messages, as a socket delivers them: most fit the fast lane, some must not."""
+    rng = random.Random(seed)
+    frames = play("binance_spot", spot_script()) + play("okx", okx_script(), conn=2)
+    t, u, seq = T0 + 200 * MS, 115, 120
+    while len(frames) < moves:
+        spot = rng.random() < 0.4
+        drift = 0.0 if spot else rng.choice([0.0, 0.0, 1.5])
+        for _ in range(rng.randint(1, 40)):
+            t += rng.randint(0, 3) * MS
+            bid = (f"{99.7 + drift + rng.randint(0, 3) / 10:.2f}", f"{rng.choice([0, 1, 250]) / 100:.2f}")
+            ask = (f"{(100.5 if spot else 101.8) + rng.randint(0, 3) / 10:.2f}", f"{rng.choice([0, 3, 90]) / 100:.2f}")
+            gone = [("100.5", "0"), ("100.6", "0"), ("100.7", "0"), ("100.9", "0")] if drift else []
+            odd = rng.random()
+            if spot:
+                kind, text = spot_diff(u + 1 + (odd < 0.01), u + 3, [bid], [ask, *gone])
+                u += 3
+            else:
+                kind, text = okx_book("update", seq + 2, seq - (odd < 0.01), [bid], [ask, *gone])
+                seq += 2
+            if 0.01 < odd < 0.03:
+                text = rng.choice(
+                    [text[:-9], text.replace(b'"', b"'", 2), text.replace(b",", b", ", 3), b"pong", text.replace(b'"0.0', b'"-1.0')]
+                )
+            frames.append(Frame(t, "binance_spot" if spot else "okx", 1 if spot else 2, kind, text))
+        if rng.random() < 0.5:
+            frames.append(Frame(t, "", 0, TICK, b"0"))
+        if rng.random() < 0.2:  # a new snapshot heals what was broken
+            kind, text = okx_book("snapshot", seq, -1, [("99.8", "1"), ("99.5", "3")], [("102.6", "1")])
+            frames.append(Frame(t, "okx", 2, kind, text))
+    return frames
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.lists(st.integers(1, 200), min_size=1, max_size=20))
+def test_the_fast_lane_has_exactly_the_effect_of_single_steps(seed: int, groups: list[int]) -> None:
+    frames = lane_tape(seed)
+    one = new_engine()
+    told = [e for frame in frames for e in one.step(frame)]
+    other, at, got, turn = new_engine(), 0, [], 0
+    while at < len(frames):
+        got += other.step_many(frames[at : at + groups[turn % len(groups)]])
+        at += groups[turn % len(groups)]
+        turn += 1
+    assert got == told
+    assert other.digest() == one.digest()
+    for key, book in one.market.books.items():
+        twin = other.market.books[key]
+        same = (
+            "frames",
+            "book_updates",
+            "seq",
+            "own_ts",
+            "touch_ts",
+            "excess",
+            "conn",
+            "state",
+            "reason",
+            "since",
+            "gaps",
+            "faults",
+            "crossed",
+        )
+        assert {name: getattr(book, name) for name in same} == {name: getattr(twin, name) for name in same}
+        assert book.touch() == twin.touch()
+    assert one.market.conn_ts == other.market.conn_ts and one.frames == other.frames
+
+
+def test_most_messages_of_a_long_run_take_the_fast_lane() -> None:
+    engine, frames = new_engine(), lane_tape(5)
+    engine.step_many(frames)
+    assert engine.lane.messages > 60
+
+
 def test_one_changed_byte_changes_the_digest() -> None:
     frames = tape()
     whole, other = new_engine(), new_engine()

@@ -151,6 +151,7 @@ class Arbitrage:
     """All ordered pairs of comparable markets; only those of the market that moved are looked at."""
 
     KINDS = (Listed, Touch, DepthChange, BookState, Tick)
+    NEAR_ONLY = True  #: touches of pairs that are neither open nor near have no effect here
 
     def __init__(self, costs: dict[tuple[str, str], Cost], rules: Rules | None = None) -> None:
         """``costs``: taker fee by (venue, kind); a market without a known fee is never a leg."""
@@ -173,22 +174,23 @@ class Arbitrage:
         if isinstance(event, BookState):
             return self._left(event, market) if event.state != "LIVE" else ()
         if isinstance(event, Listed):
-            self._list(event.instrument)
+            self._list(event.instrument, market)
         return ()
 
     def rows(self) -> list[Opportunity]:
         """The lives that are open now, as last looked at."""
         return [pair.last for key in sorted(self._live) if (pair := self.pairs[key]).last is not None]
 
-    def set_rules(self, rules: Rules) -> None:
+    def set_rules(self, rules: Rules, market: Market) -> None:
         """Take new levels and sizes; open lives go on under them."""
         self.rules = rules
+        market.watch_level(rules.enter - NEAR_BPS)
         for pair in self.pairs.values():
             pair.life.rules = LifeRules(rules.enter, rules.leave, rules.debounce, MAX_GAP_NS)
             pair.min_notional = max(rules.min_notional, pair.buy.min_notional, pair.sell.min_notional)
 
     # -- pairs -------------------------------------------------------------------------------------------------------
-    def _list(self, instrument: Instrument) -> None:
+    def _list(self, instrument: Instrument, market: Market) -> None:
         cost = self.costs.get((instrument.venue, instrument.kind))
         if instrument.kind not in ("spot", "perp") or instrument.contract_value is None or cost is None or instrument.key in self.of:
             return
@@ -201,6 +203,8 @@ class Arbitrage:
                 self.pairs[(buy.key, sell.key)] = pair
                 self.of[buy.key].append(pair)
                 self.of[sell.key].append(pair)
+                market.watch_pair(buy.key, sell.key, pair.wall_bps)
+        market.watch_level(self.rules.enter - NEAR_BPS)
         peers.append(instrument)
 
     def _moved(self, key: str, market: Market, now: int) -> Sequence[Opportunity]:
@@ -308,9 +312,9 @@ class Arbitrage:
         pair.watched = on
         for key in (pair.buy.key, pair.sell.key):
             if on:
-                market.watched.add(key)
+                market.watch(key, True)
             elif not any(p.watched for p in self.of[key]):
-                market.watched.discard(key)
+                market.watch(key, False)
 
     def _describe(self, pair: Pair, market: Market, now: int, walk: Walk, life: Life) -> Opportunity:
         buy, sell = market.books[pair.buy.key], market.books[pair.sell.key]

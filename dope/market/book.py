@@ -11,8 +11,9 @@ import zlib
 
 import numpy as np
 
-from dope.market import kernel
+from dope.market import kernel, lane
 from dope.market.freshness import DelayFloor
+from dope.market.lane import Slots
 from dope.types import SYNCING, BookState, Instrument, Quote
 
 Level = tuple[float, float]
@@ -25,16 +26,16 @@ class Book:
     """Mutable state of one instrument; written only by ``Market``, read by everybody through its methods."""
 
     __slots__ = (
-        "a", "ask", "ask_size", "bid", "bid_size", "book_updates", "checksum_mismatches", "checksum_rule", "checksums_ok", "conn",
+        "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checksum_mismatches", "checksum_rule", "checksums_ok", "conn",
         "crossed", "crossed_since", "delay", "excess", "faults", "frame_no", "frames", "gaps", "instrument", "key", "live_ns", "mult", "own_ts",
-        "quote", "quote_ts", "reason", "seq", "sigma", "sigma_mid", "since", "snapshots", "state", "touch_ts", "trades",
+        "quote", "quote_ts", "reason", "seq", "sigma", "since", "slot", "snapshots", "state", "touch_ts", "trades",
         "volume",
     )  # fmt: skip
 
-    def __init__(self, instrument: Instrument, delay: DelayFloor, checksum_rule: str = "", ts: int = 0) -> None:
+    def __init__(self, instrument: Instrument, slots: Slots, delay: DelayFloor, checksum_rule: str = "", ts: int = 0) -> None:
         self.instrument, self.key, self.checksum_rule = instrument, instrument.key, checksum_rule
         self.delay = delay  # of the whole venue
-        self.a = kernel.empty_book()
+        self._slots, self.slot = slots, slots.add()
         self.mult = instrument.contract_value if instrument.contract_value is not None else 1.0
         self.state, self.reason, self.since = SYNCING, "waiting for a snapshot", ts
         self.seq, self.conn = -1, -1
@@ -42,10 +43,25 @@ class Book:
         self.quote: Quote | None = None
         self.quote_ts = self.own_ts = self.touch_ts = self.crossed_since = 0
         self.excess = 0  # ns that the newest message was late, above the venue's best case
-        self.sigma, self.sigma_mid = 0.0, 0.0  # volatility in bps per sqrt(s) and the mid it was last fed with
+        self.sigma = 0.0  # volatility in bps per sqrt(s)
         self.frames = self.frame_no = self.book_updates = self.snapshots = self.gaps = self.faults = self.crossed = 0
         self.checksums_ok = self.checksum_mismatches = self.live_ns = self.trades = 0
         self.volume = 0.0  # base units traded since start
+
+    @property
+    def a(self) -> np.ndarray:
+        """The levels, as the kernel keeps them."""
+        found: np.ndarray = self._slots.levels[self.slot]
+        return found
+
+    @property
+    def sigma_mid(self) -> float:
+        """The mid that the volatility was last fed with; 0.0 = none yet."""
+        return float(self._slots.touch[self.slot, lane.MID])
+
+    @sigma_mid.setter
+    def sigma_mid(self, mid: float) -> None:
+        self._slots.touch[self.slot, lane.MID] = mid
 
     def quote_leads(self) -> bool:
         """Whether the venue's own quote is newer than the levels."""

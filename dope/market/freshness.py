@@ -7,11 +7,8 @@ differences to the rolling minimum are used, so negative latencies are as good a
 
 from __future__ import annotations
 
-from collections import deque
+from dope.market import kernel
 
-MINUTE = 60_000_000_000
-WINDOW_MINUTES = 5
-RING = 512  #: a power of two
 NS = 1_000_000_000
 MIN_LIMIT_S, MAX_LIMIT_S = 0.25, 5.0
 HALF_LIFE_S = 60.0
@@ -19,42 +16,27 @@ _DECAY = 0.5 ** (1.0 / HALF_LIFE_S)
 
 
 class DelayFloor:
-    """Rolling 5-minute minimum of receive − exchange time of one venue, and the excess above it."""
+    """Rolling 5-minute minimum of receive − exchange time of one venue, and the excess above it (kernel state)."""
 
     def __init__(self) -> None:
-        self._minutes: deque[int] = deque(maxlen=WINDOW_MINUTES)  # best case of each of the last minutes
-        self.floor = 0
-        self.last = 0  #: excess of the newest stamped message, ns
-        self._minute_end = self._minute_min = -(2**63)
-        self._ring = [0] * RING
-        self._count = 0
+        self.state = kernel.new_delays()
 
     def excess(self, ts: int, ts_exch: int) -> int:
         """Feed one pair of stamps (ns); how late this message was against the best case, ≥ 0."""
-        delay = ts - ts_exch
-        if ts >= self._minute_end or delay < self._minute_min:
-            self._lower(ts, delay)
-        late = self.last = delay - self.floor
-        self._ring[self._count & RING - 1] = late
-        self._count += 1
-        return late
+        return int(kernel.late_by(self.state, ts, ts_exch))
 
-    def _lower(self, ts: int, delay: int) -> None:
-        """A new minute, or the best case of this one."""
-        if ts >= self._minute_end:
-            self._minute_end = (ts // MINUTE + 1) * MINUTE
-            self._minutes.append(delay)
-        else:
-            self._minutes[-1] = delay
-        self._minute_min = delay
-        self.floor = min(self._minutes)
+    @property
+    def last(self) -> int:
+        """Excess of the newest stamped message, ns."""
+        return int(self.state[kernel.LAST_LATE])
 
     def percentiles(self) -> tuple[float, float] | None:
         """(p50, p99) of the last excess delays in ms; None before the first."""
-        if not self._count:
+        seen = int(self.state[kernel.DELAYS_SEEN])
+        if not seen:
             return None
-        seen = sorted(self._ring[: min(self._count, RING)])
-        return seen[len(seen) // 2] / 1e6, seen[min(len(seen) - 1, len(seen) * 99 // 100)] / 1e6
+        ring = sorted(self.state[kernel.RING_AT : kernel.RING_AT + min(seen, kernel.RING)].tolist())
+        return ring[len(ring) // 2] / 1e6, ring[min(len(ring) - 1, len(ring) * 99 // 100)] / 1e6
 
 
 def age_limit_ns(wall_bps: float, sigma_bps: float, cap_s: float = MAX_LIMIT_S) -> int:

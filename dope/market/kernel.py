@@ -81,6 +81,8 @@ def _number(buf: bytes, i: int, n: int, whole_limit: int) -> tuple[int, int, int
     quoted = buf[i] == 34 if i < n else False
     if quoted:
         i += 1
+    elif i + 1 < n and buf[i] == 48 and 48 <= buf[i + 1] <= 57:
+        return 0, 0, UNREADABLE  # no JSON number begins with a needless zero
     mantissa = np.int64(0)
     start = i
     while i < n and 48 <= buf[i] <= 57:
@@ -121,16 +123,23 @@ def _number(buf: bytes, i: int, n: int, whole_limit: int) -> tuple[int, int, int
 @jit
 def _skip(buf: bytes, i: int, n: int) -> int:
     """Past one number that nobody needs; the next position or an error."""
-    if i < n and buf[i] == 34:
+    quoted = buf[i] == 34 if i < n else False
+    if quoted:
         i += 1
+    elif i + 1 < n and buf[i] == 48 and 48 <= buf[i + 1] <= 57:
+        return UNREADABLE
     start = i
-    while i < n and (48 <= buf[i] <= 57 or buf[i] == 46):
+    while i < n and 48 <= buf[i] <= 57:
         i += 1
     if i == start:
         return UNREADABLE
-    if i < n and buf[i] == 34:
+    if i + 1 < n and buf[i] == 46 and 48 <= buf[i + 1] <= 57:
         i += 1
-    return i
+        while i < n and 48 <= buf[i] <= 57:
+            i += 1
+    if not quoted:
+        return i
+    return i + 1 if i < n and buf[i] == 34 else UNREADABLE
 
 
 @jit
@@ -141,46 +150,45 @@ def _space(buf: bytes, i: int, n: int) -> int:
 
 
 @jit
-def _parse(buf: bytes, rows: np.ndarray, first: int) -> int:
-    """``[["price","size",…],…]`` → rows first (mantissa), first+1 (decimals), first+2 (packed size); count or error."""
-    n = len(buf)
-    if n == 0:
-        return 0
-    i = _space(buf, 0, n)
+def _parse(buf: bytes, i: int, n: int, rows: np.ndarray, first: int) -> tuple[int, int]:
+    """``[["price","size",…],…]`` from position i → rows first (mantissa), first+1 (decimals), first+2 (packed size).
+
+    (count or error, position after it)
+    """
+    i = _space(buf, i, n)
     if i >= n or buf[i] != 91:
-        return MALFORMED
+        return MALFORMED, i
     i = _space(buf, i + 1, n)
     count = 0
     limit = rows.shape[1]
     if i < n and buf[i] == 93:
-        return 0 if _space(buf, i + 1, n) == n else MALFORMED
+        return 0, i + 1
     while True:
         if i >= n or buf[i] != 91:
-            return MALFORMED
+            return MALFORMED, i
         i = _space(buf, i + 1, n)
         price, decimals, i = _number(buf, i, n, MAX_PRICE_DIGITS)
         if i < 0:
-            return i
+            return i, 0
         i = _space(buf, i, n)
         if i >= n or buf[i] != 44:
-            return MALFORMED
+            return MALFORMED, i
         i = _space(buf, i + 1, n)
         size, size_decimals, i = _number(buf, i, n, MAX_SIZE_DIGITS)
         if i < 0:
-            return i
+            return i, 0
         i = _space(buf, i, n)
         while i < n and buf[i] == 44:  # further elements (order counts) must be numbers too
-            i = _space(buf, i + 1, n)
-            i = _skip(buf, i, n)
+            i = _skip(buf, _space(buf, i + 1, n), n)
             if i < 0:
-                return i
+                return i, 0
             i = _space(buf, i, n)
         if i >= n or buf[i] != 93:
-            return MALFORMED
+            return MALFORMED, i
         if count >= limit:
-            return TOO_MANY
+            return TOO_MANY, i
         if price == 0:
-            return RANGE
+            return RANGE, i
         rows[first, count] = price
         rows[first + 1, count] = decimals
         rows[first + 2, count] = size << 5 | size_decimals
@@ -189,9 +197,19 @@ def _parse(buf: bytes, rows: np.ndarray, first: int) -> int:
         if i < n and buf[i] == 44:
             i = _space(buf, i + 1, n)
             continue
-        if i < n and buf[i] == 93 and _space(buf, i + 1, n) == n:
-            return count
-        return MALFORMED
+        if i < n and buf[i] == 93:
+            return count, i + 1
+        return MALFORMED, i
+
+
+@jit
+def _parse_all(buf: bytes, rows: np.ndarray, first: int) -> int:
+    """The same for a text that is nothing but the levels (b"" = no levels): count or error."""
+    n = len(buf)
+    if n == 0:
+        return 0
+    count, i = _parse(buf, 0, n, rows, first)
+    return MALFORMED if count >= 0 and _space(buf, i, n) != n else count
 
 
 @jit
@@ -311,12 +329,18 @@ def _apply_side(book: np.ndarray, row: int, rows: np.ndarray, first: int, count:
 @jit
 def apply(book: np.ndarray, scratch: np.ndarray, bids: bytes, asks: bytes, snapshot: bool) -> tuple[int, float, float, float, float]:
     """Apply one message: (flags or error, best bid, its size, best ask, its size); 0.0 where a side is empty."""
-    nb = _parse(bids, scratch, 0)
+    nb = _parse_all(bids, scratch, 0)
     if nb < 0:
         return nb, 0.0, 0.0, 0.0, 0.0
-    na = _parse(asks, scratch, 3)
+    na = _parse_all(asks, scratch, 3)
     if na < 0:
         return na, 0.0, 0.0, 0.0, 0.0
+    return commit(book, scratch, nb, na, snapshot)
+
+
+@jit
+def commit(book: np.ndarray, scratch: np.ndarray, nb: int, na: int, snapshot: bool) -> tuple[int, float, float, float, float]:
+    """Bring parsed levels into the book, or refuse them all; what ``apply`` returns."""
     scale = book[4, SCALE]
     if snapshot or book[4, N_BID] + book[4, N_ASK] == 0:
         scale = _scale_for(scratch, nb, na)
@@ -453,3 +477,41 @@ def interleaved_text(book: np.ndarray, depth: int, out: np.ndarray) -> int:
             size = book[side * 2 + 1, n - 1 - rank]
             at = _text(out, at + 1, size >> 5, size & 31)
     return at
+
+
+# -- excess delay: state of one venue as an int64 array ----------------------------------------------------------------
+MINUTE = 60_000_000_000
+WINDOW_MINUTES = 5
+RING = 512  #: a power of two
+MINUTE_END, MINUTE_MIN, DELAY_FLOOR, LAST_LATE, DELAYS_SEEN, MINUTES_SEEN, MINUTES = range(7)
+RING_AT = MINUTES + WINDOW_MINUTES
+NEVER = np.int64(2**62)
+
+
+def new_delays() -> np.ndarray:
+    """State of a venue that has not sent anything yet."""
+    state = np.zeros(RING_AT + RING, dtype=np.int64)
+    state[MINUTE_END], state[MINUTE_MIN] = -NEVER, -NEVER
+    state[MINUTES:RING_AT] = NEVER
+    return state
+
+
+@jit
+def late_by(delays: np.ndarray, ts: int, ts_exch: int) -> int:
+    """Feed one pair of stamps (ns); how late this message was against the best case of the last five minutes, ≥ 0."""
+    delay = ts - ts_exch
+    if ts >= delays[MINUTE_END] or delay < delays[MINUTE_MIN]:
+        if ts >= delays[MINUTE_END]:
+            delays[MINUTE_END] = (ts // MINUTE + 1) * MINUTE
+            delays[MINUTES_SEEN] += 1
+        delays[MINUTES + delays[MINUTES_SEEN] % WINDOW_MINUTES] = delay
+        delays[MINUTE_MIN] = delay
+        best = NEVER
+        for m in range(WINDOW_MINUTES):
+            best = min(best, delays[MINUTES + m])
+        delays[DELAY_FLOOR] = best
+    late = delay - delays[DELAY_FLOOR]
+    delays[LAST_LATE] = late
+    delays[RING_AT + (delays[DELAYS_SEEN] & (RING - 1))] = late
+    delays[DELAYS_SEEN] += 1
+    return late

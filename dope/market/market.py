@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dope.market import kernel
 from dope.market.book import Book
 from dope.market.freshness import NS, DelayFloor, next_sigma
+from dope.market.lane import Slots
 from dope.types import (
     CROSSED,
     DOWN,
@@ -32,9 +33,10 @@ from dope.types import (
 
 CROSSED_GRACE_NS = NS  #: a book crossed for longer is asked for anew
 WILD_MOVE = 50.0  #: a touch that moves by this factor at once is not believed
+HOUR = 3600 * NS  #: a stamp farther from the receive time is no time of this message
 MAX_SCRATCH = 1 << 18  #: levels of one message
 WINDOW_OR_CROSSED = kernel.WINDOW | kernel.CROSSED
-EMPTY = 4  #: characters of two empty sides: a keep-alive
+EMPTY = (b"[]", b"")  #: sides without a change; both = a keep-alive
 TRADE_IDS = 10_000  #: last trade ids per market, to drop replays
 QUOTE_MEMORY_NS = 5 * NS  #: an older quote than the last one is dropped; after this long it counts as a restart of numbers
 STALE_EVERY_NS = 100_000_000  #: silence is looked at this often
@@ -47,7 +49,9 @@ class Market:
 
     def __init__(self) -> None:
         self.books: dict[str, Book] = {}
-        self.watched: set[str] = set()  #: keys whose changes behind the touch detectors want to hear of
+        self.watched: set[str] = set()  #: keys whose changes behind the touch detectors want to hear of; see ``watch``
+        self.slots = Slots()
+        self.dirty: dict[str, None] = {}  #: keys of which the fast lane must learn anew
         self.resyncs: list[tuple[str, str]] = []
         self.conn_ts: dict[int, int] = {}  #: newest data on each connection of a venue with NUMBERED books
         self.idle_ns: dict[str, int] = {}  #: silence limit per venue
@@ -66,8 +70,22 @@ class Market:
         """Open the book of an instrument (idempotent)."""
         if instrument.key not in self.books:
             delay = self.delays.setdefault(instrument.venue, DelayFloor())
-            self.books[instrument.key] = Book(instrument, delay, checksum_rule, ts)
+            self.books[instrument.key] = Book(instrument, self.slots, delay, checksum_rule, ts)
+            self.dirty[instrument.key] = None
             self.idle_ns[instrument.venue] = int(idle_s * NS)
+
+    def watch(self, key: str, on: bool) -> None:
+        """Have changes behind the touch of this book told, or no longer."""
+        (self.watched.add if on else self.watched.discard)(key)
+        self.dirty[key] = None
+
+    def watch_pair(self, buy: str, sell: str, wall_bps: float) -> None:
+        """A pair that must be looked at when its gross minus this wall reaches ``near``."""
+        self.slots.pair(self.books[buy].slot, self.books[sell].slot, wall_bps)
+
+    def watch_level(self, near_bps: float) -> None:
+        """Gross minus wall, in bps, from which pairs must be looked at."""
+        self.slots.near[0] = near_bps
 
     def age(self, book: Book, now: int) -> int:
         """Confirmed age in ns: time since anything proved this book current, counted from when that proof was due."""
@@ -87,6 +105,7 @@ class Market:
         snapshot = update.snapshot
         if not (was_live or snapshot or book.state in (CROSSED, STALE)):
             return ()  # nothing to build on
+        self.dirty[book.key] = None
         leads = book.quote is not None and book.quote_leads()
         bids, asks = update.bids, update.asks
         flags, bid, bid_size, ask, ask_size = kernel.apply(book.a, self._scratch, bids, asks, snapshot)
@@ -106,7 +125,7 @@ class Market:
         if snapshot:
             book.snapshots += 1
             book.excess = 0
-        elif update.ts_exch and len(bids) + len(asks) > EMPTY:
+        elif -HOUR < ts - update.ts_exch < HOUR and not (bids in EMPTY and asks in EMPTY):
             # a snapshot or keep-alive carries the stamp of an older change: it says nothing about delay
             book.excess = book.delay.excess(ts, update.ts_exch)
         checksum = update.checksum
@@ -115,19 +134,24 @@ class Market:
                 book.checksum_mismatches += 1
                 return self._distrust(book, ts, GAP, "checksum", update)
             book.checksums_ok += 1
+        if not was_live and not flags & kernel.CROSSED:
+            return self._settle(book, ts, False)
+        return self.look(book, ts, flags & ~kernel.WINDOW if snapshot else flags, leads)
+
+    def look(self, book: Book, ts: int, flags: int, leads: bool = False) -> Sequence[Event]:
+        """What follows from a message that is applied: its ``flags`` are the kernel's, ``leads`` = a quote led before it."""
         if flags & WINDOW_OR_CROSSED:
-            if flags & kernel.WINDOW and not snapshot:
+            if flags & kernel.WINDOW:
                 self.resyncs.append((book.key, "window"))
             if flags & kernel.CROSSED:
                 return self._settle(book, ts, True)
-        if not was_live:
-            return self._settle(book, ts, False)
-        if flags & 1 or leads:  # kernel.TOUCH
+        if flags & kernel.TOUCH or leads:
             return self._touched(book, ts)
         return (DepthChange(ts, book.key),) if book.key in self.watched else ()
 
     def _settle(self, book: Book, ts: int, crossed: bool) -> list[Event]:
         """A book that was not LIVE, or that just crossed, finds its state."""
+        self.dirty[book.key] = None
         if crossed:
             if book.state != CROSSED:
                 book.crossed += 1
@@ -152,6 +176,7 @@ class Market:
     def _distrust(self, book: Book, ts: int, state: str, reason: str, update: BookUpdate | None) -> list[Event]:
         """Leave LIVE for a reason of our own and ask for a new snapshot."""
         self.resyncs.append((book.key, reason))
+        self.dirty[book.key] = None
         out: list[Event] = []
         if state == GAP:
             book.gaps += 1
@@ -177,8 +202,9 @@ class Market:
             book.faults += 1
             return [Fault(quote.ts, book.instrument.venue, quote.key, "crossed quote")]
         before = book.touch() if book.state == LIVE else None
+        self.dirty[quote.key] = None
         book.quote, book.quote_ts = quote, quote.ts
-        if quote.ts_exch:
+        if -HOUR < quote.ts - quote.ts_exch < HOUR:
             book.excess = book.delay.excess(quote.ts, quote.ts_exch)
         if before is None or book.touch() == before:
             return []
@@ -209,6 +235,7 @@ class Market:
         if gap.reason not in _STATE_OF_GAP:
             book.gaps += 1
         book.quote = None
+        self.dirty[gap.key] = None
         if gap.reason in ("disconnected", "reset", "unsubscribed"):
             book.sigma_mid = 0.0
         change = book.enter(gap.ts, _STATE_OF_GAP.get(gap.reason, GAP), gap.reason)
@@ -246,6 +273,7 @@ class Market:
         return out
 
     def _change(self, book: Book, ts: int, state: str, reason: str) -> list[Event]:
+        self.dirty[book.key] = None
         change: BookState | None = book.enter(ts, state, reason)
         return [change] if change else []
 

@@ -341,6 +341,17 @@ class BinanceVenue(Venue):
         if native is not None and sync is not None and native in self._conn_of and sync.wants_reseed(ts):
             self._fetch(self._conn_of[native], native, 0.0)
 
+    def chain(self, symbol: str) -> tuple[str, int, int] | None:
+        native = self.native(symbol)
+        sync = self._sync.get(native or "")
+        if native is None or sync is None or native not in self._conn_of or not sync.synced or sync.first or sync.shadow is not None:
+            return None
+        return native, self._conn_of[native], sync.last
+
+    def advance(self, symbol: str, last: int) -> None:
+        sync = self._sync[self.native(symbol) or ""]
+        sync.last, sync.old = last, 0
+
     def reply_key(self, url: str, natives: Sequence[str]) -> str:
         found = _SYMBOL.search(url)
         if found:

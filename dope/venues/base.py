@@ -29,6 +29,8 @@ class Venue:
     IDLE_S = 5.0  #: s without any data frame after which a connection counts as dead
     PING: tuple[float, str] | None = None  #: (period s, text) of an application-level ping, sent by the feed
     CHECKSUM = ""  #: name of the rule by which the market checks BookUpdate.checksum
+    #: a book difference to the letter, for the fast lane: literals and field names (``market/lane.py``); () = none
+    TEMPLATE: tuple[bytes | str, ...] = ()
     FEES: tuple[Fee, ...] = ()
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
@@ -59,6 +61,13 @@ class Venue:
 
     def reseed(self, symbol: str, ts: int) -> None:
         """The touch has walked out of the range that the snapshot covered: fetch a wider one while the book stays LIVE."""
+
+    def chain(self, symbol: str) -> tuple[str, int, int] | None:
+        """(native name, connection, last sequence number) of an unbroken book that only waits for its next difference."""
+        return None
+
+    def advance(self, symbol: str, last: int) -> None:
+        """Differences up to ``last`` were applied without passing through ``receive``."""
 
     def taker_bps(self, kind: str) -> float:
         """Default taker fee of a market kind in bps."""

@@ -29,6 +29,10 @@ class BinanceSpot(BinanceVenue):
     ID, LABEL, SHORT = "binance_spot", "Binance", "BIN"
     ENDPOINTS = {"ws": "wss://stream.binance.com:9443", "rest": "https://api.binance.com"}
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=4.0, topics_per_socket=1024, rest_weight_per_min=3000)
+    TEMPLATE = (
+        b'{"stream":"', "word", b'","data":{"e":"depthUpdate","E":', "ms", b',"s":"', "symbol", b'","U":', "first", b',"u":', "seq",
+        b',"b":', "bids", b',"a":', "asks", b"}}",
+    )  # fmt: skip
     SNAPSHOT_PATH = "/api/v3/depth"
     FEES = (Fee("binance_spot", "spot", 10.0, 10.0, "base", "ccxt 4.5.90; newsgaged.com; traderssecondbrain.com", "2026-11-01", "high"),)
 

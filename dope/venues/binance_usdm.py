@@ -30,6 +30,10 @@ class BinanceUsdm(BinanceVenue):
     ENDPOINTS = {"ws": "wss://fstream.binance.com", "rest": "https://fapi.binance.com"}
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=8.0, topics_per_socket=200, rest_weight_per_min=1200)
     CHAINED = True
+    TEMPLATE = (
+        b'{"stream":"', "word", b'","data":{"e":"depthUpdate","E":', "ms", b',"T":', "number", b',"s":"', "symbol", b'","U":', "number",
+        b',"u":', "seq", b',"pu":', "prev", b',"b":', "bids", b',"a":', "asks", b"}}",
+    )  # fmt: skip
     SNAPSHOT_PATH = "/fapi/v1/depth"
     SNAPSHOT_WEIGHT = 20
     FEES = (Fee("binance_usdm", "perp", 2.0, 5.0, "quote", "ccxt 4.5.90; newsgaged.com; traderssecondbrain.com", "2026-11-01", "high"),)

@@ -133,6 +133,10 @@ class Okx(Venue):
     PING = (15.0, "ping")
     IDLE_S = 5.0
     CHECKSUM = "interleaved25"
+    TEMPLATE = (
+        b'{"arg":{"channel":"books","instId":"', "symbol", b'"},"action":"update","data":[{"asks":', "asks", b',"bids":', "bids",
+        b',"ts":"', "ms", b'","checksum":0,"prevSeqId":', "prev", b',"seqId":', "seq", b"}]}",
+    )  # fmt: skip
     FEES = (
         Fee("okx", "spot", 8.0, 10.0, "base", "hummingbot; newsgaged.com (ccxt 4.5.90 says 10/15)", "2026-11-01", "high"),
         Fee("okx", "perp", 2.0, 5.0, "quote", "hummingbot; newsgaged.com; traderssecondbrain.com", "2026-11-01", "high"),
@@ -378,6 +382,15 @@ class Okx(Venue):
             known.last = None
             self._resubscribe(known, ts)
         return ()
+
+    def chain(self, symbol: str) -> tuple[str, int, int] | None:
+        known = self._known.get(self.native(symbol) or symbol)
+        if known is None or known.conn < 0 or known.last is None or known.last < 0:
+            return None
+        return known.native, known.conn, known.last
+
+    def advance(self, symbol: str, last: int) -> None:
+        self._known[self.native(symbol) or symbol].last = last
 
     def reply_key(self, url: str, natives: Sequence[str]) -> str:
         return "unknown"

@@ -156,8 +156,9 @@ def instrument(venue: str, symbol: str, kind: str = "spot", value: float | None 
 def test_only_the_same_thing_in_the_same_currency_is_compared(other: Instrument, comparable: bool) -> None:
     desk = Arbitrage(COSTS)
     engine = Engine({})
-    desk.on(Listed(T0, instrument("binance_spot", "BTC-USDT")), engine.market)
-    desk.on(Listed(T0, other), engine.market)
+    for i in (instrument("binance_spot", "BTC-USDT"), other):
+        engine.market.open_book(i, T0, "", 5.0)
+        desk.on(Listed(T0, i), engine.market)
     assert bool(desk.pairs) == comparable
 
 
@@ -180,5 +181,5 @@ def test_new_levels_apply_to_the_running_detector() -> None:
     desk = Desk(Rules(enter=500.0, min_notional=1.0))
     desk.binance(("99.99", "5"), ("100.00", "5"))
     assert desk.okx(("102.00", "3"), ("102.01", "3")) == []
-    desk.arbitrage.set_rules(Rules(enter=10.0, min_notional=1.0))
+    desk.arbitrage.set_rules(Rules(enter=10.0, min_notional=1.0), desk.engine.market)
     assert [o.state for o in desk.okx(("102.00", "4"), ("102.01", "3"))] == ["open"]

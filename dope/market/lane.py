@@ -1,0 +1,261 @@
+"""The fast lane: a run of book messages of one connection in one compiled call, with exactly the effect of single steps.
+
+A message takes the lane only if its bytes match the venue's *template* to the letter (literal text between fields), its
+book is LIVE, it continues the sequence, and nobody needs to look at its effect at that very moment. Whatever differs in
+the least stops the lane *before* anything changes, and is stepped the ordinary way, which matches objects by key. So the
+lane is an accelerator and never a second meaning of a message.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from dope.market import kernel
+
+jit: Any = njit(cache=True, boundscheck=False)
+
+# roles of the fields of a template
+SYMBOL, BIDS, ASKS, SEQ, PREV, FIRST, STAMP_MS, NUMBER, WORD = range(9)
+ROLES = {name: role for role, name in enumerate(("symbol", "bids", "asks", "seq", "prev", "first", "ms", "number", "word"))}
+LITERAL = -1
+
+# columns of the int64 state of a slot
+READY, LAST, CONN, WATCHED, QUOTE_SEQ, COUNT, OWN_TS, TOUCH_TS, LATE, DIRTY = range(10)
+COLUMNS = 10
+# columns of the float state of a slot: the levels' own touch, then what the wild-move check needs
+BID, BID_SIZE, ASK, ASK_SIZE, MID = range(5)
+
+# why run() came back
+END, STEP, LOOK = 0, 1, 2
+
+NAME = 32  #: bytes of the longest symbol
+BUCKETS = 4096  #: of the symbol table, a power of two; at most half are used
+PAIRS = 64  #: pairs of one market
+MS = 1_000_000
+HOUR = 3_600_000_000_000
+MAX_STAMP = 10**13  #: ms; beyond it ns would not fit
+
+
+class Template:
+    """A venue's book message as literal bytes and named fields (see ROLES), ready for the compiled reader."""
+
+    def __init__(self, parts: tuple[bytes | str, ...]) -> None:
+        ops: list[tuple[int, int, int]] = []
+        text = b""
+        for part in parts:
+            if isinstance(part, bytes):
+                ops.append((LITERAL, len(text), len(part)))
+                text += part
+            else:
+                ops.append((ROLES[part], 0, 0))
+        self.ops = np.array(ops, dtype=np.int64)
+        self.text = np.frombuffer(text, dtype=np.uint8).copy()
+
+
+class Names:
+    """Symbols of one venue → slots, open addressing."""
+
+    def __init__(self) -> None:
+        self.table = np.full(BUCKETS, -1, dtype=np.int64)
+        self.names = np.zeros((BUCKETS, NAME), dtype=np.uint8)
+        self._known: set[str] = set()
+
+    def add(self, name: str, slot: int) -> None:
+        """Know one more symbol; too many or too long ones simply never take the lane."""
+        raw = name.encode()
+        if name in self._known or len(raw) > NAME or len(self._known) >= BUCKETS // 2:
+            return
+        self._known.add(name)
+        at = _hash(np.frombuffer(raw, dtype=np.uint8), 0, len(raw)) & BUCKETS - 1
+        while self.table[at] >= 0:
+            at = at + 1 & BUCKETS - 1
+        self.table[at] = slot
+        self.names[at, : len(raw)] = np.frombuffer(raw, dtype=np.uint8)
+
+
+class Slots:
+    """The books of a market in one block of memory, with what the lane must know of each."""
+
+    def __init__(self, slots: int = 16) -> None:
+        self.count = 0
+        self.levels = np.zeros((slots, 5, kernel.CAPACITY), dtype=np.int64)
+        self.state = np.zeros((slots, COLUMNS), dtype=np.int64)
+        self.touch = np.zeros((slots, 5), dtype=np.float64)
+        self.prices = np.zeros((slots, 2), dtype=np.float64)  # best bid and ask as everybody sees them, quotes included
+        self.pairs_of = np.full((slots, PAIRS), -1, dtype=np.int64)
+        self.pairs = np.zeros((0, 2), dtype=np.int64)  # (buying slot, selling slot)
+        self.walls = np.zeros(0, dtype=np.float64)
+        self.crowded: set[int] = set()  #: slots with more pairs than fit: every change of theirs is looked at
+        self.near = np.array([-np.inf])  #: gross minus wall, in bps, from which a pair must be looked at
+
+    def add(self) -> int:
+        """A new slot with an empty book. True arrays may have moved: take views anew."""
+        slot = self.count
+        if slot == len(self.levels):
+            for name in ("levels", "state", "touch", "prices"):
+                old = getattr(self, name)
+                setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
+            self.pairs_of = np.concatenate([self.pairs_of, np.full_like(self.pairs_of, -1)])
+        self.levels[slot] = kernel.empty_book()
+        self.state[slot, QUOTE_SEQ] = -1
+        self.count += 1
+        return slot
+
+    def pair(self, buy: int, sell: int, wall_bps: float) -> None:
+        """Stop the lane whenever ``gross − wall`` of this pair reaches ``near``."""
+        number = len(self.pairs)
+        self.pairs = np.concatenate([self.pairs, np.array([[buy, sell]], dtype=np.int64)])
+        self.walls = np.concatenate([self.walls, np.array([wall_bps])])
+        for slot in (buy, sell):
+            free = np.flatnonzero(self.pairs_of[slot] < 0)
+            if len(free):
+                self.pairs_of[slot, int(free[0])] = number
+            else:
+                self.crowded.add(slot)
+
+
+@jit
+def _hash(text: Any, start: int, end: int) -> int:
+    value = np.int64(5381)
+    for i in range(start, end):
+        value = (value * 33 + text[i]) & 0x7FFFFFFF
+    return value
+
+
+@jit
+def _find_slot(buf: bytes, start: int, end: int, table: np.ndarray, names: np.ndarray) -> int:
+    if end - start > NAME or end == start:
+        return -1
+    at = _hash(buf, start, end) & BUCKETS - 1
+    while table[at] >= 0:
+        same = True
+        for i in range(end - start):
+            if names[at, i] != buf[start + i]:
+                same = False
+                break
+        if same and (end - start == NAME or names[at, end - start] == 0):
+            return table[at]
+        at = at + 1 & BUCKETS - 1
+    return -1
+
+
+@jit
+def _integer(buf: bytes, i: int, n: int) -> tuple[int, int]:
+    """Digits from i → (value, next position); position −1 = not a plain number of at most 18 digits."""
+    start = i
+    value = np.int64(0)
+    while i < n and 48 <= buf[i] <= 57 and i - start < 19:
+        value = value * 10 + (buf[i] - 48)
+        i += 1
+    if i == start or i - start > 18 or (buf[start] == 48 and i - start > 1):
+        return 0, -1
+    return value, i
+
+
+@jit
+def _is_near(slot: int, prices: np.ndarray, pairs_of: np.ndarray, pairs: np.ndarray, walls: np.ndarray, near: float) -> bool:
+    for k in range(PAIRS):
+        number = pairs_of[slot, k]
+        if number < 0:
+            return False
+        ask, bid = prices[pairs[number, 0], 1], prices[pairs[number, 1], 0]
+        if ask > 0.0 and bid > 0.0 and (bid / ask - 1.0) * 1e4 - walls[number] >= near:
+            return True
+    return False
+
+
+@jit
+def _read(
+    buf: bytes, i: int, n: int, ops: np.ndarray, text: np.ndarray, table: np.ndarray, names: np.ndarray, scratch: np.ndarray, got: np.ndarray
+) -> bool:
+    """Match one message against the template; ``got`` = slot, bids, asks, seq, prev, stamp in ms. False = no match."""
+    got[4] = -1
+    for o in range(ops.shape[0]):
+        role = ops[o, 0]
+        if role == LITERAL:
+            at, length = ops[o, 1], ops[o, 2]
+            if i + length > n:
+                return False
+            for k in range(length):
+                if buf[i + k] != text[at + k]:
+                    return False
+            i += length
+        elif role in (BIDS, ASKS):
+            start = i
+            count, i = kernel._parse(buf, i, n, scratch, 0 if role == BIDS else 3)
+            if count < 0 or (count == 0 and i - start != 2):
+                return False
+            got[1 if role == BIDS else 2] = count
+        elif role in (SYMBOL, WORD):
+            start = i
+            while i < n and buf[i] != 34:
+                if buf[i] < 32 or buf[i] > 126 or buf[i] == 92:
+                    return False
+                i += 1
+            if role == SYMBOL:
+                got[0] = _find_slot(buf, start, i, table, names)
+                if got[0] < 0:
+                    return False
+        else:
+            value, i = _integer(buf, i, n)
+            if i < 0:
+                return False
+            if role == SEQ:
+                got[3] = value
+            elif role == PREV:
+                got[4] = value
+            elif role == FIRST:
+                got[4] = value - 1
+            elif role == STAMP_MS:
+                got[5] = value
+    return i == n
+
+
+@jit
+def run(
+    buf: bytes, ends: np.ndarray, stamps: np.ndarray, k: int, conn: int,
+    ops: np.ndarray, text: np.ndarray, table: np.ndarray, names: np.ndarray,
+    levels: np.ndarray, state: np.ndarray, touch: np.ndarray, prices: np.ndarray,
+    pairs_of: np.ndarray, pairs: np.ndarray, walls: np.ndarray, near: np.ndarray, every_touch: bool,
+    delay: np.ndarray, scratch: np.ndarray, got: np.ndarray,
+) -> tuple[int, int, int, int]:  # fmt: skip
+    """Messages k, k+1 … of ``buf`` → (first not done, why, slot, flags).
+
+    END: all done. STEP: that message is untouched and must be stepped. LOOK: that message is applied (counted in the
+    state), and the market must look at its effect now: ``flags`` are the kernel's, the touch stands in ``touch``.
+    """
+    while k < ends.shape[0]:
+        start = ends[k - 1] if k > 0 else 0
+        if not _read(buf, start, ends[k], ops, text, table, names, scratch, got):
+            return k, STEP, -1, 0
+        slot = got[0]
+        if state[slot, READY] != 1 or state[slot, CONN] != conn or got[4] != state[slot, LAST] or got[4] < 0:
+            return k, STEP, slot, 0
+        seq = got[3]
+        if state[slot, QUOTE_SEQ] > min(seq, state[slot, LAST]):
+            return k, STEP, slot, 0  # the venue's own quote leads before or after
+        flags, bid, bid_size, ask, ask_size = kernel.commit(levels[slot], scratch, got[1], got[2], False)
+        if flags < 0:
+            return k, STEP, slot, 0
+        ts = stamps[k]
+        state[slot, LAST] = seq
+        state[slot, COUNT] += 1
+        state[slot, OWN_TS] = ts
+        state[slot, DIRTY] = 1
+        touch[slot, BID], touch[slot, BID_SIZE], touch[slot, ASK], touch[slot, ASK_SIZE] = bid, bid_size, ask, ask_size
+        prices[slot, 0], prices[slot, 1] = bid, ask
+        if got[5] < MAX_STAMP and -HOUR < ts - got[5] * MS < HOUR and got[1] + got[2] > 0:
+            state[slot, LATE] = kernel.late_by(delay, ts, got[5] * MS)
+        k += 1
+        if flags & (kernel.CROSSED | kernel.WINDOW | kernel.ONE_SIDED) or state[slot, WATCHED] > 0:
+            return k - 1, LOOK, slot, flags
+        if flags & kernel.TOUCH:
+            mid, last = (bid + ask) / 2.0, touch[slot, MID]
+            wild = not last / 50.0 < mid < last * 50.0
+            if every_touch or wild or _is_near(slot, prices, pairs_of, pairs, walls, near[0]):
+                return k - 1, LOOK, slot, flags
+            state[slot, TOUCH_TS] = ts
+    return k, END, -1, 0
