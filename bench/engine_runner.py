@@ -38,6 +38,9 @@ async def run(port: int, meter: Meter, folder: Path) -> str:
             running.second()
         if feed.done():
             await feed
+    while running.journal is not None and running.journal.status()["waiting"]:  # what is recorded late costs too
+        await asyncio.sleep(POLL_S)
+    meter.seen(received(running))
     live = (book for book in running.engine.market.books.values() if book.state == "LIVE")
     report = meter.report("engine", {book.instrument.native: (book.levels("bid", 20), book.levels("ask", 20)) for book in live})
     await running.stop()

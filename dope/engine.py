@@ -66,7 +66,7 @@ class Engine:
         self.counts: dict[str, int] = {}  #: signals by kind
         self.faults: dict[str, int] = {}  #: faults per venue
         self.frames = 0
-        self.lane = FastLane(self)
+        self.lane = FastLane(self, self.detectors)
         self._hash = hashlib.sha256()
         self._wanting: dict[type[Event], list[Detector]] = {}
         for detector in self.detectors:

@@ -3,39 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from dope.market import kernel, lane
 from dope.market.lane import Names, Template
+from dope.market.market import Market
 from dope.types import LIVE, Event, Frame, Touch
-
-if TYPE_CHECKING:
-    from dope.engine import Engine
+from dope.venues.base import Venue
 
 REST = 512  #: messages of a venue that are stepped after the lane has brought nothing
 WORTH = 3  #: messages per compiled call below which it brings nothing
+
+
+class Judge(Protocol):
+    """What is needed of a detector."""
+
+    @property
+    def KINDS(self) -> tuple[type[Event], ...]: ...
+
+
+class Stepper(Protocol):
+    """What is needed of the engine."""
+
+    market: Market
+    venues: dict[str, Venue]
+    frames: int
+
+    def step(self, frame: Frame) -> list[Event]: ...
+    def detect(self, event: Event, out: list[Event]) -> None: ...
+    def resync(self, frame: Frame, out: list[Event]) -> None: ...
 
 
 class _Venue:
     """What the lane knows of one venue's messages."""
 
     def __init__(self, template: tuple[bytes | str, ...]) -> None:
-        self.template, self.names = Template(template), Names()
+        read, self.names = Template(template), Names()
+        self.words = read.ops, read.text, self.names.table, self.names.names
         self.rest = 0
 
 
 class FastLane:
     """``run`` has the effect of stepping the same frames one by one; how many took the lane stands in ``messages``."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Stepper, detectors: Sequence[Judge]) -> None:
         self.messages = 0
         self._engine = engine
         self._venues = {name: _Venue(venue.TEMPLATE) for name, venue in engine.venues.items() if venue.TEMPLATE and venue.NUMBERED}
-        wanting = [d for d in engine.detectors if Touch in d.KINDS]
-        self._every_touch = not all(getattr(detector, "NEAR_ONLY", False) for detector in wanting)
-        self._scratch, self._got = kernel.new_scratch(), np.zeros(8, dtype=np.int64)
+        wanting = [d for d in detectors if Touch in d.KINDS]
+        every_touch = not all(getattr(detector, "NEAR_ONLY", False) for detector in wanting)
+        engine.market.slots.near[1] = float(every_touch)
+        self._work = kernel.new_scratch(), np.zeros(8, dtype=np.int64)
         self._keys: list[str] = []  # slot → key
 
     def run(self, frames: Sequence[Frame], out: list[Event]) -> bool:
@@ -64,16 +84,16 @@ class FastLane:
         """One compiled call and what follows from its end; the next message to do."""
         engine, market = self._engine, self._engine.market
         self._learn()
-        slots, t, n, conn = market.slots, known.template, known.names, frames[0].conn
+        slots, conn = market.slots, frames[0].conn
         venue = engine.venues[frames[0].venue]
         delays = market.delays.get(venue.ID)
         if delays is None:
             out += engine.step(frames[k])
             return k + 1
+        at: int
         at, why, slot, flags = lane.run(
-            text, ends, stamps, k, conn, t.ops, t.text, n.table, n.names, slots.levels, slots.state, slots.touch, slots.prices,
-            slots.pairs_of, slots.pairs, slots.walls, slots.near, self._every_touch, delays.state, self._scratch, self._got,
-        )  # fmt: skip
+            text, ends, stamps, k, conn, known.words, slots.books, slots.watch, delays.state, self._work
+        )
         done = at - k + (why == lane.LOOK)
         if done:
             self.messages += done

@@ -26,9 +26,9 @@ class Book:
     """Mutable state of one instrument; written only by ``Market``, read by everybody through its methods."""
 
     __slots__ = (
-        "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checksum_mismatches", "checksum_rule", "checksums_ok", "conn",
-        "crossed", "crossed_since", "delay", "excess", "faults", "frame_no", "frames", "gaps", "instrument", "key", "live_ns", "mult", "own_ts",
-        "quote", "quote_ts", "reason", "seq", "sigma", "since", "slot", "snapshots", "state", "touch_ts", "trades",
+        "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checksum_mismatches", "checksum_rule", "checksums_ok",
+        "conn", "crossed", "crossed_since", "delay", "excess", "faults", "frame_no", "frames", "gaps", "instrument", "key", "live_ns",
+        "mult", "own_ts", "quote", "quote_ts", "reason", "seq", "sigma", "since", "slot", "snapshots", "state", "touch_ts", "trades",
         "volume",
     )  # fmt: skip
 

@@ -7,35 +7,77 @@ differences to the rolling minimum are used, so negative latencies are as good a
 
 from __future__ import annotations
 
-from dope.market import kernel
+from typing import Any
 
+import numpy as np
+from numba import njit
+
+jit: Any = njit(cache=True, boundscheck=False)
 NS = 1_000_000_000
 MIN_LIMIT_S, MAX_LIMIT_S = 0.25, 5.0
 HALF_LIFE_S = 60.0
 _DECAY = 0.5 ** (1.0 / HALF_LIFE_S)
 
 
+# state of one venue's delays, an int64 array
+MINUTE = 60_000_000_000
+WINDOW_MINUTES = 5
+RING = 512  #: a power of two
+MINUTE_END, MINUTE_MIN, DELAY_FLOOR, LAST_LATE, DELAYS_SEEN, MINUTES_SEEN, MINUTES = range(7)
+RING_AT = MINUTES + WINDOW_MINUTES
+NEVER = np.int64(2**62)
+
+
+def new_delays() -> np.ndarray:
+    """State of a venue that has not sent anything yet."""
+    state = np.zeros(RING_AT + RING, dtype=np.int64)
+    state[MINUTE_END], state[MINUTE_MIN] = -NEVER, -NEVER
+    state[MINUTES:RING_AT] = NEVER
+    return state
+
+
+@jit
+def late_by(delays: np.ndarray, ts: int, ts_exch: int) -> int:
+    """Feed one pair of stamps (ns); how late this message was against the best case of the last five minutes, ≥ 0."""
+    delay = ts - ts_exch
+    if ts >= delays[MINUTE_END] or delay < delays[MINUTE_MIN]:
+        if ts >= delays[MINUTE_END]:
+            delays[MINUTE_END] = (ts // MINUTE + 1) * MINUTE
+            delays[MINUTES_SEEN] += 1
+        delays[MINUTES + delays[MINUTES_SEEN] % WINDOW_MINUTES] = delay
+        delays[MINUTE_MIN] = delay
+        best = NEVER
+        for m in range(WINDOW_MINUTES):
+            best = min(best, delays[MINUTES + m])
+        delays[DELAY_FLOOR] = best
+    late = delay - delays[DELAY_FLOOR]
+    delays[LAST_LATE] = late
+    delays[RING_AT + (delays[DELAYS_SEEN] & (RING - 1))] = late
+    delays[DELAYS_SEEN] += 1
+    return late
+
+
 class DelayFloor:
     """Rolling 5-minute minimum of receive − exchange time of one venue, and the excess above it (kernel state)."""
 
     def __init__(self) -> None:
-        self.state = kernel.new_delays()
+        self.state = new_delays()
 
     def excess(self, ts: int, ts_exch: int) -> int:
         """Feed one pair of stamps (ns); how late this message was against the best case, ≥ 0."""
-        return int(kernel.late_by(self.state, ts, ts_exch))
+        return int(late_by(self.state, ts, ts_exch))
 
     @property
     def last(self) -> int:
         """Excess of the newest stamped message, ns."""
-        return int(self.state[kernel.LAST_LATE])
+        return int(self.state[LAST_LATE])
 
     def percentiles(self) -> tuple[float, float] | None:
         """(p50, p99) of the last excess delays in ms; None before the first."""
-        seen = int(self.state[kernel.DELAYS_SEEN])
+        seen = int(self.state[DELAYS_SEEN])
         if not seen:
             return None
-        ring = sorted(self.state[kernel.RING_AT : kernel.RING_AT + min(seen, kernel.RING)].tolist())
+        ring = sorted(self.state[RING_AT : RING_AT + min(seen, RING)].tolist())
         return ring[len(ring) // 2] / 1e6, ring[min(len(ring) - 1, len(ring) * 99 // 100)] / 1e6
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from dope.market import kernel
+from dope.market.freshness import late_by
 
 jit: Any = njit(cache=True, boundscheck=False)
 
@@ -89,7 +90,18 @@ class Slots:
         self.pairs = np.zeros((0, 2), dtype=np.int64)  # (buying slot, selling slot)
         self.walls = np.zeros(0, dtype=np.float64)
         self.crowded: set[int] = set()  #: slots with more pairs than fit: every change of theirs is looked at
-        self.near = np.array([-np.inf])  #: gross minus wall, in bps, from which a pair must be looked at
+        #: gross minus wall, in bps, from which a pair must be looked at; 1.0 = somebody wants every touch anyway
+        self.near = np.array([-np.inf, 0.0])
+
+    @property
+    def books(self) -> tuple[np.ndarray, ...]:
+        """What ``run`` works on."""
+        return self.levels, self.state, self.touch, self.prices
+
+    @property
+    def watch(self) -> tuple[np.ndarray, ...]:
+        """What ``run`` must stop for."""
+        return self.pairs_of, self.pairs, self.walls, self.near
 
     def add(self) -> int:
         """A new slot with an empty book. True arrays may have moved: take views anew."""
@@ -169,8 +181,9 @@ def _is_near(slot: int, prices: np.ndarray, pairs_of: np.ndarray, pairs: np.ndar
 
 @jit
 def _read(
-    buf: bytes, i: int, n: int, ops: np.ndarray, text: np.ndarray, table: np.ndarray, names: np.ndarray, scratch: np.ndarray, got: np.ndarray
-) -> bool:
+    buf: bytes, i: int, n: int, ops: np.ndarray, text: np.ndarray, table: np.ndarray, names: np.ndarray,
+    scratch: np.ndarray, got: np.ndarray,
+) -> bool:  # fmt: skip
     """Match one message against the template; ``got`` = slot, bids, asks, seq, prev, stamp in ms. False = no match."""
     got[4] = -1
     for o in range(ops.shape[0]):
@@ -217,16 +230,18 @@ def _read(
 @jit
 def run(
     buf: bytes, ends: np.ndarray, stamps: np.ndarray, k: int, conn: int,
-    ops: np.ndarray, text: np.ndarray, table: np.ndarray, names: np.ndarray,
-    levels: np.ndarray, state: np.ndarray, touch: np.ndarray, prices: np.ndarray,
-    pairs_of: np.ndarray, pairs: np.ndarray, walls: np.ndarray, near: np.ndarray, every_touch: bool,
-    delay: np.ndarray, scratch: np.ndarray, got: np.ndarray,
+    words: tuple[Any, ...], books: tuple[Any, ...], watch: tuple[Any, ...], delays: np.ndarray, work: tuple[Any, ...],
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Messages k, k+1 … of ``buf`` → (first not done, why, slot, flags).
 
     END: all done. STEP: that message is untouched and must be stepped. LOOK: that message is applied (counted in the
     state), and the market must look at its effect now: ``flags`` are the kernel's, the touch stands in ``touch``.
+    The tuples are those of ``Template.words``, ``Slots.books``, ``Slots.watch`` and the caller's working space.
     """
+    ops, text, table, names = words
+    levels, state, touch, prices = books
+    pairs_of, pairs, walls, near = watch
+    scratch, got = work
     while k < ends.shape[0]:
         start = ends[k - 1] if k > 0 else 0
         if not _read(buf, start, ends[k], ops, text, table, names, scratch, got):
@@ -248,14 +263,14 @@ def run(
         touch[slot, BID], touch[slot, BID_SIZE], touch[slot, ASK], touch[slot, ASK_SIZE] = bid, bid_size, ask, ask_size
         prices[slot, 0], prices[slot, 1] = bid, ask
         if got[5] < MAX_STAMP and -HOUR < ts - got[5] * MS < HOUR and got[1] + got[2] > 0:
-            state[slot, LATE] = kernel.late_by(delay, ts, got[5] * MS)
+            state[slot, LATE] = late_by(delays, ts, got[5] * MS)
         k += 1
         if flags & (kernel.CROSSED | kernel.WINDOW | kernel.ONE_SIDED) or state[slot, WATCHED] > 0:
             return k - 1, LOOK, slot, flags
         if flags & kernel.TOUCH:
             mid, last = (bid + ask) / 2.0, touch[slot, MID]
             wild = not last / 50.0 < mid < last * 50.0
-            if every_touch or wild or _is_near(slot, prices, pairs_of, pairs, walls, near[0]):
+            if near[1] > 0.0 or wild or _is_near(slot, prices, pairs_of, pairs, walls, near[0]):
                 return k - 1, LOOK, slot, flags
             state[slot, TOUCH_TS] = ts
     return k, END, -1, 0

@@ -34,6 +34,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     close_s: float = 5.0  #: close() waits no longer for the disk
     rotate_s: int = 3600  #: a new file at each multiple of this, UTC
     block_bytes: int = BLOCK_BYTES
+    hurry_frames: int = 5_000  #: more waiting in one round: written uncompressed, so that a burst takes no CPU from the market
     segment_bytes: int = 256 * MB
     total_bytes: int = 4096 * MB  #: all tapes of the folder; the oldest are removed first
     free_bytes: int = 64 * MB  #: left to others on the disk
@@ -98,8 +99,9 @@ class Writer:
         return sum(block.count for block in self._backlog if block.kind == FRAMES)
 
     def _pack(self) -> None:
-        waiting = (self.queue.popleft() for _ in range(len(self.queue)))
-        for block in pack(waiting, self._bounds.block_bytes):
+        count = len(self.queue)
+        waiting = (self.queue.popleft() for _ in range(count))
+        for block in pack(waiting, self._bounds.block_bytes, compress=count < self._bounds.hurry_frames):
             self._backlog.append(block)
             self.released += block.cost - _held(block)
 

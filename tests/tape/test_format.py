@@ -11,10 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dope.errors import TapeError
-from dope.tape.format import BLOCK_HEAD, MAX_META, SYNC, Hole, Meta, pack_end, pack_frames, pack_hole, pack_meta, parse_name, tape_name
+from dope.tape.format import (
+    BLOCK_HEAD,
+    MAX_META,
+    SYNC,
+    Hole,
+    Meta,
+    pack_end,
+    pack_frames,
+    pack_hole,
+    pack_meta,
+    parse_name,
+    read_head,
+    tape_name,
+    unpack_frames,
+)
 from dope.tape.read import Tape
 from dope.tape.segment import write_tape
-from dope.types import Frame
+from dope.types import DATA, Frame
 from tests.tape.frames import META, any_frame, numbered
 
 
@@ -212,3 +226,13 @@ def test_a_hole_block_is_checked_like_any_other(tmp_path: Path) -> None:
     (tmp_path / "a.dope").write_bytes(pack_meta(META) + bytes(block) + end)
     with pytest.raises(TapeError, match="checksum"):
         Tape(tmp_path / "a.dope").holes()
+
+
+def test_a_block_written_in_a_hurry_is_not_compressed_and_reads_the_same() -> None:
+    frames = [Frame(i, "okx", 1, DATA, b'{"a":1}' * 50) for i in range(200)]
+    calm, hurried = pack_frames(frames), pack_frames(frames, compress=False)
+    assert len(hurried.data) > 4 * len(calm.data)
+    for block in (calm, hurried):
+        head = read_head(block.data)
+        assert head is not None
+        assert unpack_frames(head, block.data[BLOCK_HEAD:]) == frames

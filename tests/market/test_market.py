@@ -1,0 +1,112 @@
+"""Books and states: the venue's quote laid over the levels, ages, sizes in base units, trades counted once."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from dope.market.book import Book
+from dope.market.freshness import DelayFloor
+from dope.market.lane import Slots
+from dope.market.market import Market
+from dope.types import BookUpdate, Gap, Instrument, Quote, Touch, Trade
+
+NS = 1_000_000_000
+T0 = 1_700_000_000 * NS
+KEY = "x:BTC-USDT"
+
+
+def instrument(**changes: object) -> Instrument:
+    plain = Instrument("x", "BTC-USDT", "BTCUSDT", "BTC", "USDT", "spot")
+    return msgspec.structs.replace(plain, **changes)
+
+
+def market(**changes: object) -> Market:
+    made = Market()
+    made.open_book(instrument(**changes), T0, "", 5.0)
+    made.apply(BookUpdate(T0, KEY, 0, True, 100, b'[["99","4"],["98","7"]]', b'[["101","5"],["102","9"]]'), 1)
+    return made
+
+
+def quote(seq: int, bid: float, ask: float, ts: int = T0 + 1) -> Quote:
+    return Quote(ts, KEY, 0, seq, bid, 2.0, ask, 3.0)
+
+
+def test_a_newer_quote_is_the_touch_and_hides_better_levels() -> None:
+    made = market()
+    book = made.books[KEY]
+    out = made.quote(quote(101, 98.0, 102.0))
+    assert isinstance(out[0], Touch)
+    assert book.touch() == (98.0, 2.0, 102.0, 3.0)
+    assert book.levels("bid", 5) == [(98.0, 2.0)] and book.levels("ask", 5) == [(102.0, 3.0)]
+
+
+def test_an_older_quote_changes_nothing_and_newer_levels_take_over_again() -> None:
+    made = market()
+    book = made.books[KEY]
+    assert made.quote(quote(99, 98.5, 101.5)) == []
+    assert book.touch() == (99.0, 4.0, 101.0, 5.0)
+    made.quote(quote(101, 99.5, 100.5))
+    assert book.levels("bid", 5) == [(99.5, 2.0), (99.0, 4.0), (98.0, 7.0)]
+    made.apply(BookUpdate(T0 + 2, KEY, 0, False, 102, b'[["99.5","1"]]', b"[]"), 1)
+    assert book.touch() == (99.5, 1.0, 101.0, 5.0)
+
+
+def test_a_crossed_quote_is_a_fault_and_leaves_the_touch() -> None:
+    made = market()
+    assert type(made.quote(quote(101, 103.0, 102.0))[0]).__name__ == "Fault"
+    assert made.books[KEY].touch()[0] == 99.0
+
+
+def test_sizes_are_base_units_whatever_the_venue_counts() -> None:
+    assert market(contract_value=0.01).books[KEY].touch() == (99.0, 0.04, 101.0, 0.05)
+    inverse = market(contract_value=100.0, inverse=True).books[KEY]
+    assert inverse.touch()[1] == pytest.approx(4 * 100 / 99)
+
+
+def test_any_data_on_its_connection_confirms_a_numbered_book() -> None:
+    made = market()
+    book = made.books[KEY]
+    assert made.age(book, T0 + 3 * NS) == 3 * NS
+    made.conn_ts[1] = T0 + 2 * NS
+    assert made.age(book, T0 + 3 * NS) == NS
+    made.conn_ts[2] = T0 + 3 * NS  # another connection proves nothing
+    assert made.age(book, T0 + 3 * NS) == NS
+
+
+def test_a_message_that_came_late_proves_the_book_only_as_of_when_it_was_due() -> None:
+    made = market()
+    book = made.books[KEY]
+    for i in range(1, 4):
+        made.apply(BookUpdate(T0 + i * NS, KEY, T0 + i * NS, False, 100 + i, b'[["99","4"]]', b"[]"), 1)
+    made.apply(BookUpdate(T0 + 5 * NS, KEY, T0 + 4 * NS, False, 104, b'[["99","5"]]', b"[]"), 1)
+    assert made.age(book, T0 + 5 * NS) == NS
+
+
+def test_a_touch_that_moves_by_a_factor_of_fifty_is_not_believed() -> None:
+    made = market()
+    made.apply(BookUpdate(T0 + 1, KEY, 0, False, 101, b'[["99","0"],["98","0"],["1.1","1"]]', b'[["1.2","1"]]'), 1)
+    assert made.books[KEY].state == "INVALID"
+    assert made.resyncs
+
+
+def test_a_trade_is_counted_once() -> None:
+    made = market()
+    trade = Trade(T0, KEY, T0, 100.0, 2.0, "buy", "id-1")
+    assert [made.trade(trade), made.trade(trade)] == [True, False]
+    assert (made.books[KEY].trades, made.books[KEY].volume, made.duplicates) == (1, 2.0, 1)
+
+
+def test_a_gap_takes_the_book_out_of_live_and_updates_alone_do_not_bring_it_back() -> None:
+    made = market()
+    made.gap(Gap(T0 + 1, KEY, "sequence"))
+    assert made.apply(BookUpdate(T0 + 2, KEY, 0, False, 105, b'[["99","1"]]', b"[]"), 1) == ()
+    assert made.books[KEY].state == "GAP"
+    made.apply(BookUpdate(T0 + 3, KEY, 0, True, 200, b'[["99","1"]]', b'[["101","1"]]'), 1)
+    assert made.books[KEY].state == "LIVE"
+    assert made.books[KEY].live_seconds(T0 + 3 + NS) == pytest.approx(1.0)
+
+
+def test_a_one_sided_book_has_no_mid_and_no_imbalance_trouble() -> None:
+    book = Book(instrument(), Slots(), DelayFloor())
+    assert book.mid() is None and book.imbalance() is None and book.depth((10,)) == {10: (0.0, 0.0, False)}
