@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from dope.fast_lane import FastLane
+from dope.market.lane import SILENCE_NS
 from dope.market.market import Market
 from dope.types import (
     CLOSED,
@@ -78,9 +79,12 @@ class Engine:
         """One frame in; everything that follows from it, out, in causal order."""
         self.frames += 1
         market = self.market
+        out: list[Event] = []
+        if frame.ts - market.now > SILENCE_NS:  # clock frames come every 10 ms: here the recording or the machine slept
+            for event in market.silence(frame.ts):
+                self.detect(event, out)
         market.now = frame.ts
         market.frame_no += 1
-        out: list[Event] = []
         if frame.kind == DATA:
             venue = self.venues.get(frame.venue)
             if venue is None:

@@ -87,7 +87,7 @@ class FastLane:
         slots, conn = market.slots, frames[0].conn
         venue = engine.venues[frames[0].venue]
         delays = market.delays.get(venue.ID)
-        if delays is None:
+        if delays is None or frames[k].ts - market.now > lane.SILENCE_NS:
             out += engine.step(frames[k])
             return k + 1
         at: int

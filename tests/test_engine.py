@@ -243,3 +243,14 @@ def test_spread_statistics_are_of_live_books_only() -> None:
     engine.step(Frame(T0 + 60 * 10**9, "", 0, TICK, b"0"))
     engine.step(Frame(T0 + 61 * 10**9, "", 0, TICK, b"0"))
     assert spreads.current[("binance_spot:BTC-USDT", "okx:BTC-USDT")] is None
+
+
+def test_time_that_no_frame_covers_is_not_live_time() -> None:
+    engine = new_engine()
+    engine.step_many(play("okx", okx_script(), conn=2))
+    later = T0 + 3600 * 10**9
+    kind, text = okx_book("update", 130, 120, [("99.6", "1")], [])
+    engine.step(Frame(later, "okx", 2, kind, text))
+    book = engine.market.books[KEYS["okx"]]
+    assert book.state == "LIVE"
+    assert 4.0 < book.live_seconds(later) < 6.0

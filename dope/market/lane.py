@@ -37,6 +37,7 @@ BUCKETS = 4096  #: of the symbol table, a power of two; at most half are used
 PAIRS = 64  #: pairs of one market
 MS = 1_000_000
 HOUR = 3_600_000_000_000
+SILENCE_NS = 1_000_000_000  #: nothing at all for longer, not even the clock: time was lost
 MAX_STAMP = 10**13  #: ms; beyond it ns would not fit
 
 
@@ -244,6 +245,8 @@ def run(
     scratch, got = work
     while k < ends.shape[0]:
         start = ends[k - 1] if k > 0 else 0
+        if k > 0 and stamps[k] - stamps[k - 1] > SILENCE_NS:
+            return k, STEP, -1, 0
         if not _read(buf, start, ends[k], ops, text, table, names, scratch, got):
             return k, STEP, -1, 0
         slot = got[0]

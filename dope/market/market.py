@@ -262,6 +262,15 @@ class Market:
                 self.resyncs.append((book.key, "crossed"))
         return out
 
+    def silence(self, now: int) -> list[Event]:
+        """Nothing was received for a while, not even our own clock: what grew too old meanwhile was stale from then on."""
+        out: list[Event] = []
+        for book in self.books.values():
+            limit = self.idle_ns[book.instrument.venue]
+            if book.state == LIVE and self.age(book, now) > limit:
+                out += self._change(book, min(now, now - self.age(book, now) + limit), STALE, "no message within the silence limit")
+        return out
+
     def late(self, now: int, reason: str) -> list[Event]:
         """Our own loop was late: what looks fresh may be old; nothing is LIVE until it is proved again."""
         self.conn_ts = dict.fromkeys(self.conn_ts, 0)
