@@ -26,6 +26,7 @@ check: $(DEV_MARK)   ## lint and types only
 
 bench: $(DEV_MARK)   ## CPU per message, beside two plain comparators; takes minutes, fails on no time
 	$(PY) -m bench.run
+	$(PY) -m bench.recorded
 
 env: $(DEV_MARK)   ## write .env.example and the settings table of the README anew
 	$(PY) -m tests.settings_pages
