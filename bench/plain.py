@@ -104,7 +104,7 @@ async def run(port: int, meter: Meter) -> str:
     transport, _ = await picows.ws_connect(lambda: listener, f"ws://127.0.0.1:{port}{PATH}")
     await listener.done.wait()
     transport.disconnect()
-    return meter.report("plain", {symbol: book.levels() for symbol, book in listener.books.items()})
+    return meter.report("books", {symbol: book.levels() for symbol, book in listener.books.items()})
 
 
 if __name__ == "__main__":

@@ -22,10 +22,11 @@ from bench import stream
 
 CONTENDERS = {
     "naive": "websockets + json + sorted()",
-    "plain": "picows + msgspec + dict/bisect",
+    "books": "picows + msgspec + dict/bisect, books alone",
+    "plain": "the same with the program's duties: stamp, sequence, recording",
     "engine": "DOPE: feed, tape, books, detectors",
 }
-MODULES = {"naive": "bench.naive", "plain": "bench.plain", "engine": "bench.engine_runner"}
+MODULES = {"naive": "bench.naive", "books": "bench.plain", "plain": "bench.plain_recording", "engine": "bench.engine_runner"}
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT_S = 600
 

@@ -143,15 +143,17 @@ def pack(records: Iterable[Frame | Hole], block_bytes: int = BLOCK_BYTES, *, com
     """Blocks in the order of the records, a new one after ``block_bytes``; a hole ends a block and so keeps its place."""
     batch: list[Frame] = []
     cost = 0
+    add = batch.append
     for record in records:
-        if isinstance(record, Frame):
-            batch.append(record)
+        if type(record) is Frame:
+            add(record)
             cost += len(record.data) + FRAME_COST
             if cost < block_bytes:
                 continue
         if batch:
             yield pack_frames(batch, cost, compress=compress)
             batch, cost = [], 0
+            add = batch.append
         if isinstance(record, Hole):
             yield pack_hole(record)
     if batch:
@@ -160,7 +162,8 @@ def pack(records: Iterable[Frame | Hole], block_bytes: int = BLOCK_BYTES, *, com
 
 def pack_frames(frames: Sequence[Frame], cost: int = 0, *, compress: bool = True) -> Block:
     """One FRAMES block. Raises TapeError above MAX_BLOCK. Not compressed it takes four times the room and a fifth of the time."""
-    raw = _encoder.encode(frames)
+    raw = bytearray(cost)  # of the size that it will have, about: growing it would copy it again and again
+    _encoder.encode_into(frames, raw)
     if len(raw) > MAX_BLOCK:
         raise TapeError(f"a block of {len(raw)} bytes is above the limit of {MAX_BLOCK}")
     times = [frame.ts for frame in frames]

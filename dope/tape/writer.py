@@ -100,7 +100,8 @@ class Writer:
 
     def _pack(self) -> None:
         count = len(self.queue)
-        waiting = (self.queue.popleft() for _ in range(count))
+        take = self.queue.popleft
+        waiting = [take() for _ in range(count)]
         for block in pack(waiting, self._bounds.block_bytes, compress=count < self._bounds.hurry_frames):
             self._backlog.append(block)
             self.released += block.cost - _held(block)
