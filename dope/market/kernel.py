@@ -180,7 +180,7 @@ def _parse(buf: bytes, i: int, n: int, rows: np.ndarray, first: int) -> tuple[in
         i = _space(buf, i, n)
         while i < n and buf[i] == 44:  # further elements (order counts) must be numbers too
             if i + 3 < n and buf[i + 1] == 34 and 48 <= buf[i + 2] <= 57 and buf[i + 3] == 34:
-                i += 4  # most are one quoted digit
+                i = _space(buf, i + 4, n)  # most are one quoted digit
                 continue
             i = _skip(buf, _space(buf, i + 1, n), n)
             if i < 0:

@@ -150,6 +150,13 @@ def test_the_touch_flag_is_raised_only_when_price_or_size_at_the_touch_changes()
     assert kernel.apply(book, scratch, b"[]", b'[["101","0"]]', False)[0] & kernel.ONE_SIDED
 
 
+def test_white_space_anywhere_between_the_parts_of_a_list_means_nothing() -> None:
+    book, scratch = kernel.empty_book(), kernel.new_scratch(64)
+    spaced = b' [ [ "99.5" , "1" , "0" , "2" ] ,\n[ "99" , "3" , "0","1"\t] ] '
+    assert kernel.apply(book, scratch, spaced, b' [ ] ', True)[0] >= 0
+    assert kernel.levels(book, True, 9).tolist() == [[99.5, 1.0], [99.0, 3.0]]
+
+
 def test_sizes_up_to_1e15_and_prices_down_to_1e_minus_12_survive() -> None:
     book, scratch = kernel.empty_book(), kernel.new_scratch(64)
     flags, bid, bid_size, ask, _ = kernel.apply(
