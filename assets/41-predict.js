@@ -110,6 +110,7 @@
   function whyNot(pred) {
     if (!pred) return "waiting for the engine";
     if (DOPE.link.status === "lost") return "the server does not answer";
+    if (DOPE.paused()) return "the screen is frozen: resume (Space) to start and see it run";
     if (DOPE.jobs.active("train")) return "a training is running";
     if (asked) return "asked: the worker process is starting";
     if (pred.samples < pred.needed) return `needs ${fmt.number(pred.needed)} samples, has ${fmt.number(pred.samples)}: about ${DOPE.minutes((pred.needed - pred.samples) * (pred.step_s || 1))} more`;
@@ -184,7 +185,7 @@
   DOPE.ready(() => {
     DOPE.on("pred", (pred) => { remember(pred); draw(); DOPE.touch("predicted"); });
     ["view", "venues"].forEach((section) => DOPE.on(section, () => { draw(); }));
-    DOPE.on("jobs", second);
+    ["jobs", "held", "link"].forEach((section) => DOPE.on(section, second));
     DOPE.on("second", second);
     $("predict-pair").addEventListener("change", (event) => DOPE.see({ pair: event.target.value }));
   });

@@ -30,6 +30,7 @@
   function whyNot() {
     if (!DOPE.state.mode) return "waiting for the engine";
     if (DOPE.link.status === "lost") return "the server does not answer";
+    if (DOPE.paused()) return "the screen is frozen: resume (Space) to start and see it run";
     if (DOPE.jobs.active("backtest")) return "a backtest is running";
     if (asked) return "asked: the worker process is starting";
     const recording = DOPE.state.mode.recording || {};
@@ -74,7 +75,7 @@
   DOPE.ready(() => {
     build();
     DOPE.on("jobs", () => { state(); reports(); });
-    ["mode", "second", "link"].forEach((section) => DOPE.on(section, state));
+    ["mode", "second", "link", "held"].forEach((section) => DOPE.on(section, state));
     $("backtest-tape").addEventListener("change", () => { refused = ""; state(); });
     $("backtest-shown").addEventListener("change", (event) => { wanted = Number(event.target.value); reports(); });
   });

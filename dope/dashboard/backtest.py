@@ -95,24 +95,6 @@ def _form() -> Component:
         [html.Span("Recording"), html.Select([_this_run()], id="backtest-tape", className="sel", **attrs({"data-test": "backtest-tape"}))],
         className="fieldset grow",
     )
-    run = html.Button(
-        [icon("play-fill"), html.Span("Run backtest")],
-        id="run-backtest",
-        type="button",
-        className="btn2 pri",
-        disabled=True,
-        **attrs({"data-act": "run-backtest", "data-test": "run-backtest", "aria-describedby": "backtest-why"}),
-    )
-    again = "Read the list of recordings again"
-    reload = html.Button(
-        icon("arrow-clockwise"),
-        id="backtest-reload",
-        type="button",
-        className="ib",
-        title=again,
-        n_clicks=0,
-        **attrs({"aria-label": again}),
-    )
     return section(
         "backtest-form",
         "Backtest",
@@ -121,9 +103,9 @@ def _form() -> Component:
             html.Div(
                 [
                     tape,
-                    html.Div([html.Span("\u00a0", **attrs({"aria-hidden": "true"})), reload], className="fieldset"),
+                    html.Div([html.Span("\u00a0", **attrs({"aria-hidden": "true"})), _reload()], className="fieldset"),
                     html.Div(id="backtest-fields", className="fields"),
-                    html.Div([html.Span("\u00a0", **attrs({"aria-hidden": "true"})), run], className="fieldset"),
+                    html.Div([html.Span("\u00a0", **attrs({"aria-hidden": "true"})), _run()], className="fieldset"),
                 ],
                 className="fields",
             ),
@@ -137,6 +119,30 @@ def _form() -> Component:
             html.Div(id="backtest-job", **attrs({"data-test": "backtest-job"})),
         ],
         css="form",
+    )
+
+
+def _run() -> Component:
+    return html.Button(
+        [icon("play-fill"), html.Span("Run backtest")],
+        id="run-backtest",
+        type="button",
+        className="btn2 pri",
+        disabled=True,
+        **attrs({"data-act": "run-backtest", "data-test": "run-backtest", "aria-describedby": "backtest-why"}),
+    )
+
+
+def _reload() -> Component:
+    again = "Read the list of recordings again"
+    return html.Button(
+        icon("arrow-clockwise"),
+        id="backtest-reload",
+        type="button",
+        className="ib",
+        title=again,
+        n_clicks=0,
+        **attrs({"aria-label": again}),
     )
 
 

@@ -14,14 +14,14 @@ COLUMNS = (
     ("symbol", "Symbol", 124, "DopeText", "What was traded"),
     ("route", "Route", 110, "DopeText", "Buy venue → sell venue"),
     ("status", "Outcome", 114, "DopeOutcome", "Both filled, partial (the rest was unwound), missed"),
+    ("detected_net", "Promised", 84, "dopeProfit", "Net at detection for the quantity ordered, quote currency"),
+    ("net", "Realised", 84, "dopeProfit", "Net after all, quote currency; open inventory at mid"),
     ("qty", "Quantity", 84, "dopeQuantity", "Ordered, base units"),
     ("bought", "Bought", 84, "dopeQuantity", "Filled at the buying venue, base units"),
     ("sold", "Sold", 84, "dopeQuantity", "Filled at the selling venue, base units"),
     ("buy_vwap", "Buy price", 92, "dopePrice", "Volume-weighted, before fees"),
     ("sell_vwap", "Sell price", 92, "dopePrice", "Volume-weighted, before fees"),
     ("unwound", "Unwound", 84, "dopeQuantity", "Sold or bought back at market, base units"),
-    ("detected_net", "Promised", 84, "dopeProfit", "Net at detection for the quantity ordered, quote currency"),
-    ("net", "Realised", 84, "dopeProfit", "Net after all, quote currency; open inventory at mid"),
 )
 LEFT = {"t", "symbol", "route", "status"}
 

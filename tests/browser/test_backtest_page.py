@@ -171,6 +171,34 @@ def test_recordings_are_listed_and_an_unreadable_one_cannot_be_chosen(page: Any,
     page.wait_for_function(f"document.querySelectorAll('#backtest-tape option').length === {before + 1}")
 
 
+def test_a_chosen_recording_is_run_with_the_numbers_of_the_form_and_earlier_results_can_be_shown_again(
+    page: Any, house: House, report: dict[str, Any]
+) -> None:
+    page.wait_for_selector(SHOWN)
+    (name,) = report["tapes"]
+    page.wait_for_selector(f'#backtest-tape option[value="{name}"]', state="attached")
+    page.select_option("#backtest-tape", name)
+    page.fill("#backtest-latency_ms", "250")
+    page.fill("#backtest-order_size", "500")
+    page.click("#run-backtest")
+    page.wait_for_function("DOPE.backtest.shown && DOPE.backtest.shown.report.order_size === 500")
+    latest = next(job for job in reversed(house.jobs("backtest")) if job["state"] == "done")["result"]
+    assert latest["tapes"] == [name] and latest["result"]["latency_ms"] == 250 and latest["order_size"] == 500
+    assert page.locator("#latency-rows tr.chosen td").first.text_content().replace("\u2009", " ") == "250 ms (chosen)"
+    first = page.locator("#backtest-shown option").last.get_attribute("value")
+    page.select_option("#backtest-shown", first)
+    page.wait_for_function(f"DOPE.backtest.shown.id === {first}")
+    assert shown(page, "naive-trades") == page.evaluate("DOPE.backtest.shown.report.naive.trades")
+
+
+def test_a_frozen_screen_starts_nothing(page: Any) -> None:
+    page.keyboard.press("Space")
+    page.wait_for_function("document.getElementById('backtest-why').textContent.includes('frozen')")
+    assert page.is_disabled("#run-backtest")
+    page.keyboard.press("Space")
+    page.wait_for_selector(FREE)
+
+
 @pytest.mark.parametrize("width", [1680, 1366, 820, 412])
 def test_nothing_runs_over_the_side(house: House, visit: Any, report: dict[str, Any], width: int) -> None:
     page = visit(house, "/backtest?tour=0", width=width, height=800)
