@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MAX_CURVE = 2000  #: points kept of the curve
 LABEL = "upper bound: every opportunity filled at once, at the touch, without size limits"
 
 
@@ -18,11 +21,16 @@ class Naive:
     total_return_pct: float
     avg_profit_pct: float | None
     profit: float
+    curve: list[tuple[int, float]]  #: (time ms UTC, cumulative profit in quote currency), thinned
 
 
-def naive(profits_pct: Sequence[float], order_size: float) -> Naive:
-    """Take each opportunity's indicative profit in percent after fees; ``order_size`` in quote currency."""
+def naive(found: Sequence[tuple[int, float]], order_size: float) -> Naive:
+    """Take each opportunity's (time ns, indicative profit in percent after fees); ``order_size`` in quote currency."""
+    profits_pct = [pct for _, pct in found]
     n, total = len(profits_pct), sum(profits_pct)
+    sums = itertools.accumulate(pct / 100 * order_size for pct in profits_pct)
+    curve = [(t // 1_000_000, profit) for (t, _), profit in zip(found, sums, strict=True)]
+    stride = max(1, math.ceil(len(curve) / MAX_CURVE))
     return Naive(
         label=LABEL,
         trades=n,
@@ -30,4 +38,5 @@ def naive(profits_pct: Sequence[float], order_size: float) -> Naive:
         total_return_pct=total,
         avg_profit_pct=total / n if n else None,
         profit=total / 100 * order_size,
+        curve=curve[::-stride][::-1],
     )

@@ -93,7 +93,7 @@ def run(
         order_size=order_size,
         result=results[0],
         sensitivity=results[1:],
-        naive=naive(trader.indicative_pct, order_size),
+        naive=naive(trader.indicative, order_size),
         gaps=Gaps(events=log.gaps, silences=log.silences, silent_s=log.silent_ns / 1e9),
         assumptions=_assumptions(balances is not None, unwind_delay_ms),
     )
@@ -104,7 +104,7 @@ class _Trader:
 
     def __init__(self, order_size: float, fees: Fees, cooldown_ns: int) -> None:
         self.seen = 0
-        self.indicative_pct: list[float] = []
+        self.indicative: list[tuple[int, float]] = []  # (time, percent)
         self.skipped = {"cooldown": 0, "not executable at this size": 0, "too many": 0}
         self._order_size = order_size
         self._fees = fees
@@ -115,7 +115,7 @@ class _Trader:
     def order(self, signal: Opportunity, books: Mapping[str, TradableBook]) -> Order | None:
         """The order for an opportunity that has just opened; None if it is not to be traded, and why is counted."""
         self.seen += 1
-        self.indicative_pct.append(signal.indicative_profit_pct)
+        self.indicative.append((signal.ts, signal.indicative_profit_pct))
         route = (signal.buy, signal.sell)
         if self._orders >= MAX_ORDERS:
             self.skipped["too many"] += 1

@@ -62,6 +62,7 @@ def build(board: Board, settings: Settings) -> Dash:
     app.clientside_callback(ClientsideFunction("dope", "poll"), Output("poll", "max_intervals"), Input("poll", "n_intervals"))
     for page in found:
         page.register(app, board)
+    app._setup_server()  # Dash does this at the first request of "/" only; somebody may open another page first
     return app
 
 

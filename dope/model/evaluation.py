@@ -177,12 +177,16 @@ def has_skill(result: Score) -> bool:
     )
 
 
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
 def verdict(result: Score) -> str:
     """One sentence for the screen: either a claim with its evidence, or "no evidence of skill" with the reason."""
     if has_skill(result):
         return (
             f"skill {result.skill_persistence:.0%} over persistence and {result.skill_mean:.0%} over the mean, "
-            f"out of sample (n = {result.n}, p = {result.p_value:.3f})"
+            f"out of sample (n = {result.n}, {_p(result.p_value)})"
         )
     if result.model == "persistence":
         return f"{NO_SKILL}: no model did better than “no change”"
@@ -192,7 +196,7 @@ def verdict(result: Score) -> str:
         return f"{NO_SKILL}: its forecasts do not differ from a yardstick's"
     if (result.skill_persistence or 0) <= 0 or (result.skill_mean or 0) <= 0:
         return f"{NO_SKILL}: a naive forecast did as well"
-    return f"{NO_SKILL}: p = {result.p_value:.2f}, claimed only at p ≤ {P_CLAIM}"
+    return f"{NO_SKILL}: {_p(result.p_value)}, claimed only at p ≤ {P_CLAIM}"
 
 
 def conformal_quantile(residuals: npt.ArrayLike, alpha: float = BAND_ALPHA) -> float:

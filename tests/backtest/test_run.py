@@ -142,7 +142,8 @@ def test_a_day_without_frames_or_opportunities_is_an_empty_report():
 
 
 def test_the_naive_backtest_is_labelled_an_upper_bound():
-    result = naive([0.5, -0.1, 0.2], 1000.0)
+    result = naive([(1_000_000, 0.5), (2_000_000, -0.1), (3_000_000, 0.2)], 1000.0)
+    assert [t for t, _ in result.curve] == [1, 2, 3] and [round(p, 9) for _, p in result.curve] == [5.0, 4.0, 6.0]
     assert (result.trades, result.win_rate) == (3, pytest.approx(2 / 3))
     assert result.total_return_pct == pytest.approx(0.6)
     assert result.avg_profit_pct == pytest.approx(0.2)

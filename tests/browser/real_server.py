@@ -49,8 +49,8 @@ class House:
             )
         self.url = until(self._address, "the address of the server")
         until(lambda: self.section("mode"), "a first snapshot")
-        with urllib.request.urlopen(self.url + "/", timeout=30) as answer:
-            answer.read()
+        with urllib.request.urlopen(self.url + "/predict", timeout=30) as answer:
+            self.first_page: str = answer.read().decode()  # nobody has asked for "/" before
 
     def _address(self) -> str:
         said = self._log.read_text(errors="replace")

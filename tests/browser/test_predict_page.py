@@ -255,3 +255,7 @@ def test_the_first_paint_holds_samples_and_verdict() -> None:
     drawn = predict.draw(Snapshot(seq=1, t_ns=1, data={"pred": section(card=model_card(NO_SKILL))}))
     assert drawn["predict-samples-v"] == "164" and drawn["predict-samples-u"] == "of 50"
     assert drawn["predict-verdict-head"] == "No evidence of skill" and drawn["predict-verdict-text"].startswith("p = 0.28")
+
+
+def test_a_fresh_server_whose_first_visitor_opens_an_inner_page_serves_its_scripts(house: House) -> None:
+    assert "_dash-component-suites" in house.first_page and "41-predict" in house.first_page
