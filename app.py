@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,18 +22,19 @@ from loguru import logger
 
 from dope import __version__
 from dope.board import Board
-from dope.errors import DopeError
+from dope.errors import DopeError, TapeError
 from dope.replay import replay as replay_tapes
 from dope.replay import summary
 from dope.runtime import EXIT_ENGINE_DIED, Runtime
 from dope.settings import Settings, load, unknown_variables
 from dope.tape.importing import import_lines, natives_of
+from dope.tape.read import Tape
 from dope.venues import make
 
-DEATH_GRACE_S = 8.0  #: s that a dead engine is shown on the page before the process ends with code 70
+DEATH_GRACE_S = 5.0  #: s that a dead engine is shown on the page before the process ends with code 70
 LOG_FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS!UTC} {level: <7} {name}: {message}"
 
-app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 Tapes = Annotated[list[Path], typer.Argument(help="recordings (.dope); several are merged by time")]
 
 
@@ -44,13 +46,6 @@ def _settings(**given: Any) -> Settings:
     for name in unknown_variables(os.environ):
         logger.warning("environment variable {} sets nothing: misspelt?", name)
     return settings
-
-
-@app.callback(invoke_without_command=True)
-def main(ctx: typer.Context) -> None:
-    """Without a command: serve."""
-    if ctx.invoked_subcommand is None:
-        serve()
 
 
 @app.command()
@@ -69,10 +64,15 @@ def serve(
     settings = _settings(
         source=source, sim_rate=speed, host=host, port=port, sim_seed=seed, record=record, data_dir=data_dir, model_dir=model_dir
     )  # fmt: skip
-    for path in tape or ():
-        if not path.is_file():
-            raise DopeError(f"no such tape: {path}")
-    raise typer.Exit(_serve(settings, tuple(tape or ())))
+    raise typer.Exit(_serve(settings, _readable(tape or ())))
+
+
+def _readable(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The same paths, if all of them are tapes with something on them. Raises TapeError for the first that is not."""
+    for path in paths:
+        if not Tape(path, tolerant=True).count:
+            raise TapeError(f"{path}: nothing is recorded on this tape")
+    return tuple(paths)
 
 
 def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
@@ -89,8 +89,8 @@ def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
     paths = [page.PATH for page in pages()]
     mount(dash.server, board, settings, alive=runtime.alive, clock_ns=runtime.clock.now, pages=paths)
     server = uvicorn.Server(uvicorn.Config(dash.server, log_level="warning", **server_options(settings)))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises them again after its own orderly end; ours goes on below
+    for number in (signal.SIGTERM, signal.SIGINT):  # for the moments in which uvicorn does not listen to them itself
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     threading.Thread(target=_announce, args=(server, settings), daemon=True).start()
     threading.Thread(target=_end_when_dead, args=(server, dead), daemon=True).start()
     runtime.start()
@@ -134,16 +134,17 @@ def record(
 ) -> None:
     """Record without a dashboard."""
     settings = _settings(source=source, data_dir=data_dir, sim_seed=seed, record=True)
-    runtime = Runtime(settings, Board())
     over = threading.Event()
+    runtime = Runtime(settings, Board(), on_death=over.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     runtime.start()
     over.wait(seconds or None)
     session = runtime.session
-    path = session.journal.status()["path"] if session is not None and session.journal is not None else None
     runtime.stop()
-    print(json.dumps({"tape": str(path) if path else None}))
+    if session is not None and session.recording_trouble:
+        raise DopeError(f"nothing was recorded: {session.recording_trouble}")
+    print(json.dumps({"tapes": [str(path) for path in session.tape_paths()] if session is not None else []}))
     raise typer.Exit(EXIT_ENGINE_DIED if runtime.died else 0)
 
 
@@ -192,21 +193,21 @@ def backtest(
     from dope.workers import backtest_worker
 
     settings = _settings(order_size=order_size)
-    for path in tapes:
-        if not path.is_file():
-            raise DopeError(f"no such tape: {path}")
-    done = backtest_worker(lambda *_: None, [str(p) for p in tapes], {"latency_ms": latency_ms}, settings.model_dump(mode="json"))
+    paths = [str(path) for path in _readable(tapes)]
+    done = backtest_worker(lambda *_: None, paths, {"latency_ms": latency_ms}, settings.model_dump(mode="json"))
     print(json.dumps(done))
 
 
-def run() -> None:
-    """Entry point: our own errors are one line, not a traceback."""
+def run(args: list[str]) -> None:
+    """Entry point: without a command serve; our own errors are one line, not a traceback."""
+    if not args or (args[0].startswith("-") and args[0] != "--help"):
+        args = ["serve", *args]
     try:
-        app()
+        app(args)
     except DopeError as error:
         print(f"dope: {error}", file=sys.stderr)
         sys.exit(2)
 
 
 if __name__ == "__main__":
-    run()
+    run(sys.argv[1:])

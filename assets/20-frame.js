@@ -60,6 +60,7 @@
     let css = "wait", text = "CONNECTING";
     if (DOPE.paused()) [css, text] = ["paused", `PAUSED · ${fmt.number(DOPE.heldCount())} held`];
     else if (link.status === "lost") [css, text] = ["lost", "DISCONNECTED"];
+    else if (sections.stopped) [css, text] = ["lost", "STOPPED"];
     else if (link.status === "live" || link.status === "polling") {
       [css, text] = sections.source === "sim" ? ["sim", "SIMULATED"] : sections.source === "tape" ? ["replay", "REPLAY"] : ["", "LIVE"];
       if (link.status === "polling") text += " · polling";
@@ -68,7 +69,7 @@
     button.setAttribute("aria-pressed", String(DOPE.paused()));
     DOPE.text("mode-text", text);
     document.body.classList.toggle("is-paused", DOPE.paused());
-    document.body.classList.toggle("is-lost", link.status === "lost");
+    document.body.classList.toggle("is-lost", link.status === "lost" || Boolean(sections.stopped));
   }
 
   const banner = (css, glyph, text, buttons, test) => DOPE.h("div", { class: "banner " + css, "data-test": test },
@@ -78,8 +79,8 @@
   function banners() {
     const sections = DOPE.state.mode || {}, out = [];
     if (sections.banner) {
-      const text = /^simulated/i.test(sections.banner) ? sections.banner : "SIMULATED MARKET: " + sections.banner;
-      out.push(["sim", "exclamation-triangle", text, sections.live_available ? [["Go live", "go-live", "pri"]] : [], "banner-sim"]);
+      const text = /^[A-Z ]+: /.test(sections.banner) ? sections.banner : "SIMULATED MARKET: " + sections.banner;
+      out.push([sections.stopped ? "e" : "sim", "exclamation-triangle", text, sections.live_available ? [["Go live", "go-live", "pri"]] : [], sections.stopped ? "banner-stopped" : "banner-sim"]);
     }
     if (link.status === "lost") {
       const wait = link.nextTry ? `retrying in ${fmt.number(Math.max(0, Math.ceil((link.nextTry - Date.now()) / 1000)))} s` : "connecting";

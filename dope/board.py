@@ -6,7 +6,7 @@ A ``Snapshot`` is immutable and swapped by one reference, so that no reader ever
 in ``_ns``). Sections, each replaced as a whole when it changes:
 
 ``mode``     {source: "live"|"sim"|"tape", banner: str|None, live_available: bool, started: ms, version: str,
-              recording: {on, path, bytes, reason}, order_size, min_net_bps, paused: False}
+              recording: {on, path, bytes, reason}, order_size, min_net_bps, paused: False, stopped: bool (the engine died)}
 ``venues``   [{id, label, short, state: "live"|"connecting"|"degraded"|"down"|"halted", since, books_live, books_total,
               msgs_s, excess_p50_ms, excess_p99_ms, errors_min, reconnects, gaps, faults, checksums_ok, checksum_bad,
               acks_ok, acks_total, unacked: [topic], last_error, next_retry, breaker: "closed"|"open"|"half-open",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from dope.detectors.arbitrage import Arbitrage, Opportunity, near_misses
 from dope.detectors.spreads import Spreads
 from dope.engine import Engine
 from dope.market.book import Book
+from dope.market.market import Market
 from dope.types import DOWN, HALTED, Ack, BookState, Event, Fault, Gap, Notice
 
 MS = 1_000_000
@@ -22,6 +24,7 @@ CLOSED_KEPT = 10_000  #: closed lives kept for statistics and export
 SERIES_POINTS = 900  #: one per second
 FAULT_LINES_PER_MIN = 10  #: lines of one kind told on the event tape per minute and venue
 RECENT_NS = 300 * NS
+BOOK_LEVELS = 50  #: levels per side of a book that is asked for
 
 
 def opportunity_row(o: Opportunity) -> dict[str, Any]:
@@ -33,6 +36,17 @@ def opportunity_row(o: Opportunity) -> dict[str, Any]:
     row["ts"] = o.ts // MS
     row["levels"] = [list(level) for level in o.levels]
     return row
+
+
+def book_row(market: Market, book: Book, now: int) -> dict[str, Any]:
+    """One order book with its best levels, as the API gives it; a book that is not LIVE has none."""
+    live = book.state == "LIVE"
+    return {
+        "key": book.key, "venue": book.instrument.venue, "symbol": book.instrument.symbol, "kind": book.instrument.kind,
+        "state": book.state, "reason": book.reason, "seq": book.seq,
+        "bids": book.levels("bid", BOOK_LEVELS) if live else [], "asks": book.levels("ask", BOOK_LEVELS) if live else [],
+        "age_ms": market.age(book, now) / MS if live else None, "received": book.own_ts // MS or None,
+    }  # fmt: skip
 
 
 class Picture:
@@ -311,3 +325,16 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(v) for v in value]
     return value
+
+
+def stopped(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The last sections of an engine that has died: nothing is open, nothing is live, and the screen says so."""
+    why = "the engine has stopped"
+    price = dict.fromkeys(("bid", "ask", "bid_size", "ask_size", "mid", "age_ms", "unchanged_ms", "imbalance"))
+    return {
+        "mode": {**data.get("mode", {}), "banner": "ENGINE STOPPED: nothing here is current any more; the log tells why", "stopped": True},
+        "venues": [{**row, "state": "down", "books_live": 0, "msgs_s": 0.0, "last_error": why} for row in data.get("venues", ())],
+        "instruments": [{**row, **price, "state": DOWN, "reason": why, "depth": {}} for row in data.get("instruments", ())],
+        "opps": [], "misses": [], "matrix": [],
+        "cards": {**data.get("cards", {}), "open": 0, "best": None, "alert": None},
+    }  # fmt: skip

@@ -96,7 +96,7 @@ class Session:
         bounds = Bounds(total_bytes=settings.tape_max_mb << 20, close_s=CLOSE_S)
         try:
             self.journal = Journal(settings.data_dir / self.source, meta, bounds=bounds)
-        except TapeError as error:
+        except (TapeError, OSError) as error:  # a market that is watched and not recorded is better than none, if it is said
             self.recording_trouble = str(error)
             logger.error("not recording: {}", error)
 

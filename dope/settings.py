@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     )
     endpoints: dict[str, dict[str, str]] = Field(default_factory=dict, description="JSON: other hosts per venue, e.g. {\"okx\":{\"ws\":\"ws://127.0.0.1:9001\"}}")
     live_timeout_s: float = Field(10.0, gt=0, description="s without any venue reached before auto starts the simulated market")
+    probe_s: float = Field(15.0, gt=0, description="s between looks whether a live venue answers while the simulated market stands in")
 
     # arbitrage
     order_size: float = Field(1000.0, gt=0, description="your own order size, quote currency")

@@ -1,7 +1,8 @@
 """The simulated market or a played-back tape, in a process of its own, so that its cost is not paid by the ingest loop.
 
 ``python -m dope.worlds --tape FILE …`` serves recorded frames on loopback; without a tape the seeded sample market runs.
-The process prints its endpoints as one JSON line and ends when its stdin is closed: it never outlives its parent.
+The process prints its endpoints as one JSON line (and ``"over"`` when a tape has been played) and ends when its stdin is
+closed: it never outlives its parent. It has a session of its own, so that Ctrl-C in the terminal is for its parent alone.
 """
 
 from __future__ import annotations
@@ -9,59 +10,100 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import subprocess
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from loguru import logger
 
 from dope.errors import DopeError
 from dope.sim.playback import Playback
 from dope.tape.read import Tape, merge
+from dope.types import DATA, OPEN, Listed
+from dope.venues import VENUES, make
 
 START_S = 30.0  #: s until the process must have printed its endpoints
 STOP_S = 2.0
+SCANNED = 50_000  #: data frames of a tape that are read to find out which markets it holds
+OVER = "over"
 
 
 class WorldProcess:
-    """A child process that serves venues on loopback."""
+    """A child process that serves venues on loopback; all methods belong to the loop that started it."""
 
     def __init__(self, *, seed: int, speed: float, tapes: Sequence[Path] = ()) -> None:
-        self.tapes = tuple(tapes)
-        module = ["dope.worlds", *(f"--tape={path}" for path in tapes)] if tapes else ["dope.sim", "--with-parent", f"--seed={seed}"]
+        files = [f"--tape={path.resolve()}" for path in tapes]
+        module = ["dope.worlds", *files] if files else ["dope.sim", "--with-parent", f"--seed={seed}"]
         self._command = [sys.executable, "-m", *module, f"--speed={speed}"]
-        self._process: subprocess.Popen[str] | None = None
-        self.endpoints: dict[str, dict[str, str]] = {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self.over = False  #: the tape has been played to its end
 
     async def start(self) -> dict[str, dict[str, str]]:
-        """Start it and wait for its endpoints. Raises DopeError when it does not come up."""
-        root = Path(__file__).parent.parent
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
-        assert self._process.stdout is not None
+        """Start it and wait for its endpoints per venue id. Raises DopeError when it does not come up."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
+            cwd=Path(__file__).parent.parent, env={**os.environ, "LOGURU_LEVEL": "WARNING"},
+        )  # fmt: skip
+        self._process, started = process, False
+        assert process.stdout is not None
         try:
-            line = await asyncio.wait_for(asyncio.to_thread(self._process.stdout.readline), START_S)
-            self.endpoints = json.loads(line)
+            async with asyncio.timeout(START_S):
+                endpoints: dict[str, dict[str, str]] = json.loads(await process.stdout.readline())
+            started = True
         except (TimeoutError, ValueError) as error:
-            self.stop()
-            raise DopeError("the simulated market did not start") from error
-        return self.endpoints
+            raise DopeError("the process of the simulated or recorded market did not start; see the log") from error
+        finally:
+            if not started:
+                await self._end(process, patience_s=0.0)
+        self._listener = asyncio.create_task(self._listen(process.stdout))
+        return endpoints
 
+    async def _listen(self, stdout: asyncio.StreamReader) -> None:
+        while line := await stdout.readline():
+            self.over = self.over or json.loads(line) == OVER
+
+    @property
     def alive(self) -> bool:
         """Whether the process is running."""
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self._process.returncode is None
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End it: first by closing its stdin, then by force."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+        if self._listener is not None:
+            self._listener.cancel()
+        if process is not None:
+            await self._end(process, patience_s=STOP_S)
+
+    async def _end(self, process: asyncio.subprocess.Process, *, patience_s: float) -> None:
+        assert process.stdin is not None
+        process.stdin.close()
         try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
+            async with asyncio.timeout(patience_s):
+                await process.wait()
+        except TimeoutError:
             process.kill()
-            process.wait(STOP_S)
+            await process.wait()
+
+
+def symbols_of(tapes: Iterable[Tape]) -> tuple[str, ...]:
+    """Canonical symbols of the markets in these tapes, sorted: what their first frames list. Raises TapeError."""
+    found: set[str] = set()
+    known = {venue.ID for venue in VENUES}
+    for tape in tapes:
+        machines = {venue: make(venue, ()) for venue in tape.meta.venues if venue in known}
+        left = SCANNED
+        for frame in tape:
+            machine = machines.get(frame.venue)
+            if machine is None or frame.kind not in (OPEN, DATA):
+                continue
+            found.update(event.instrument.symbol for event in machine.receive(frame) if isinstance(event, Listed))
+            left -= 1
+            if not left:
+                break
+    return tuple(sorted(found))
 
 
 async def _serve(tapes: list[Path], speed: float) -> None:
@@ -69,12 +111,22 @@ async def _serve(tapes: list[Path], speed: float) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     asyncio.create_task(reader.read()).add_done_callback(lambda _: over.set())
-    opened = [Tape(path) for path in tapes]
+    opened = [Tape(path, tolerant=True) for path in tapes]
     venues = sorted({venue for tape in opened for venue in tape.meta.venues})
     playback = Playback(merge(opened), venues, speed=speed)
     print(json.dumps(await playback.start()), flush=True)
+    played = asyncio.create_task(_play(playback, opened))
     await over.wait()
+    played.cancel()
     await playback.stop()
+
+
+async def _play(playback: Playback, tapes: list[Tape]) -> None:
+    await playback.wait()
+    for tape in tapes:
+        for problem in tape.problems:
+            logger.warning("left out: {}", problem)
+    print(json.dumps(OVER), flush=True)
 
 
 def main() -> None:
@@ -83,7 +135,10 @@ def main() -> None:
     options.add_argument("--tape", type=Path, action="append", required=True, help="a recording; several are merged by time")
     options.add_argument("--speed", type=float, default=1.0, help="recorded seconds per second")
     chosen = options.parse_args()
-    asyncio.run(_serve(chosen.tape, chosen.speed))
+    try:
+        asyncio.run(_serve(chosen.tape, chosen.speed))
+    except DopeError as error:
+        sys.exit(f"dope: {error}")
 
 
 if __name__ == "__main__":

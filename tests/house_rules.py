@@ -23,7 +23,8 @@ FLOORS = {
     "app": 6,
 }  # fmt: skip
 #: rooms that fill several files without a folder of their own
-ROOM_OF = {**dict.fromkeys(("session", "sources", "commands", "training", "picture", "replay", "workers", "worlds"), "runtime"), "fast_lane": "engine", "__init__": "errors"}
+RUNTIME = ("session", "sources", "commands", "training", "picture", "replay", "workers", "worlds")
+ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "__init__": "errors"}
 #: the screens read the board and show it: of what lies below they may know only this
 SCREENS = ("dashboard", "api")
 SCREENS_MAY = ("board", "types", "format", "settings", "errors")

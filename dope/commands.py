@@ -1,0 +1,105 @@
+"""What users ask for: checked in the thread of whoever asks, carried out in the loop, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from loguru import logger
+
+from dope.board import Board, Command
+from dope.errors import DopeError, UnknownName
+from dope.feed.clock import Clock
+from dope.jobs import Jobs
+from dope.session import Session
+from dope.settings import Settings
+from dope.sources import Sources
+from dope.tape.catalogue import TapeInfo, list_tapes
+from dope.training import Training
+from dope.workers import backtest_worker
+
+
+class Commands:
+    """``ask`` belongs to any thread, the rest to the loop."""
+
+    def __init__(self, settings: Settings, clock: Clock, board: Board, sources: Sources, training: Training, jobs: Jobs) -> None:
+        self._settings, self._clock, self._board = settings, clock, board
+        self._sources, self._training, self._jobs = sources, training, jobs
+        self._waiting: queue.SimpleQueue[tuple[int, Command]] = queue.SimpleQueue()
+
+    def ask(self, job: int, command: Command) -> None:
+        """Queue a wish. Raises DopeError or ValueError at once for what cannot be meant or is not possible now."""
+        session, args = self._sources.session, command.args
+        if session is None and command.name != "cancel":
+            raise DopeError("the engine is still starting")
+        if command.name == "set" and session is not None:
+            session.changed_rules(dict(args))
+        elif command.name == "source" and args.get("to") not in ("live", "sim"):
+            raise ValueError("source needs to: live or sim")
+        elif command.name == "cancel" and not isinstance(args.get("job"), int):
+            raise ValueError("cancel needs job: a number")
+        elif command.name == "reconnect" and session is not None and args.get("venue") not in session.engine.venues:
+            raise UnknownName("venue", str(args.get("venue", "")), session.engine.venues)
+        elif command.name == "train":
+            self._training.check(session)
+        elif command.name == "backtest" and session is not None:
+            self._tapes(session, args.get("tape"))
+        self._waiting.put((job, command))
+
+    async def carry_out(self) -> None:
+        """All that wait, and a training that is due."""
+        session = self._sources.session
+        if session is not None and self._training.due(session):
+            self._board.ask(Command("train"))
+        while not self._waiting.empty():
+            job, command = self._waiting.get()
+            session = self._sources.session
+            try:
+                await self._do(job, command, session)
+            except (DopeError, ValueError) as error:
+                logger.warning("{} refused: {}", command.name, error)
+                if self._sources.session is not None:
+                    self._sources.session.picture.tell(self._clock.now(), "system", f"{command.name} refused: {error}", "", "warn")
+
+    async def _do(self, job: int, command: Command, session: Session | None) -> None:
+        args = command.args
+        if command.name == "cancel":
+            self._jobs.cancel(int(args["job"]))
+        elif session is None:
+            raise DopeError("the engine is still starting")
+        elif command.name == "set":
+            session.take_rules(session.changed_rules(dict(args)))
+        elif command.name == "source":
+            await self._sources.switch(str(args["to"]))
+        elif command.name == "reconnect":
+            session.feed.retry(str(args["venue"]))
+        elif command.name == "train":
+            self._training.start(session, job)
+        elif command.name == "backtest":
+            paths = await asyncio.to_thread(self._tapes, session, args.get("tape"))
+            options = {"order_size": session.arbitrage.rules.order_size} | {k: v for k, v in args.items() if k != "tape"}
+            self._jobs.start("backtest", backtest_worker, ([str(p) for p in paths], options, self._settings.model_dump(mode="json")), job)
+
+    def _tapes(self, session: Session, name: Any) -> list[Path]:
+        """The tapes meant by ``name``; None = what this session has recorded so far."""
+        if not name:
+            if session.journal is None:
+                raise DopeError("nothing is being recorded: choose a tape")
+            return session.tape_paths()
+        known = {info.name: path for info, path in tapes_by_name(self._settings.data_dir)}
+        if name not in known:
+            raise UnknownName("tape", str(name), known)
+        return [known[name]]
+
+
+def tapes_by_name(folder: Path) -> list[tuple[TapeInfo, Path]]:
+    """All tapes below ``folder``, named without their folder where that says which one is meant."""
+    infos = list_tapes(folder)
+    plain = [Path(info.name).name for info in infos]
+    return [
+        (msgspec.structs.replace(info, name=name if plain.count(name) == 1 else info.name), folder / info.name)
+        for info, name in zip(infos, plain, strict=True)
+    ]

@@ -1,0 +1,142 @@
+"""The one session that runs, the process behind it unless it is live, and the way from one source to the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from loguru import logger
+
+from dope.detectors import Rules
+from dope.errors import DopeError
+from dope.feed.clock import Clock
+from dope.feed.probe import reachable
+from dope.session import Session
+from dope.settings import Settings
+from dope.tape.read import Tape
+from dope.venues import make
+from dope.worlds import WorldProcess, symbols_of
+
+SIM_BANNER = "SIMULATED MARKET: no exchange can be reached"
+DEMO_BANNER = "SIMULATED MARKET: started on request"
+TAPE_BANNER = "RECORDED MARKET: a tape is played back over loopback"
+OVER_BANNER = "RECORDED MARKET: the tape is over"
+KNOCK_S = 5.0  #: s that a venue has to answer a probe
+MENDED_ONCE_NS = 60 * 10**9  #: a process that ends by itself twice within this is not started a third time
+
+
+class Sources:
+    """Belongs to the loop; other threads may read ``session`` and ``banner``. ``on_begin`` is told each new session."""
+
+    def __init__(self, settings: Settings, clock: Clock, tapes: tuple[Path, ...], on_begin: Callable[[Session], None]) -> None:
+        self.settings, self.clock, self.tapes = settings, clock, tapes
+        self.session: Session | None = None
+        self.banner: str | None = None
+        self.live_available = False  #: a venue answered while the simulated market runs
+        self._on_begin = on_begin
+        self._world: WorldProcess | None = None
+        self._feed: asyncio.Task[None] | None = None
+        self._rules: Rules | None = None  # what the user set outlives a change of the source
+        self._give_up_at = 0  # ns; until then a live venue may still answer, 0 = nobody waits for that
+        self._mended_at = 0  # ns
+
+    # -- opening -------------------------------------------------------------------------------------------------------
+    async def open(self) -> None:
+        """Open what the settings ask for; "auto" begins live and falls back on the simulated market in ``look_after``."""
+        if self.tapes:
+            await self._open_world("tape", TAPE_BANNER)
+        elif self.settings.source == "sim":
+            await self._open_world("sim", DEMO_BANNER)
+        else:
+            await self._open_live()
+            if self.settings.source == "auto":
+                self._give_up_at = self.clock.now() + int(self.settings.live_timeout_s * 1e9)
+
+    async def switch(self, to: str) -> None:
+        """Change to "live" or "sim" because a user wishes it."""
+        if self.session is not None and self.session.source == to:
+            raise DopeError(f"the {to} market is running already")
+        await (self._open_live() if to == "live" else self._open_world("sim", DEMO_BANNER))
+
+    async def _open_live(self) -> None:
+        await self.close()
+        self._begin(Session(self.settings, "live", {}, self.clock), None)
+
+    async def _open_world(self, source: str, banner: str) -> None:
+        """The new process first: should it not start, whatever runs goes on."""
+        settings, tapes = self.settings, self.tapes if source == "tape" else ()
+        if tapes:
+            opened = [Tape(path, tolerant=True) for path in tapes]
+            venues = tuple(sorted({venue for tape in opened for venue in tape.meta.venues}))
+            settings = settings.model_copy(update={"symbols": await asyncio.to_thread(symbols_of, opened), "venues": venues})
+        world = WorldProcess(seed=settings.sim_seed, speed=settings.sim_rate, tapes=tapes)
+        endpoints = await world.start()
+        await self.close()
+        self._world = world
+        self._begin(Session(settings, source, endpoints, self.clock), banner)
+
+    def _begin(self, session: Session, banner: str | None) -> None:
+        if self._rules is not None:
+            session.take_rules(self._rules)
+        self.banner, self.live_available, self._give_up_at = banner, False, 0
+        self._on_begin(session)
+        session.picture.tell(self.clock.now(), "system", f"watching {len(session.engine.venues)} venues ({session.source})")
+        self._feed = asyncio.create_task(session.feed.run())
+        self.session = session
+
+    async def close(self) -> None:
+        """Close the sockets, the tape, the process."""
+        session, self.session = self.session, None
+        if session is not None:
+            self._rules = session.arbitrage.rules
+            await session.stop()
+        if self._feed is not None:
+            await asyncio.wait([self._feed], timeout=2.0)
+        if self._world is not None:
+            await self._world.stop()
+            self._world = None
+
+    # -- watching ------------------------------------------------------------------------------------------------------
+    async def look_after(self) -> None:
+        """Call often. Falls back when no venue was reached; starts a process anew that ended by itself, once a minute.
+
+        Raises DopeError for what cannot be mended: better dead and seen than silently wrong.
+        """
+        if self.session is None or self._feed is None:
+            return
+        if self._feed.done():
+            raise DopeError("the feed has ended") from self._feed.exception()
+        if self._give_up_at:
+            await self._wait_for_live(self.session)
+        elif self._world is not None and not self._world.alive:
+            await self._mend(self.session.source, self.banner or "")
+        elif self._world is not None and self._world.over:
+            self.banner = OVER_BANNER
+
+    async def _wait_for_live(self, session: Session) -> None:
+        if any(venue.state == "live" for venue in session.feed.health().values()):
+            self._give_up_at = 0
+        elif self.clock.now() > self._give_up_at:
+            logger.warning("no exchange reached within {:g} s: starting the simulated market", self.settings.live_timeout_s)
+            await self._open_world("sim", SIM_BANNER)
+
+    async def _mend(self, source: str, banner: str) -> None:
+        now = self.clock.now()
+        if self._mended_at and now - self._mended_at < MENDED_ONCE_NS:
+            raise DopeError(f"the process of the {source} market ended twice within a minute")
+        self._mended_at = now
+        logger.warning("the process of the {} market ended by itself: starting it anew", source)
+        await self._open_world(source, banner)
+        if self.session is not None:
+            text = f"the process of the {source} market had ended by itself and was started anew"
+            self.session.picture.tell(self.clock.now(), "system", text, "", "warn")
+
+    async def probe(self) -> None:
+        """For ever: while the simulated market runs for want of a live one, does a venue answer now?"""
+        while True:
+            await self.clock.sleep(self.settings.probe_s)
+            if self.session is not None and self.session.source == "sim" and self.settings.source != "sim":
+                venues = {v: make(v, self.settings.symbols, self.settings.endpoints.get(v)) for v in self.settings.venues}
+                found = await reachable(venues, self.clock, KNOCK_S)
+                self.live_available = found is not None and self.session is not None and self.session.source == "sim"
