@@ -18,7 +18,7 @@ from dope.types import DOWN, HALTED, Ack, BookState, Event, Fault, Gap, Notice
 
 MS = 1_000_000
 NS = 1_000_000_000
-CLOSED_SHOWN_NS = 10 * NS  #: closed rows stay on screen this long
+ROWS_SHOWN = 20  #: open rows, filled up with those that closed last
 EVENTS_KEPT = 500
 CLOSED_KEPT = 10_000  #: closed lives kept for statistics and export
 SERIES_POINTS = 900  #: one per second
@@ -57,6 +57,7 @@ class Picture:
         self.started_ns, self.alert_pct = started_ns, alert_pct
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self.closed: deque[Opportunity] = deque(maxlen=CLOSED_KEPT)
+        self._closed_rows: dict[int, dict[str, Any]] = {}
         self.total = 0
         self._sum_pct = 0.0
         self._max_pct: float | None = None
@@ -137,7 +138,7 @@ class Picture:
     # -- once per second ---------------------------------------------------------------------------------------------
     def second(self, now: int) -> None:
         """Close one point of every series."""
-        self._t.append(now // NS * 1000)
+        self._t.append((now + NS // 2) // NS * 1000)  # called just after our clock's second began, by frames that may be just before
         for key, book in self.engine.market.books.items():
             line = self._mid.get(key)
             if line is None:
@@ -153,7 +154,7 @@ class Picture:
         rows = [opportunity_row(o) for o in self.arbitrage.rows()]
         for row in rows:
             row["life_s"] = (now // MS - row["opened"]) / 1e3
-        recent = [opportunity_row(o) for o in list(self.closed)[-60:] if o.closed is not None and now - o.ts < CLOSED_SHOWN_NS]
+        recent = [self._row(o) for o in list(self.closed)[-ROWS_SHOWN:][::-1][: max(ROWS_SHOWN - len(rows), 0)]]
         return {
             "opps": rows + recent,
             "cards": self._cards(now, rows),
@@ -170,6 +171,15 @@ class Picture:
             "basis": self._bases(),
             "series": {"t": list(self._t), "mid": {key: list(line) for key, line in self._mid.items()}},
         }
+
+    def _row(self, o: Opportunity) -> dict[str, Any]:
+        """The row of a closed life, the same object each time: nothing about it changes."""
+        row = self._closed_rows.get(o.id)
+        if row is None:
+            row = self._closed_rows[o.id] = opportunity_row(o)
+            if len(self._closed_rows) > 2 * ROWS_SHOWN:
+                del self._closed_rows[next(iter(self._closed_rows))]
+        return row
 
     def _cards(self, now: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
         best = max(rows, key=lambda r: r["net"], default=None)

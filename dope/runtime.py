@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as NoAnswer
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from dope.board import Board
 from dope.commands import Commands, tapes_by_name
 from dope.errors import NoEngine, UnknownName
 from dope.feed.clock import Clock
-from dope.jobs import Jobs
+from dope.jobs import Jobs, JobState
 from dope.picture import book_row, finite, opportunity_row, stopped
 from dope.session import Session, costs
 from dope.settings import Settings
@@ -28,6 +28,7 @@ from dope.training import Training
 
 STOP_S = 4.5  #: s within which everything must be flushed and closed
 ALIVE_S = 2.0  #: s without a turn of the loop after which the runtime counts as dead
+RESULTS_SHOWN = 5  #: results of finished jobs that travel with the board
 PULSE_S = 0.1
 ANSWER_S = 5.0  #: s that a query waits for a turn of the loop
 EXIT_ENGINE_DIED = 70
@@ -189,7 +190,7 @@ class Runtime:
             full = now != second or session is not shown  # no section of one source beside those of another
             second, shown = now, session
             sections = self._sections(session, full=full)
-            sections["jobs"] = [{**vars(state), "result": None if state.kind == "train" else state.result} for state in states]
+            sections["jobs"] = _job_rows(states)
             self.board.publish(self.clock.now(), sections)
 
     def _sections(self, session: Session, *, full: bool) -> dict[str, Any]:
@@ -218,3 +219,9 @@ class Runtime:
             "alert_pct": settings.min_profit_threshold,
             "fees": self._fees,
         }  # fmt: skip
+
+
+def _job_rows(states: Sequence[JobState]) -> list[dict[str, Any]]:
+    """Jobs as the board shows them; results of the newest few only (a model stays here, an old report is a file's job)."""
+    shown = {state.id for state in [s for s in states if s.kind != "train" and s.result is not None][-RESULTS_SHOWN:]}
+    return [{**vars(state), "result": state.result if state.id in shown else None} for state in states]

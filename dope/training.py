@@ -17,6 +17,8 @@ from dope.settings import Settings
 from dope.shelf import Shelf
 from dope.workers import train_worker
 
+LOOK_NS = 1_000_000_000  #: how often the samples of a session without a model are counted
+
 
 class Training:
     """Belongs to the loop, but ``check`` may be asked from any thread."""
@@ -27,7 +29,8 @@ class Training:
         self._error = ""
         self._versions: list[dict[str, Any]] = []
         self._running: dict[int, Session] = {}  #: training jobs and the session whose rows they learn from
-        self._next = 0  # ns
+        self._next = self._look = 0  # ns
+        self._first: Session | None = None  # whose first training was begun
 
     def begin(self, session: Session) -> None:
         """A new session: its own model, never that of another source; a tape has none."""
@@ -53,11 +56,18 @@ class Training:
             raise DopeError(f"not enough data to train: {have} of {self._settings.min_samples} samples")
 
     def due(self, session: Session) -> bool:
-        """True once per period, if there is enough to learn from and no training under way."""
-        if self._clock.now() < self._next:
+        """True once per period, and as soon as a session without a model has enough to learn from; never while one runs."""
+        now = self._clock.now()
+        first = session.predictor.trained is None and self._first is not session
+        if now < self._next and not (first and now >= self._look):
             return False
-        self._schedule()
-        return not self._running and session.predictor.samples >= self._settings.min_samples
+        self._look = now + LOOK_NS
+        if now >= self._next:
+            self._schedule()
+        if self._running or session.predictor.samples < self._settings.min_samples:
+            return False
+        self._first = session
+        return True
 
     def start(self, session: Session, job: int) -> None:
         """Hand the rows so far to a worker. Raises JobError when one runs and one waits."""

@@ -177,8 +177,8 @@ def has_skill(result: Score) -> bool:
     )
 
 
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+def _p(value: float | None) -> str:
+    return "p unknown" if value is None else "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def verdict(result: Score) -> str:

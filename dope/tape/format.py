@@ -11,7 +11,8 @@ All numbers little-endian. One file::
 
 ``first`` and ``last`` are the smallest and the largest ``ts`` in the block, ns UTC. Kinds of block:
 
-* FRAMES: payload = one MessagePack array (codec 1: zstd of it; 0: as it is, written under pressure) of ``[ts, venue, conn, kind, data]``; ``count`` frames.
+* FRAMES: payload = one MessagePack array of ``[ts, venue, conn, kind, data]``; ``count`` frames. Codec 1: zstd of it;
+  codec 0: as it is, written under pressure.
 * HOLE: ``count`` frames were lost here, first and last as given (recording was paused and the memory bound was
   reached); payload = the reason as UTF-8. No frame is ever invented for a hole: a reader reports it.
 * END: no payload; ``count``, ``first``, ``last`` are those of the whole tape, "unpacked length" = frames lost, capped at
@@ -181,7 +182,7 @@ def pack_end(*, frames: int, lost: int, first: int, last: int) -> Block:
     return _block(END, frames, (first, last), b"", raw=min(lost, 0xFFFFFFFF), codec=RAW)
 
 
-def _block(kind: int, count: int, span: tuple[int, int], payload: bytes, *, raw: int, codec: int, cost: int = 0) -> Block:
+def _block(kind: int, count: int, span: tuple[int, int], payload: bytes | bytearray, *, raw: int, codec: int, cost: int = 0) -> Block:
     head = _BLOCK.pack(SYNC, kind, codec, 0, len(payload), raw, count, *span, crc32(payload))
     return Block(kind, count, *span, head + _CRC.pack(crc32(head)) + payload, cost)
 
