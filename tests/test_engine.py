@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import random
@@ -207,12 +208,12 @@ def test_a_disconnect_closes_open_lives_as_stale() -> None:
     engine = new_engine()
     frames = tape()
     arbitrage = next(d for d in engine.detectors if isinstance(d, Arbitrage))
-    for i, frame in enumerate(frames):
+    now = 0
+    for frame in itertools.takewhile(lambda _: not arbitrage.rows(), frames):
         engine.step(frame)
-        if arbitrage.rows():
-            break
+        now = frame.ts
     assert arbitrage.rows()
-    out = engine.step(Frame(frames[i].ts + MS, "okx", 2, *closed()))
+    out = engine.step(Frame(now + MS, "okx", 2, *closed()))
     ended = [e for e in out if type(e).__name__ == "Opportunity"]
     assert [e.state for e in ended] == ["stale"]  # type: ignore[attr-defined]
     assert not arbitrage.rows()
