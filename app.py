@@ -1,4 +1,4 @@
-"""The command line: serve (default) · record · import · replay · backtest. ``python app.py COMMAND --help`` explains each."""
+"""The command line: serve (default), record, import, replay, backtest; "python app.py COMMAND --help" explains each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from dope.venues import make
 DEATH_GRACE_S = 5.0  #: s that a dead engine is shown on the page before the process ends with code 70
 LOG_FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS!UTC} {level: <7} {name}: {message}"
 
-app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None)
 Tapes = Annotated[list[Path], typer.Argument(help="recordings (.dope); several are merged by time")]
 
 
@@ -107,7 +107,8 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=256)
     except OSError as error:
-        raise DopeError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another with --port") from error
+        why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise DopeError(f"cannot listen on {settings.host}:{settings.port}: {why}; choose another with --port") from error
 
 
 def _announce(server: uvicorn.Server, settings: Settings) -> None:

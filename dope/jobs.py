@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -151,7 +152,7 @@ class Jobs:
         ours, theirs = self._context.Pipe(duplex=False)
         inbox, task = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_work, args=(inbox, theirs), name=f"dope-{kind}", daemon=True)
-        with _environment(ONE_THREAD):
+        with _handed_down(ONE_THREAD):
             process.start()
         theirs.close()
         inbox.close()
@@ -241,13 +242,16 @@ def _last_words(exitcode: int | None) -> str:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set variables for the child. Numeric libraries read them when they are loaded, so setting them there is too late."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+def _handed_down(variables: dict[str, str]) -> Iterator[None]:
+    """What a child gets from its birth on: variables, which numeric libraries read when loaded, and no ear for Ctrl-C."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    resource_tracker.ensure_running()  # its own start would lift the block again
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread only, and of what it starts
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -265,7 +269,6 @@ def _hand_over(task: Connection, payload: bytes) -> None:
 # -- inside the worker process ---------------------------------------------------------------------------------------
 def _work(inbox: Connection, pipe: Connection) -> None:
     """Bounds first, then ``function(progress, *args)``, then one last message with its result or error."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for our owner, who then ends us
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     os.nice(NICENESS)
     payload = inbox.recv_bytes()
