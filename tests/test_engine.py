@@ -142,6 +142,7 @@ def test_the_fast_lane_has_exactly_the_effect_of_single_steps(seed: int, groups:
         )
         assert {name: getattr(book, name) for name in same} == {name: getattr(twin, name) for name in same}
         assert book.touch() == twin.touch()
+        assert [part.tolist() for part in book.touches()] == [part.tolist() for part in twin.touches()]
     assert one.market.conn_ts == other.market.conn_ts and one.frames == other.frames
 
 

@@ -14,9 +14,11 @@ import numpy as np
 from dope.market import kernel, lane
 from dope.market.freshness import DelayFloor
 from dope.market.lane import Slots
+from dope.market.walk import vwap
 from dope.types import SYNCING, BookState, Instrument, Quote
 
 Level = tuple[float, float]
+VWAP_LEVELS = 200  #: levels that an average price may use
 
 #: a checksum rule: name → depth of the interleaved CRC32 (signed) over prices and sizes as text
 CHECKSUM_DEPTH = {"interleaved25": 25}
@@ -109,6 +111,14 @@ class Book:
             bps: (self.base_size(row[0], mid), self.base_size(row[1], mid), bool(row[2] and row[3]))
             for bps, row in zip(windows_bps, found.tolist(), strict=True)
         }
+
+    def touches(self) -> tuple[np.ndarray, np.ndarray]:
+        """The last price changes of the touch while LIVE: times (n,) ns and best bid and ask (n, 2), oldest first."""
+        return self._slots.touches(self.slot)
+
+    def vwap(self, side: str, qty: float) -> float | None:
+        """Average price of taking ``qty`` base units from ``side`` now; None when the kept levels do not hold as much."""
+        return vwap(self.levels(side, VWAP_LEVELS), qty)
 
     def imbalance(self) -> float | None:
         """(bid size − ask size) / (bid size + ask size) at the touch, −1 … 1."""

@@ -32,6 +32,7 @@ BID, BID_SIZE, ASK, ASK_SIZE, MID = range(5)
 # why run() came back
 END, STEP, LOOK = 0, 1, 2
 
+RING = 4096  #: touches remembered per book, a power of two
 NAME = 32  #: bytes of the longest symbol
 BUCKETS = 4096  #: of the symbol table, a power of two; at most half are used
 PAIRS = 64  #: pairs of one market
@@ -87,6 +88,9 @@ class Slots:
         self.state = np.zeros((slots, COLUMNS), dtype=np.int64)
         self.touch = np.zeros((slots, 5), dtype=np.float64)
         self.prices = np.zeros((slots, 2), dtype=np.float64)  # best bid and ask as everybody sees them, quotes included
+        self.ring_t = np.zeros((slots, RING), dtype=np.int64)  # when the touch changed, ns
+        self.ring = np.zeros((slots, RING, 2), dtype=np.float64)  # best bid and ask from then on, quotes included
+        self.ring_n = np.zeros(slots, dtype=np.int64)  # how many so far
         self.pairs_of = np.full((slots, PAIRS), -1, dtype=np.int64)
         self.pairs = np.zeros((0, 2), dtype=np.int64)  # (buying slot, selling slot)
         self.walls = np.zeros(0, dtype=np.float64)
@@ -97,7 +101,7 @@ class Slots:
     @property
     def books(self) -> tuple[np.ndarray, ...]:
         """What ``run`` works on."""
-        return self.levels, self.state, self.touch, self.prices
+        return self.levels, self.state, self.touch, self.prices, self.ring_t, self.ring, self.ring_n
 
     @property
     def watch(self) -> tuple[np.ndarray, ...]:
@@ -108,7 +112,7 @@ class Slots:
         """A new slot with an empty book. True arrays may have moved: take views anew."""
         slot = self.count
         if slot == len(self.levels):
-            for name in ("levels", "state", "touch", "prices"):
+            for name in ("levels", "state", "touch", "prices", "ring_t", "ring", "ring_n"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
             self.pairs_of = np.concatenate([self.pairs_of, np.full_like(self.pairs_of, -1)])
@@ -116,6 +120,12 @@ class Slots:
         self.state[slot, QUOTE_SEQ] = -1
         self.count += 1
         return slot
+
+    def touches(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
+        """Price changes of the touch, oldest first: times (n,) ns and best bid and ask (n, 2); at most ``RING``."""
+        n = int(self.ring_n[slot])
+        order = np.arange(max(0, n - RING), n) & RING - 1
+        return self.ring_t[slot, order], self.ring[slot, order]
 
     def pair(self, buy: int, sell: int, wall_bps: float) -> None:
         """Stop the lane whenever ``gross − wall`` of this pair reaches ``near``."""
@@ -166,6 +176,20 @@ def _integer(buf: bytes, i: int, n: int) -> tuple[int, int]:
     if i == start or i - start > 18 or (buf[start] == 48 and i - start > 1):
         return 0, -1
     return value, i
+
+
+@jit
+def remember(slot: int, ts: int, bid: float, ask: float, ring_t: np.ndarray, ring: np.ndarray, ring_n: np.ndarray) -> None:
+    """One more touch in the ring of a slot; only prices count, sizes change far more often."""
+    n = ring_n[slot]
+    last = (n - 1) & (RING - 1)
+    if n > 0 and ring[slot, last, 0] == bid and ring[slot, last, 1] == ask:
+        return
+    at = n & (RING - 1)
+    ring_t[slot, at] = ts
+    ring[slot, at, 0] = bid
+    ring[slot, at, 1] = ask
+    ring_n[slot] = n + 1
 
 
 @jit
@@ -240,7 +264,7 @@ def run(
     The tuples are those of ``Template.words``, ``Slots.books``, ``Slots.watch`` and the caller's working space.
     """
     ops, text, table, names = words
-    levels, state, touch, prices = books
+    levels, state, touch, prices, ring_t, ring, ring_n = books
     pairs_of, pairs, walls, near = watch
     scratch, got = work
     while k < ends.shape[0]:
@@ -276,4 +300,5 @@ def run(
             if near[1] > 0.0 or wild or _is_near(slot, prices, pairs_of, pairs, walls, near[0]):
                 return k - 1, LOOK, slot, flags
             state[slot, TOUCH_TS] = ts
+            remember(slot, ts, bid, ask, ring_t, ring, ring_n)
     return k, END, -1, 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dope.market import kernel
 from dope.market.book import Book
 from dope.market.freshness import NS, DelayFloor, next_sigma
-from dope.market.lane import Slots
+from dope.market.lane import Slots, remember
 from dope.types import (
     CROSSED,
     DOWN,
@@ -171,6 +171,8 @@ class Market:
             if book.sigma_mid == 0.0:
                 book.sigma_mid = mid
         book.touch_ts = ts
+        slots = self.slots
+        remember(book.slot, ts, bid, ask, slots.ring_t, slots.ring, slots.ring_n)
         return [Touch(ts, book.key, bid, bid_size, ask, ask_size)]
 
     def _distrust(self, book: Book, ts: int, state: str, reason: str, update: BookUpdate | None) -> list[Event]:

@@ -7,7 +7,7 @@ import pytest
 
 from dope.market.book import Book
 from dope.market.freshness import DelayFloor
-from dope.market.lane import Slots
+from dope.market.lane import RING, Slots
 from dope.market.market import Market
 from dope.types import BookUpdate, Gap, Instrument, Quote, Touch, Trade
 
@@ -110,3 +110,28 @@ def test_a_gap_takes_the_book_out_of_live_and_updates_alone_do_not_bring_it_back
 def test_a_one_sided_book_has_no_mid_and_no_imbalance_trouble() -> None:
     book = Book(instrument(), Slots(), DelayFloor())
     assert book.mid() is None and book.imbalance() is None and book.depth((10,)) == {10: (0.0, 0.0, False)}
+
+
+def test_price_changes_of_the_touch_are_remembered_in_order_and_sizes_are_not() -> None:
+    made = market()
+    book = made.books[KEY]
+    for i, level in enumerate((b'["99.5","1"]', b'["99.5","2"]', b'["99.6","1"]', b'["99.6","0"]'), 1):
+        made.apply(BookUpdate(T0 + i, KEY, 0, False, 100 + i, b"[" + level + b"]", b"[]"), 1)
+    times, prices = book.touches()
+    assert times.tolist() == [T0, T0 + 1, T0 + 3, T0 + 4]
+    assert prices[:, 0].tolist() == [99.0, 99.5, 99.6, 99.5]
+
+
+def test_the_ring_keeps_the_newest() -> None:
+    made = market()
+    for i in range(1, RING + 10):
+        made.apply(BookUpdate(T0 + i, KEY, 0, False, 100 + i, b"[]", b'[["%d","1"],["%d","0"]]' % (100 + i % 2, 101 - i % 2)), 1)
+    times, _ = made.books[KEY].touches()
+    assert len(times) == RING and times.tolist() == sorted(times.tolist()) and times[-1] > T0 + RING
+
+
+def test_the_average_price_of_a_size_walks_the_levels() -> None:
+    book = market().books[KEY]
+    assert book.vwap("ask", 5.0) == 101.0
+    assert book.vwap("ask", 10.0) == pytest.approx((5 * 101 + 5 * 102) / 10)
+    assert book.vwap("ask", 100.0) is None
