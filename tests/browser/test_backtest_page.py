@@ -97,7 +97,7 @@ def test_the_way_from_gross_to_realised_adds_up_as_printed(page: Any, report: di
 
 def test_curves_latencies_trades_and_assumptions_are_drawn(page: Any, report: dict[str, Any]) -> None:
     page.wait_for_selector(SHOWN)
-    page.wait_for_function("(DOPE.plot('backtest-graph').data || []).length >= 2")
+    page.wait_for_function("((DOPE.plot('backtest-graph') || {}).data || []).length >= 2")
     names = page.evaluate("DOPE.plot('backtest-graph').data.map((trace) => trace.name)")
     assert "honest" in names and any(name.startswith("naive") for name in names)
     ends = page.evaluate("DOPE.plot('backtest-graph').data.map((trace) => trace.y[trace.y.length - 1])")

@@ -120,7 +120,7 @@ def test_a_person_waits_clicks_retrain_sees_progress_and_then_the_version_and_it
     assert [(model, own(n)) for model, n in shown] == [(each["model"], each["n"]) for each in card["scores"]]
     assert page.locator("#scores-rows tr.on").get_attribute("data-key") == card["in_use"]
     page.wait_for_function("document.querySelector('[data-test=\"predict-forecast\"]').textContent !== '–'")
-    page.wait_for_function("(DOPE.plot('predict-graph').data || []).some((t) => t.y.length > 3)")
+    page.wait_for_function("((DOPE.plot('predict-graph') || {}).data || []).some((t) => t.y.length > 3)")
     assert page.complaints == []
 
 
@@ -225,7 +225,7 @@ def test_a_second_without_a_book_is_a_hole_in_the_line(still: Still) -> None:
     a = [None if k == 20 else 100.02 for k in range(59)]
     series = {"t": times, "mid": {PAIR[0]: a, PAIR[1]: [100.0] * 59}}
     still.say(card=model_card(NO_SKILL), series=series, rows=[pair_row(PAIR, t=times[-1])])
-    still.page.wait_for_function("(DOPE.plot('predict-graph').data || []).length >= 3")
+    still.page.wait_for_function("((DOPE.plot('predict-graph') || {}).data || []).length >= 3")
     x, y, joined = still.page.evaluate("(({ x, y, connectgaps }) => [x, y, connectgaps])(DOPE.plot('predict-graph').data[1])")
     assert joined is False and y.count(None) == 2 and len(x) == 60
     assert y[0] == pytest.approx(1.9998, abs=1e-4), "10 000 · ln(mid A ÷ mid B)"
