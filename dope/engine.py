@@ -84,7 +84,6 @@ class Engine:
             for event in market.silence(frame.ts):
                 self.detect(event, out)
         market.now = frame.ts
-        market.frame_no += 1
         if frame.kind == DATA:
             venue = self.venues.get(frame.venue)
             if venue is None:

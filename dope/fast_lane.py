@@ -98,7 +98,6 @@ class FastLane:
         if done:
             self.messages += done
             engine.frames += done
-            market.frame_no += done
             market.now = market.conn_ts[conn] = int(stamps[k + done - 1])
             self._catch_up()
         if why == lane.STEP:
@@ -157,7 +156,8 @@ class FastLane:
             book.touch_ts = row[lane.TOUCH_TS]
             book.excess = row[lane.LATE]
             book.book_updates += row[lane.COUNT]
-            book.frames += row[lane.COUNT]
             book.bid, book.bid_size, book.ask, book.ask_size = touch[:4]
             state[slot, lane.COUNT] = state[slot, lane.DIRTY] = 0
-            self._engine.venues[book.instrument.venue].advance(book.instrument.symbol, book.seq)
+            venue = self._engine.venues[book.instrument.venue]
+            venue.advance(book.instrument.symbol, book.seq)
+            venue.seen[book.key] = venue.seen.get(book.key, 0) + row[lane.COUNT]

@@ -39,7 +39,8 @@ def summary(engine: Engine, tapes: Sequence[Tape]) -> dict[str, Any]:
     return {
         "instruments": {
             key: {
-                "frames": book.frames, "book_updates": book.book_updates, "snapshots": book.snapshots, "gaps": book.gaps,
+                "frames": engine.venues[book.instrument.venue].seen.get(key, 0),
+                "book_updates": book.book_updates, "snapshots": book.snapshots, "gaps": book.gaps,
                 "faults": book.faults, "crossed": book.crossed, "checksum_mismatches": book.checksum_mismatches,
                 "checksums_ok": book.checksums_ok, "trades": book.trades,
                 "bid": book.bid or None, "ask": book.ask or None, "touch": list(book.touch()), "state": book.state,

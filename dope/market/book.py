@@ -29,7 +29,7 @@ class Book:
 
     __slots__ = (
         "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checksum_mismatches", "checksum_rule", "checksums_ok",
-        "conn", "crossed", "crossed_since", "delay", "excess", "faults", "frame_no", "frames", "gaps", "instrument", "key", "live_ns",
+        "conn", "crossed", "crossed_since", "delay", "excess", "faults", "gaps", "instrument", "key", "live_ns",
         "mult", "own_ts", "quote", "quote_ts", "reason", "seq", "sigma", "since", "slot", "snapshots", "state", "touch_ts", "trades",
         "volume",
     )  # fmt: skip
@@ -46,7 +46,7 @@ class Book:
         self.quote_ts = self.own_ts = self.touch_ts = self.crossed_since = 0
         self.excess = 0  # ns that the newest message was late, above the venue's best case
         self.sigma = 0.0  # volatility in bps per sqrt(s)
-        self.frames = self.frame_no = self.book_updates = self.snapshots = self.gaps = self.faults = self.crossed = 0
+        self.book_updates = self.snapshots = self.gaps = self.faults = self.crossed = 0
         self.checksums_ok = self.checksum_mismatches = self.live_ns = self.trades = 0
         self.volume = 0.0  # base units traded since start
 

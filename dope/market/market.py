@@ -59,7 +59,6 @@ class Market:
         self.funding: dict[str, Funding] = {}
         self.bars: dict[str, Bar] = {}
         self.now = 0
-        self.frame_no = 0
         self.duplicates = 0
         self._scratch = kernel.new_scratch()
         self._ids: dict[str, dict[str, None]] = {}
@@ -98,9 +97,6 @@ class Market:
         """Put one message into its book."""
         book = self.books[update.key]
         ts = update.ts
-        if book.frame_no != self.frame_no:
-            book.frame_no = self.frame_no
-            book.frames += 1
         was_live = book.state == LIVE
         snapshot = update.snapshot
         if not (was_live or snapshot or book.state in (CROSSED, STALE)):
@@ -194,9 +190,6 @@ class Market:
     def quote(self, quote: Quote) -> list[Event]:
         """The venue's own best bid and ask: the touch while it is newer than the levels."""
         book = self.books[quote.key]
-        if book.frame_no != self.frame_no:
-            book.frame_no = self.frame_no
-            book.frames += 1
         old = book.quote
         if old is not None and 0 <= quote.seq <= old.seq and quote.ts - book.quote_ts < QUOTE_MEMORY_NS:
             return []
@@ -215,9 +208,6 @@ class Market:
     def trade(self, trade: Trade) -> bool:
         """Count a trade; False when its id was seen before (a replay after a reconnect)."""
         book = self.books[trade.key]
-        if book.frame_no != self.frame_no:
-            book.frame_no = self.frame_no
-            book.frames += 1
         ids = self._ids.setdefault(trade.key, {})
         if trade.trade_id in ids:
             self.duplicates += 1

@@ -164,6 +164,7 @@ class BinanceVenue(Venue):
             accept = self._accept.get(frame.conn)
             if accept is not None and message.s not in accept:
                 return [Fault(frame.ts, self.ID, "", "foreign symbol", frame.data[:200])]
+            self.seen[instrument.key] = self.seen.get(instrument.key, 0) + 1
             if message.s not in self._sync:
                 listed = self._first_seen(frame, instrument)
                 return [*listed, *handler(frame, instrument, message)]

@@ -37,6 +37,7 @@ class Venue:
         """``symbols``: canonical symbols wanted; those that this venue does not trade are left out of ``plan()``."""
         self.symbols = tuple(symbols)
         self.endpoints = {**self.ENDPOINTS, **(endpoints or {})}
+        self.seen: dict[str, int] = {}  #: DATA frames about each market (by key) that could be read
         self.actions: list[Action] = []  #: appended by receive(); whoever runs the engine drains it
 
     def plan(self) -> tuple[Plan, ...]:

@@ -199,6 +199,7 @@ class Okx(Venue):
                 if symbol is None or push.arg.channel not in BOOKS:
                     return events
             ts = frame.ts
+            self.seen[symbol.key] = self.seen.get(symbol.key, 0) + 1
             snapshot = push.action == "snapshot"
             for row in push.data:
                 last = symbol.last
@@ -258,6 +259,7 @@ class Okx(Venue):
                 return events
             if push.arg.channel in BOOKS:
                 raise ValueError("a book without action")
+            self.seen[symbol.key] = self.seen.get(symbol.key, 0) + 1
             for row in push.data:
                 events += self._on_row(frame, symbol.instrument, push.arg.channel, row)
         except (msgspec.DecodeError, RecursionError, ValueError, OverflowError, IndexError) as error:
