@@ -17,8 +17,9 @@ run: $(RUN_MARK)   ## start it: live venues, or the simulated market if none ans
 demo: $(RUN_MARK)   ## start it on the simulated market; needs no network
 	@$(PY) app.py serve --source sim
 
-test: check   ## everything: lint, types, tests (most wait for sockets, so two run at once)
-	$(PY) -m pytest -q -n 2 --dist loadfile
+test: check   ## everything: lint, types, tests (most wait for sockets, so two run at once; browsers one by one)
+	$(PY) -m pytest -q -n 2 --dist loadfile -m "not browser"
+	$(PY) -m pytest -q -m browser
 
 check: $(DEV_MARK)   ## lint and types only
 	$(PY) -m ruff check .
