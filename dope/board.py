@@ -16,7 +16,7 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
               imbalance, funding, mark}]
 ``cards``    {total, avg_pct, max_pct, recent_5m, open, best: opportunity row|None, median_life_s, p90_life_s,
               closed_n, alert: opportunity row|None, history: {best: […], open: […]} (10 min sparklines)}
-``opps``     [row]: open ones and those closed in the last 10 s. A row: {id, state: "open"|"fading"|"closed"|"stale",
+``opps``     [row]: open ones, filled up with those that closed last. A row: {id, state: "open"|"fading"|"closed"|"stale",
               reason, symbol, base, quote, kind, buy: key, sell: key, buy_venue, sell_venue, buy_px, sell_px (touch),
               buy_vwap, sell_vwap, gross_bps, fees_bps, net_bps (at the optimum size), size (quote), qty (base),
               net (quote), net_at_order (quote), net_bps_at_order, order_qty, touch_net_bps, indicative_pct,

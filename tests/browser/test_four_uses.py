@@ -1,0 +1,241 @@
+"""The four uses, as a person does them, on the real program: open, watch, retrain, export; and what is seen when it fails."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import signal
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.program import PATIENCE_S, Program, until
+
+pytestmark = pytest.mark.browser
+MS = PATIENCE_S * 1000
+LIVE = "window.DOPE && DOPE.link.status === 'live' && DOPE.state.instruments.size > 0"
+GRID = """() => {
+  const rows = [];
+  if (document.querySelector('#opps-grid .ag-row')) dash_ag_grid.getApi('opps-grid').forEachNode((n) => rows.push(n.data));
+  return rows;
+}"""
+SHOWN = "() => Object.fromEntries([...document.querySelectorAll('[data-test^=card-]')].map((n) => [n.dataset.test, n.textContent]))"
+WARM_UP, UPDATES = 1000, 3000
+GROWTH = 2.5e6  #: bytes of script objects that may be added meanwhile: chart and tape still fill up to their bounds
+
+
+def own(text: str | None) -> float:
+    """A number as the page prints it."""
+    return float(re.sub(r"[\s\u2009\u202f$%]|bps", "", text or "").replace("\u2212", "-").lstrip("+"))
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    with Program(tmp_path_factory.mktemp("program"), "--source", "sim", "--speed", "3", push_hz=50) as running:
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture
+def page(browser: Any, program: Program, visit: Callable[..., Any]) -> Any:
+    opened = visit(program)
+    opened.set_default_timeout(MS)
+    opened.wait_for_function(LIVE)
+    return opened
+
+
+# -- open --------------------------------------------------------------------------------------------------------------
+def test_opened_it_shows_a_moving_market_that_nobody_can_take_for_a_real_one(page: Any) -> None:
+    assert page.text_content('[data-test="banner-sim"] span') == "SIMULATED MARKET: started on request"
+    assert page.text_content('[data-test="mode"]') == "SIMULATED"
+    page.wait_for_function("document.querySelector('[data-test=\"card-fleet\"]').textContent.trim() === '3 / 3'")
+    page.wait_for_function("document.querySelectorAll('#chart-graph .scatterlayer .trace').length >= 1")
+    page.wait_for_function("document.querySelectorAll('#tape-rows .ev').length > 0")
+    assert page.locator("#matrix-table table").count() >= 6
+    before = page.evaluate("JSON.stringify([...DOPE.state.instruments.values()].map((i) => i.mid))")
+    page.wait_for_function(f"JSON.stringify([...DOPE.state.instruments.values()].map((i) => i.mid)) !== {json.dumps(before)}")
+    page.wait_for_function("document.querySelector('[data-test=\"card-screen\"]').textContent.trim() !== '–'")
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(1680, 1020), (1366, 768), (412, 900)])
+def test_it_fits_every_screen(program: Program, visit: Callable[..., Any], tmp_path: Path, width: int, height: int) -> None:
+    page = visit(program, width=width, height=height)
+    page.wait_for_function(f"{LIVE} && document.querySelectorAll('#chart-graph .scatterlayer .trace').length >= 1", timeout=MS)
+    page.wait_for_timeout(500)
+    file = tmp_path / f"live-{width}.png"
+    page.screenshot(path=str(file))
+    print(f"screenshot: {file}")
+    assert page.evaluate("[document.documentElement, document.querySelector('.main')].every((n) => n.scrollWidth <= n.clientWidth)")
+    assert page.complaints == []
+
+
+# -- watch -------------------------------------------------------------------------------------------------------------
+def test_opportunities_open_and_close_and_can_be_filtered(page: Any) -> None:
+    some = f"(rows => rows.some((row) => row.state === 'open') && [rows, rows.filter((row) => row.state === 'open')])(({GRID})())"
+    seen, opened = ([row["id"] for row in rows] for rows in page.wait_for_function(some).json_value())
+    page.wait_for_function(f"({GRID})().some((row) => !{seen}.includes(row.id))")
+    page.wait_for_function(f"({GRID})().some((row) => {opened}.includes(row.id) && row.state === 'closed')")
+    assert page.locator("#tape-rows .ev", has_text="closed after").count() > 0
+
+    page.wait_for_function("[...DOPE.state.opps.values()].some((row) => row.net_bps > 0)")
+    kinds = page.evaluate("[...new Set([...DOPE.state.opps.values()].map((row) => row.base))]")
+    page.click(f'[data-test="asset-{kinds[0]}"]')
+    page.wait_for_function(f"DOPE.view.asset === '{kinds[0]}'")
+    page.wait_for_function(f"({GRID})().every((row) => row.base === '{kinds[0]}')")
+    page.click('[data-test="asset-all"]')
+    page.wait_for_function("DOPE.view.asset === ''")
+    assert page.complaints == []
+
+
+def test_the_ledger_of_an_opportunity_adds_up_to_the_cent(page: Any) -> None:
+    frozen = f"() => {{ const row = ({GRID})().find((row) => row.state === 'open'); if (row) DOPE.actions.pause(); return row; }}"
+    row = page.wait_for_function(frozen).json_value()  # found and frozen in one step: it might close in between
+    page.evaluate(f"DOPE.inspect({row['id']})")
+    page.wait_for_selector("#inspector:not([hidden])")
+    names = ("received", "cost", "gross", "fee-buy", "fee-sell", "net")
+    received, cost, gross, fee_buy, fee_sell, net = (round(own(page.text_content(f'[data-test="ledger-{name}"]')) * 1e4) for name in names)
+    assert received - cost == gross and gross - fee_buy - fee_sell == net
+    assert abs(net / 1e4 - row["net"]) <= 0.005
+    assert abs(row["buy_cost"] + row["net"] - row["sell_proceeds"]) < 1e-6
+    page.keyboard.press("Escape")
+    page.click('[data-test="mode"]')
+    page.wait_for_function("!DOPE.paused()")
+
+
+def test_cards_table_and_api_say_the_same(page: Any, program: Program) -> None:
+    page.wait_for_function("[...DOPE.state.opps.values()].some((row) => row.state === 'open')")
+    page.keyboard.press("Space")
+    page.wait_for_function("DOPE.paused()")
+    page.wait_for_timeout(300)
+    cards = page.evaluate("DOPE.state.cards")
+    rows = page.evaluate("[...DOPE.state.opps.values()]")
+    shown = page.evaluate(SHOWN)
+    assert cards["open"] == sum(row["state"] in ("open", "fading") for row in rows) == int(own(shown["card-open"]))
+    assert int(own(shown["card-total"])) == cards["total"]
+    assert cards["best"]["net"] == max(row["net"] for row in rows if row["state"] in ("open", "fading"))
+    answer = program.get("/api/v1/opportunities?limit=10000").json()
+    known = {row["id"]: row for row in answer["rows"]}
+    assert answer["matched"] >= cards["total"]
+    for row in rows:
+        assert known[row["id"]]["opened_ms"] == row["opened"]
+        assert (known[row["id"]]["buy"], known[row["id"]]["sell"]) == (row["buy"], row["sell"])
+    page.click('[data-test="mode"]')
+    page.wait_for_function("!DOPE.paused()")
+
+
+# -- export ------------------------------------------------------------------------------------------------------------
+def download(page: Any, form: str) -> bytes:
+    with page.expect_download() as waiting:
+        page.click(f'[data-test="export-{form}"]')
+    return Path(waiting.value.path()).read_bytes()
+
+
+def test_exported_files_hold_the_rows_of_the_api_with_the_filters_of_the_page(page: Any, program: Program) -> None:
+    until(lambda: len(program.get("/api/v1/opportunities?state=closed").json()["rows"]) >= 3, "three closed opportunities")
+    asset = program.get("/api/v1/opportunities?state=closed").json()["rows"][-1]["base"]
+    page.click(f'[data-test="asset-{asset}"]')
+    page.keyboard.press("e")
+    page.wait_for_selector("#export[open]")
+    files = {form: download(page, form) for form in ("csv", "parquet", "json")}
+    rows = program.get(f"/api/v1/opportunities?asset={asset}&state=closed&limit=10000").json()["rows"]
+    closed = {row["id"]: row for row in rows}
+    tables = {
+        "csv": pd.read_csv(io.BytesIO(files["csv"]), comment="#"),
+        "parquet": pd.read_parquet(io.BytesIO(files["parquet"])),
+        "json": pd.DataFrame(json.loads(files["json"])["rows"]),
+    }
+    for form, table in tables.items():
+        assert set(table["base"]) == {asset}, form
+        done = table[table["state"] == "closed"]
+        assert len(done) >= 1, form
+        for row in done.to_dict("records"):
+            same = closed[row["id"]]
+            for name in ("symbol", "buy", "sell", "net_bps", "net", "qty", "peak_bps", "updates"):
+                assert row[name] == same[name], (form, name)
+            opened = row["opened"] if form == "parquet" else datetime.fromisoformat(str(row["opened"]))
+            assert opened.timestamp() * 1000 == pytest.approx(same["opened_ms"]), form
+    assert page.complaints == []
+
+
+# -- three thousand updates, then retrain ------------------------------------------------------------------------------
+def test_three_thousand_updates_leave_the_memory_of_the_page_flat(page: Any) -> None:
+    tools = page.context.new_cdp_session(page)
+
+    def after(updates: int) -> float:
+        start = page.evaluate("DOPE.link.messages")
+        page.wait_for_function(f"DOPE.link.messages >= {start + updates}")
+        tools.send("HeapProfiler.collectGarbage")
+        return float(tools.send("Runtime.getHeapUsage")["usedSize"])
+
+    warm = after(WARM_UP)
+    used = after(UPDATES)
+    print(f"heap {warm / 1e6:.2f} MB, after {UPDATES} updates {used / 1e6:.2f} MB")
+    assert used - warm < GROWTH
+    assert page.evaluate("document.querySelectorAll('*').length") < 6000
+    assert page.complaints == []
+
+
+def test_a_person_retrains_the_model_and_is_told_what_it_is_worth(page: Any, program: Program) -> None:
+    page.click("#rail-predict")
+    page.wait_for_selector("#page-predict:not([hidden])")
+    button = page.locator('[data-test="retrain"], #retrain').first
+    if program.live()["pred"]["samples"] < 50:
+        assert button.is_disabled()
+        assert re.search(r"\d+ of 50", page.text_content("#page-predict"))
+    page.wait_for_function("!(document.querySelector('[data-test=\"retrain\"]') || document.getElementById('retrain')).disabled")
+    versions = len(program.live()["pred"]["versions"])
+    button.click()
+    page.wait_for_selector('[data-test="train-progress"]')
+    page.wait_for_function(f"DOPE.state.pred.versions.length === {versions + 1} && DOPE.state.pred.status === 'ready'")
+    claims = not program.live()["pred"]["card"]["verdict"].startswith("no evidence")
+    head = "Evidence of skill" if claims else "No evidence of skill"
+    page.wait_for_function(f"document.querySelector('[data-test=\"verdict\"]').textContent === {json.dumps(head)}")
+    assert claims or "Do not act on this forecast" in page.text_content('[data-test="verdict-why"]')
+    page.wait_for_function("DOPE.state.pred.rows.some((row) => row.predicted !== null)")
+    assert page.complaints == []
+
+
+# -- when it fails -----------------------------------------------------------------------------------------------------
+def lost(page: Any) -> None:
+    page.wait_for_selector('[data-test="banner-lost"]')
+    assert page.text_content('[data-test="mode"]') == "DISCONNECTED"
+    assert page.locator("body.is-lost").count() == 1
+
+
+def back(page: Any) -> None:
+    page.wait_for_function(LIVE)
+    page.wait_for_selector('[data-test="banner-lost"]', state="detached")
+    tick = page.evaluate("DOPE.state.sys.tick")
+    page.wait_for_function(f"DOPE.state.sys.tick !== {tick}")
+
+
+def test_a_server_that_hangs_or_dies_is_told_in_red_and_the_page_comes_back_by_itself(
+    visit: Callable[..., Any], tmp_path: Path
+) -> None:
+    with Program(tmp_path, "--source", "sim") as first:
+        first.wait_ready()
+        page = visit(first)
+        page.set_default_timeout(MS)
+        page.wait_for_function(LIVE)
+        first.process.send_signal(signal.SIGSTOP)
+        lost(page)
+        first.process.send_signal(signal.SIGCONT)
+        back(page)
+        first.end(signal.SIGKILL)
+        lost(page)
+    with Program(tmp_path, "--source", "sim", port=int(first.url.rpartition(":")[2])) as second:
+        back(page)
+        second.wait_ready()
+        second.children()[0].kill()  # the market's process: mended once, then the engine gives up
+        until(lambda: [event for event in second.live()["events"] if "started anew" in event["text"]], "the restart")
+        second.children()[0].kill()
+        page.wait_for_selector('[data-test="banner-stopped"]')
+        assert page.text_content('[data-test="mode"]') in ("STOPPED", "DISCONNECTED")
+        assert second.process.wait() == 70
+        lost(page)

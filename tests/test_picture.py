@@ -1,0 +1,158 @@
+"""What a screen needs, made from the engine: totals agree with rows, tables with the market, and nothing is told without end."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import msgspec
+import pytest
+
+from dope.detectors.arbitrage import Arbitrage, Opportunity
+from dope.detectors.spreads import Spreads
+from dope.engine import Engine
+from dope.picture import FAULT_LINES_PER_MIN, Picture, book_row, finite, opportunity_row, stopped
+from dope.session import build_engine, detector_of
+from dope.settings import Settings
+from dope.types import TICK, BookState, Fault, Frame
+from tests.frames import MS, T0, okx_book, okx_script, play, spot_script
+
+S = 1000 * MS
+
+
+def watching(frames: list[Frame]) -> tuple[Engine, Picture]:
+    """An engine and its picture after these frames."""
+    settings = Settings(_env_file=None, order_size=50, fees={"okx": {"spot": 1}, "binance_spot": {"spot": 1}})
+    engine = build_engine(settings, ("binance_spot", "okx"), {})
+    picture = Picture(engine, detector_of(engine, Arbitrage), detector_of(engine, Spreads), started_ns=T0, alert_pct=0.5)
+    step(engine, picture, frames)
+    return engine, picture
+
+
+def step(engine: Engine, picture: Picture, frames: list[Frame]) -> None:
+    for event in engine.step_many(frames):
+        picture.note(event)
+
+
+def both() -> list[Frame]:
+    """Two books at 100.0 … 100.5."""
+    return sorted([*play("binance_spot", spot_script(), conn=1), *play("okx", okx_script(), conn=2)], key=lambda frame: frame.ts)
+
+
+def ticks(first: float, last: float) -> list[Frame]:
+    """The clock, ten times a second."""
+    return [Frame(T0 + int(n * 100 * MS), "", 0, TICK, b"0") for n in range(int(first * 10), int(last * 10))]
+
+
+def dear() -> list[Frame]:
+    """OKX is bid at 101 from now on: buying at Binance for 100.5 pays."""
+    gone = [(price, "0") for price in ("100.5", "100.6", "100.7", "100.9")]
+    return play("okx", [okx_book("update", 130, 120, [("101", "2")], [*gone, ("101.5", "3")])], conn=2, start=T0 + 100 * MS)
+
+
+def cheap() -> list[Frame]:
+    """A moment later it is over, for longer than the debounce."""
+    script = [okx_book("update", 140, 130, [("101", "0")], []), okx_book("update", 141, 140, [("99.6", "1")], [])]
+    back = play("okx", script, conn=2, start=T0 + 140 * MS)
+    return [*back, *ticks(0.2, 0.3)]
+
+
+def test_an_opportunity_is_counted_shown_and_told_from_open_to_close() -> None:
+    engine, picture = watching(both())
+    assert picture.fast(engine.market.now)["opps"] == []
+    step(engine, picture, dear())
+    now = engine.market.now
+    shown = picture.fast(now)
+    (row,) = shown["opps"]
+    assert (row["buy"], row["sell"], row["state"]) == ("binance_spot:BTC-USDT", "okx:BTC-USDT", "open")
+    cards = shown["cards"]
+    assert (cards["total"], cards["open"], cards["recent_5m"], cards["closed_n"]) == (1, 1, 1, 0)
+    assert cards["best"] == row and cards["max_pct"] == pytest.approx(row["peak_bps"] / 100)
+    assert row["gross"] - row["fees"] == pytest.approx(row["net"]) and row["sell_proceeds"] - row["buy_cost"] == pytest.approx(row["net"])
+    assert cards["alert"] is None and row["net_bps"] / 100 < 0.5
+
+    step(engine, picture, cheap())
+    shown = picture.fast(engine.market.now)
+    assert shown["cards"]["open"] == 0 and shown["cards"]["closed_n"] == 1 and shown["cards"]["total"] == 1
+    assert [each["state"] for each in shown["opps"]] == ["closed"], "the last lives stay on screen"
+    told = [event["text"] for event in picture.events if event["kind"] == "opp"]
+    assert told[0] == "BTC Binance → OKX opened" and told[1].startswith("BTC Binance → OKX closed after ")
+
+
+def test_the_matrix_says_for_every_ordered_pair_what_the_order_size_brings() -> None:
+    engine, picture = watching([*both(), *dear()])
+    (matrix,) = picture.fast(engine.market.now)["matrix"]
+    assert matrix["id"] == "BTC-USDT-spot" and matrix["venues"] == ["binance_spot", "okx"]
+    assert [matrix["state"][n][n] for n in range(2)] == ["self", "self"] and matrix["net"][0][0] is None
+    assert matrix["net"][0][1] > 0 > matrix["net"][1][0]
+    assert matrix["gross"][0][1] - matrix["net"][0][1] == pytest.approx(matrix["wall"][0][1], abs=0.05)
+    engine.step(Frame(engine.market.now + 60 * S, "", 0, TICK, b"0"))
+    (matrix,) = picture.fast(engine.market.now)["matrix"]
+    assert matrix["state"][0][1] == "stale" and matrix["net"][0][1] is None, "an old book has no figure"
+
+
+def test_instruments_and_books_show_prices_only_while_they_are_known_to_be_right() -> None:
+    engine, picture = watching(both())
+    now = engine.market.now
+    rows = {row["key"]: row for row in picture.fast(now)["instruments"]}
+    for row in rows.values():
+        assert (row["state"], row["bid"], row["ask"], row["mid"]) == ("LIVE", 100.0, 100.5, 100.25)
+        assert row["age_ms"] >= 0 and set(row["depth"]) == {"5", "10", "25", "50"}
+    book = engine.market.books["okx:BTC-USDT"]
+    shown = book_row(engine.market, book, now)
+    assert shown["bids"][0] == (100.0, 1.5) and shown["asks"][0] == (100.5, 0.75)
+    step(engine, picture, [Frame(now + 60 * S, "", 0, TICK, b"0")])
+    row = next(row for row in picture.fast(engine.market.now)["instruments"] if row["key"] == "okx:BTC-USDT")
+    assert row["state"] == "STALE" and row["bid"] is row["ask"] is row["mid"] is None and row["depth"] == {}
+    assert book_row(engine.market, book, engine.market.now)["bids"] == []
+
+
+def test_venues_without_health_are_down_and_their_counters_are_those_of_their_books() -> None:
+    engine, picture = watching(both())
+    spot, okx = picture.venue_rows(engine.market.now, {})
+    assert (spot["state"], spot["label"], spot["books_live"], spot["books_total"]) == ("down", "Binance", 1, 1)
+    assert okx["acks_ok"] == 1 and okx["gaps"] == 0
+
+
+def test_series_grow_by_one_point_per_second_with_holes_where_nothing_was_known() -> None:
+    engine, picture = watching(both())
+    picture.second(engine.market.now)
+    step(engine, picture, [Frame(engine.market.now + 60 * S, "", 0, TICK, b"0")])
+    picture.second(engine.market.now)
+    series = picture.slow()["series"]
+    assert len(series["t"]) == 2 and series["mid"]["okx:BTC-USDT"] == [100.25, None]
+
+
+def test_a_venue_that_sends_rubbish_without_end_is_told_of_a_few_times_a_minute() -> None:
+    _, picture = watching([])
+    for n in range(1000):
+        picture.note(Fault(T0 + n * MS, "okx", "", "unreadable"))
+    assert len(picture.events) == FAULT_LINES_PER_MIN
+    picture.note(Fault(T0 + 120 * S, "okx", "", "unreadable"))
+    assert len(picture.events) == FAULT_LINES_PER_MIN + 1
+    picture.note(BookState(T0 + 121 * S, "okx:BTC-USDT", "LIVE", "GAP", "", T0 + 120 * S))
+    assert picture.events[-1]["text"] == "OKX BTC-USDT live again after 1.0 s"
+
+
+def test_every_section_is_json_and_a_stopped_engine_shows_nothing_as_current() -> None:
+    engine, picture = watching([*both(), *dear()])
+    picture.second(engine.market.now)
+    now = engine.market.now
+    data = {**picture.fast(now), **picture.slow(), "venues": picture.venue_rows(now, {}), "mode": {"source": "sim"}}
+    json.dumps(data, allow_nan=False)
+    end = stopped(data)
+    assert end["opps"] == end["matrix"] == [] and end["cards"]["open"] == 0 and end["cards"]["total"] == data["cards"]["total"]
+    assert all(row["bid"] is None and row["state"] == "DOWN" for row in end["instruments"])
+    assert data["opps"], "what was published before is left as it was"
+
+
+def test_values_that_json_does_not_know_become_none() -> None:
+    assert finite({"a": [math.nan, (1.0, math.inf)], "b": "x"}) == {"a": [None, [1.0, None]], "b": "x"}
+
+
+def test_a_row_holds_every_field_of_the_opportunity_with_times_in_ms() -> None:
+    _, picture = watching([*both(), *dear()])
+    life = picture.arbitrage.rows()[0]
+    row = opportunity_row(life)
+    assert set(row) == {field.name for field in msgspec.structs.fields(Opportunity)} | {"life_s"}
+    assert row["opened"] == life.opened // MS and row["closed"] is None

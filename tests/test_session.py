@@ -1,0 +1,121 @@
+"""One source, wired: its tape, its rules, its fees; nothing is shared with another source."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dope.feed.clock import Clock
+from dope.session import Session, costs, rules
+from dope.settings import Settings
+from dope.sim.world import World
+from dope.tape.catalogue import list_tapes
+from dope.tape.read import Tape
+from dope.venues import VENUES
+from tests.program import PATIENCE_S
+
+
+def settings(folder: Path, **changed: Any) -> Settings:
+    return Settings(_env_file=None, data_dir=folder / "data", model_dir=folder / "models", **changed)
+
+
+def make(chosen: Settings, source: str = "sim", endpoints: dict[str, dict[str, str]] | None = None) -> Session:
+    """A session whose venues are at a port that nobody needs to answer."""
+    nowhere = {venue.ID: {"ws": "ws://127.0.0.1:9", "rest": "http://127.0.0.1:9"} for venue in VENUES}
+    return Session(chosen, source, endpoints or nowhere, Clock())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        await asyncio.sleep(0.02)
+
+
+def test_what_it_sees_is_recorded_in_the_folder_of_its_source_and_fed_to_the_model(tmp_path: Path) -> None:
+    async def run() -> Session:
+        world = World(5)
+        session = make(settings(tmp_path), "sim", await world.start())
+        feed = asyncio.create_task(session.feed.run())
+        books = session.engine.market.books
+        await until(lambda: len(books) == 12 and all(book.state == "LIVE" for book in books.values()))
+        session.second()
+        await session.stop()
+        await asyncio.wait([feed])
+        await world.stop()
+        return session
+
+    session = asyncio.run(run())
+    (path,) = session.tape_paths()
+    assert path.parent == tmp_path / "data" / "sim"
+    tape = Tape(path)
+    assert tape.complete and tape.count == session.engine.frames and tape.meta.source == "sim"
+    assert len(session.predictor.rows) == 6, "one pair per symbol that two venues list"
+    assert session.picture.slow()["series"]["t"]
+
+
+def test_each_run_knows_its_own_tapes_only(tmp_path: Path) -> None:
+    async def run() -> tuple[list[Path], list[Path]]:
+        found = []
+        for _ in range(2):
+            session = make(settings(tmp_path))
+            session.on_frames([])
+            await session.stop()
+            found.append(session.tape_paths())
+        return found[0], found[1]
+
+    first, second = asyncio.run(run())
+    assert not set(first) & set(second)
+
+
+def test_two_that_record_in_one_folder_are_not_mixed_and_the_second_says_so(tmp_path: Path) -> None:
+    async def run() -> None:
+        first, second = make(settings(tmp_path)), make(settings(tmp_path))
+        assert first.recording()["on"] and not second.recording()["on"]
+        assert "already being written by process" in second.recording()["reason"]
+        assert make(settings(tmp_path), "live").recording()["on"], "the live market has a folder of its own"
+        await first.stop()
+        await second.stop()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("source", "record", "reason"), [("tape", True, "a tape is played back"), ("sim", False, "switched off")])
+def test_where_nothing_is_recorded_it_says_why(tmp_path: Path, source: str, record: bool, reason: str) -> None:
+    async def run() -> None:
+        session = make(settings(tmp_path, record=record), source)
+        assert session.recording() == {"on": False, "path": None, "bytes": 0, "reason": reason}
+        assert session.tape_paths() == []
+        await session.stop()
+
+    asyncio.run(run())
+    assert list_tapes(tmp_path / "data") == []
+
+
+def test_rules_are_changed_only_by_values_that_can_be_meant(tmp_path: Path) -> None:
+    async def run() -> None:
+        session = make(settings(tmp_path, record=False))
+        changed = session.changed_rules({"order_size": 250, "min_net_bps": -3})
+        assert (changed.order_size, changed.enter, changed.leave) == (250.0, -3.0, -3.0)
+        assert session.arbitrage.rules.order_size == 1000.0, "only thought of so far"
+        session.take_rules(changed)
+        assert session.arbitrage.rules == changed
+        for bad in ({"order_size": 0}, {"order_size": "1000"}, {"min_net_bps": float("inf")}, {"debounce": 5}):
+            with pytest.raises(ValueError, match=r"cannot be|unknown setting"):
+                session.changed_rules(bad)
+        await session.stop()
+
+    asyncio.run(run())
+
+
+def test_a_users_own_fees_stand_above_the_table_and_name_their_source(tmp_path: Path) -> None:
+    table, own = costs(settings(tmp_path)), costs(settings(tmp_path, fees={"okx": {"spot": 2.5}}))
+    assert set(table) == set(own)
+    assert own[("okx", "spot")].fee == pytest.approx(2.5e-4) and own[("okx", "spot")].source == "your settings"
+    assert {key for key in table if table[key] != own[key]} == {("okx", "spot")}
+    assert rules(settings(tmp_path, min_net_bps=-5.0)).leave == -5.0
