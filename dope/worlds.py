@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -84,7 +85,8 @@ class WorldProcess:
             async with asyncio.timeout(patience_s):
                 await process.wait()
         except TimeoutError:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):  # it ended in this very moment
+                process.kill()
             await process.wait()
 
 
