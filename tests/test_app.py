@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,37 +15,11 @@ from typing import Any
 import psutil
 import pytest
 
-from dope.sim.world import World
 from dope.tape.catalogue import list_tapes
-from tests.program import ROOT, VENUES, Program, command, gone, nobody, surroundings, until
+from tests.exchange import Exchange
+from tests.program import ROOT, SHARED, Program, command, gone, nobody, surroundings, until
 
 BANNER = "SIMULATED MARKET: no exchange can be reached"
-
-
-class Exchange:
-    """All venues, out of reach until ``up``, in a thread of their own."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.world = World(5)
-        self.endpoints: dict[str, dict[str, str]] = self._do(self.world.start())
-        for venue in VENUES:
-            self._do(self.world.faults.down(venue))
-
-    def _do(self, what: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(what, self._loop).result()
-
-    def up(self) -> None:
-        for venue in VENUES:
-            self._do(self.world.faults.up(venue))
-
-    def close(self) -> None:
-        self._do(self.world.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 @pytest.fixture
@@ -278,3 +250,22 @@ def test_a_tape_is_played_over_sockets_into_the_dashboard(recorded: Path, tmp_pa
         until(lambda: program.live()["mode"]["banner"] == "RECORDED MARKET: the tape is over", "the end of the tape")
         assert program.end(signal.SIGTERM) == 0
     assert not (tmp_path / "data" / "tape").exists()
+
+
+def test_two_real_recordings_are_played_side_by_side_to_their_last_price(tmp_path: Path) -> None:
+    played = []
+    for venue in ("binance_spot", "binance_usdm"):
+        recording = SHARED / "wire" / venue / "hft_20240808_btcusdt.jsonl.gz"
+        if not recording.exists():
+            pytest.skip(f"recording {recording.name} is not here")
+        done = command(tmp_path, "import", recording, "--venue", venue, "--out", tmp_path / f"{venue}.dope")
+        assert done.returncode == 0, done.stderr
+        played += ["--tape", tmp_path / f"{venue}.dope"]
+    with Program(tmp_path, *played, "--speed", "20") as program:
+        until(lambda: [venue["books_live"] for venue in program.live().get("venues", ())] == [1, 1], "both books")
+        until(lambda: program.live()["mode"]["banner"] == "RECORDED MARKET: the tape is over", "the end of the tapes")
+        touches = {row["key"]: (row["bid"], row["ask"]) for row in program.live()["instruments"]}
+        venues = program.live()["venues"]
+        until(lambda: {row["state"] for row in program.live()["instruments"]} <= {"STALE", "DOWN"}, "books that are told to be old")
+    assert touches == {"binance_spot:BTC-USDT": (61685.99, 61686.0), "binance_usdm:BTC-USDT-PERP": (61659.7, 61659.8)}
+    assert [(venue["gaps"], venue["faults"]) for venue in venues] == [(0, 0), (0, 0)]

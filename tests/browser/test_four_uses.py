@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.exchange import Exchange
 from tests.program import PATIENCE_S, Program, until
 
 pytestmark = pytest.mark.browser
@@ -199,6 +200,26 @@ def test_a_person_retrains_the_model_and_is_told_what_it_is_worth(page: Any, pro
     assert claims or "Do not act on this forecast" in page.text_content('[data-test="verdict-why"]')
     page.wait_for_function("DOPE.state.pred.rows.some((row) => row.predicted !== null)")
     assert page.complaints == []
+
+
+# -- from the sample market to the live one ----------------------------------------------------------------------------
+def test_when_a_venue_can_be_reached_the_page_offers_to_go_live_and_does(visit: Callable[..., Any], tmp_path: Path) -> None:
+    exchange = Exchange()
+    try:
+        with Program(tmp_path, endpoints=exchange.endpoints, live_timeout_s=1, probe_s=0.5) as auto:
+            until(lambda: auto.live().get("mode", {}).get("source") == "sim", "the sample market")
+            page = visit(auto)
+            page.set_default_timeout(MS)
+            page.wait_for_selector('[data-test="banner-sim"] span:text-is("SIMULATED MARKET: no exchange can be reached")')
+            assert page.locator('[data-test="go-live"]').count() == 0
+            exchange.up()
+            page.click('[data-test="go-live"]')
+            page.wait_for_selector('[data-test="banner-sim"]', state="detached")
+            page.wait_for_function("document.querySelector('[data-test=\"mode\"]').textContent === 'LIVE'")
+            page.wait_for_function("[...DOPE.state.instruments.values()].filter((row) => row.state === 'LIVE').length === 12")
+            assert page.complaints == []
+    finally:
+        exchange.close()
 
 
 # -- when it fails -----------------------------------------------------------------------------------------------------
