@@ -202,6 +202,9 @@ class Okx(Venue):
             self.seen[symbol.key] = self.seen.get(symbol.key, 0) + 1
             snapshot = push.action == "snapshot"
             for row in push.data:
+                bids, asks, seq = row.bids, row.asks, row.seqId
+                if bids is _NO and asks is _NO:
+                    raise ValueError("a book without sides")
                 last = symbol.last
                 if snapshot:
                     symbol.conn, symbol.channel, symbol.asked = frame.conn, push.arg.channel, None
@@ -214,9 +217,6 @@ class Okx(Venue):
                     self._resubscribe(symbol, frame.ts)
                     events.append(Gap(frame.ts, symbol.key, "sequence"))
                     break
-                bids, asks, seq = row.bids, row.asks, row.seqId
-                if bids is _NO and asks is _NO:
-                    raise ValueError("a book without sides")
                 symbol.last = seq
                 events.append(BookUpdate(ts, symbol.key, row.ts * MS, snapshot, seq, bytes(bids), bytes(asks), row.checksum or None))
         except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:

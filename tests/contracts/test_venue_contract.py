@@ -216,3 +216,12 @@ def test_open_frames_are_needed_for_nothing_but_subscriptions() -> None:
     run = engine("okx")
     run.step_many(frames)
     assert run.market.books[KEYS["okx"]].state == "LIVE"
+
+
+def test_a_book_without_sides_is_a_fault_also_while_a_snapshot_is_awaited() -> None:
+    run = engine("okx")
+    run.step_many(play("okx", SCRIPTS["okx"]()[:3]))
+    run.venues["okx"].resync("BTC-USDT", T0)
+    junk = b'{"arg":{"channel":"books","instId":"BTC-USDT"},"action":"update","data":[{"ts":"1"}]}'
+    out = run.step(Frame(T0 + 10**9, "okx", 1, DATA, junk))
+    assert [type(e) for e in out] == [Fault]
