@@ -100,16 +100,17 @@
   }
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !$("dope-app")) return;
-    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    const at = event.target.checkVisibility() ? event.target : document.body;   // what just closed keeps the focus until the next frame
+    const typing = at.closest("input, textarea, select, [contenteditable]");
     if (event.key === "Escape") {
-      if (typing) event.target.blur();
+      if (typing) at.blur();
       closePops();
       if (!document.querySelector("dialog[open]")) DOPE.inspect(null);
       return;
     }
     if (typing || document.querySelector("dialog[open]")) return;
-    if ((event.key === " " || event.key === "Enter") && event.target.closest("button, a, [role=option]")) return;
-    if (event.key === "Enter" && event.target.closest(".ag-root")) return;   // the grid opens it itself
+    if ((event.key === " " || event.key === "Enter") && at.closest("button, a, [role=option]")) return;
+    if (event.key === "Enter" && at.closest(".ag-root")) return;   // the grid opens it itself
     if (/^[1-9]$/.test(event.key)) {
       const page = document.querySelectorAll(".rail a")[Number(event.key) - 1];
       if (page) page.click();
