@@ -1,5 +1,5 @@
 # One verb per wish. `make` alone lists them. Everything is installed into .venv, once, at the versions of the lock files.
-.PHONY: help run demo test check bench env clean
+.PHONY: help run demo test check bench verify env clean
 
 # Packages already in .venv for exactly these files leave a mark that carries their checksum: then nothing is installed.
 RUN_MARK := .venv/run-$(shell cat requirements.txt requirements.lock | cksum | cut -d' ' -f1).ok
@@ -21,8 +21,8 @@ demo: $(RUN_MARK)   ## start it on the simulated market; needs no network
 ALONE := --last-failed --last-failed-no-failures none
 
 test: check   ## everything: lint, types, tests
-	$(PY) -m pytest -q -n 2 --dist loadfile -m "not browser" || $(PY) -m pytest -q -m "not browser" $(ALONE)
-	$(PY) -m pytest -q -m browser || $(PY) -m pytest -q -m browser $(ALONE)
+	$(PY) -m pytest -q -n 2 --dist loadfile -m "not browser and not full" || $(PY) -m pytest -q -m "not browser and not full" $(ALONE)
+	$(PY) -m pytest -q -m "browser and not full" || $(PY) -m pytest -q -m "browser and not full" $(ALONE)
 
 check: $(DEV_MARK)   ## lint and types only
 	$(PY) -m ruff check .
@@ -31,6 +31,9 @@ check: $(DEV_MARK)   ## lint and types only
 bench: $(DEV_MARK)   ## CPU per message, beside two plain comparators; takes minutes, fails on no time
 	$(PY) -m bench.run
 	$(PY) -m bench.recorded
+
+verify: $(DEV_MARK)   ## the full-size tests; takes up to half an hour
+	$(PY) -m pytest -q -m full
 
 env: $(DEV_MARK)   ## write .env.example and the settings table of the README anew
 	$(PY) -m tests.settings_pages
