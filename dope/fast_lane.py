@@ -154,6 +154,7 @@ class FastLane:
             book.own_ts = row[lane.OWN_TS]
             book.conn = row[lane.CONN]
             book.touch_ts = row[lane.TOUCH_TS]
+            book.stamp = row[lane.STAMP]
             book.excess = row[lane.LATE]
             book.book_updates += row[lane.COUNT]
             book.bid, book.bid_size, book.ask, book.ask_size = touch[:4]

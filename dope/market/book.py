@@ -30,8 +30,8 @@ class Book:
     __slots__ = (
         "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checksum_mismatches", "checksum_rule", "checksums_ok",
         "conn", "crossed", "crossed_since", "delay", "excess", "faults", "gaps", "instrument", "key", "live_ns",
-        "mult", "own_ts", "quote", "quote_ts", "reason", "seq", "sigma", "since", "slot", "snapshots", "state", "touch_ts", "trades",
-        "volume",
+        "mult", "own_ts", "quote", "quote_ts", "reason", "seq", "sigma", "since", "slot", "snapshots", "stamp", "state", "touch_ts",
+        "trades", "volume",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument, slots: Slots, delay: DelayFloor, checksum_rule: str = "", ts: int = 0) -> None:
@@ -39,11 +39,13 @@ class Book:
         self.delay = delay  # of the whole venue
         self._slots, self.slot = slots, slots.add()
         self.mult = instrument.contract_value if instrument.contract_value is not None else 1.0
+        slots.touch[self.slot, lane.UNIT] = -self.mult if instrument.inverse else self.mult
         self.state, self.reason, self.since = SYNCING, "waiting for a snapshot", ts
         self.seq, self.conn = -1, -1
         self.bid = self.bid_size = self.ask = self.ask_size = 0.0  # of the levels, as the venue counts sizes
         self.quote: Quote | None = None
         self.quote_ts = self.own_ts = self.touch_ts = self.crossed_since = 0
+        self.stamp = 0  # the venue's own of the newest message, ns; 0 = none
         self.excess = 0  # ns that the newest message was late, above the venue's best case
         self.sigma = 0.0  # volatility in bps per sqrt(s)
         self.book_updates = self.snapshots = self.gaps = self.faults = self.crossed = 0
@@ -113,7 +115,7 @@ class Book:
         }
 
     def touches(self) -> tuple[np.ndarray, np.ndarray]:
-        """The last price changes of the touch while LIVE: times (n,) ns and best bid and ask (n, 2), oldest first."""
+        """The last price changes of the touch, oldest first: (n, 2) received and stamped, ns; (n, 4) as in ``Slots.ring``."""
         return self._slots.touches(self.slot)
 
     def vwap(self, side: str, qty: float) -> float | None:
@@ -141,6 +143,10 @@ class Book:
         change = BookState(ts=ts, key=self.key, state=state, was=self.state, reason=reason, since=self.since)
         if self.state == "LIVE":
             self.live_ns += ts - self.since
+            slots, nothing = self._slots, float("nan")  # from here on the last touch is no longer current
+            lane.remember(
+                self.slot, max(ts, self.touch_ts), 0, nothing, nothing, nothing, nothing, slots.ring_t, slots.ring, slots.ring_n
+            )
         self.state, self.reason, self.since = state, reason, ts
         return change
 

@@ -24,15 +24,16 @@ ROLES = {name: role for role, name in enumerate(("symbol", "bids", "asks", "seq"
 LITERAL = -1
 
 # columns of the int64 state of a slot
-READY, LAST, CONN, WATCHED, QUOTE_SEQ, COUNT, OWN_TS, TOUCH_TS, LATE, DIRTY = range(10)
-COLUMNS = 10
-# columns of the float state of a slot: the levels' own touch, then what the wild-move check needs
-BID, BID_SIZE, ASK, ASK_SIZE, MID = range(5)
+READY, LAST, CONN, WATCHED, QUOTE_SEQ, COUNT, OWN_TS, TOUCH_TS, LATE, DIRTY, STAMP = range(11)
+COLUMNS = 11
+# columns of the float state of a slot: the levels' own touch, what the wild-move check needs, base units per unit of size
+# (negative: an inverse contract, whose units are of the quote currency)
+BID, BID_SIZE, ASK, ASK_SIZE, MID, UNIT = range(6)
 
 # why run() came back
 END, STEP, LOOK = 0, 1, 2
 
-RING = 4096  #: touches remembered per book, a power of two
+RING = 2048  #: touches remembered per book, a power of two
 NAME = 32  #: bytes of the longest symbol
 BUCKETS = 4096  #: of the symbol table, a power of two; at most half are used
 PAIRS = 64  #: pairs of one market
@@ -86,10 +87,11 @@ class Slots:
         self.count = 0
         self.levels = np.zeros((slots, 5, kernel.CAPACITY), dtype=np.int64)
         self.state = np.zeros((slots, COLUMNS), dtype=np.int64)
-        self.touch = np.zeros((slots, 5), dtype=np.float64)
+        self.touch = np.zeros((slots, 6), dtype=np.float64)
         self.prices = np.zeros((slots, 2), dtype=np.float64)  # best bid and ask as everybody sees them, quotes included
-        self.ring_t = np.zeros((slots, RING), dtype=np.int64)  # when the touch changed, ns
-        self.ring = np.zeros((slots, RING, 2), dtype=np.float64)  # best bid and ask from then on, quotes included
+        self.ring_t = np.zeros((slots, RING, 2), dtype=np.int64)  # when the touch changed, ns: received, and the venue's stamp
+        #: bid, bid size, ask, ask size from then on (base units, quotes included); not a number = the book left LIVE
+        self.ring = np.zeros((slots, RING, 4), dtype=np.float64)
         self.ring_n = np.zeros(slots, dtype=np.int64)  # how many so far
         self.pairs_of = np.full((slots, PAIRS), -1, dtype=np.int64)
         self.pairs = np.zeros((0, 2), dtype=np.int64)  # (buying slot, selling slot)
@@ -122,7 +124,7 @@ class Slots:
         return slot
 
     def touches(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
-        """Price changes of the touch, oldest first: times (n,) ns and best bid and ask (n, 2); at most ``RING``."""
+        """Price changes of the touch, oldest first, at most ``RING``: (n, 2) times and (n, 4) touches as in ``ring``."""
         n = int(self.ring_n[slot])
         order = np.arange(max(0, n - RING), n) & RING - 1
         return self.ring_t[slot, order], self.ring[slot, order]
@@ -179,16 +181,26 @@ def _integer(buf: bytes, i: int, n: int) -> tuple[int, int]:
 
 
 @jit
-def remember(slot: int, ts: int, bid: float, ask: float, ring_t: np.ndarray, ring: np.ndarray, ring_n: np.ndarray) -> None:
+def in_base(size: float, price: float, unit: float) -> float:
+    """A size as the venue counts it in base units; ``unit`` as in the column UNIT."""
+    if unit >= 0.0:
+        return size * unit
+    return size * -unit / price if price > 0.0 else 0.0
+
+
+@jit
+def remember(
+    slot: int, ts: int, stamp: int, bid: float, bid_size: float, ask: float, ask_size: float,
+    ring_t: np.ndarray, ring: np.ndarray, ring_n: np.ndarray,
+) -> None:  # fmt: skip
     """One more touch in the ring of a slot; only prices count, sizes change far more often."""
     n = ring_n[slot]
     last = (n - 1) & (RING - 1)
-    if n > 0 and ring[slot, last, 0] == bid and ring[slot, last, 1] == ask:
+    if n > 0 and ring[slot, last, 0] == bid and ring[slot, last, 2] == ask:
         return
     at = n & (RING - 1)
-    ring_t[slot, at] = ts
-    ring[slot, at, 0] = bid
-    ring[slot, at, 1] = ask
+    ring_t[slot, at, 0], ring_t[slot, at, 1] = ts, stamp
+    ring[slot, at, 0], ring[slot, at, 1], ring[slot, at, 2], ring[slot, at, 3] = bid, bid_size, ask, ask_size
     ring_n[slot] = n + 1
 
 
@@ -286,6 +298,7 @@ def run(
         state[slot, LAST] = seq
         state[slot, COUNT] += 1
         state[slot, OWN_TS] = ts
+        state[slot, STAMP] = got[5] * MS if got[5] < MAX_STAMP else 0
         state[slot, DIRTY] = 1
         touch[slot, BID], touch[slot, BID_SIZE], touch[slot, ASK], touch[slot, ASK_SIZE] = bid, bid_size, ask, ask_size
         prices[slot, 0], prices[slot, 1] = bid, ask
@@ -300,5 +313,7 @@ def run(
             if near[1] > 0.0 or wild or _is_near(slot, prices, pairs_of, pairs, walls, near[0]):
                 return k - 1, LOOK, slot, flags
             state[slot, TOUCH_TS] = ts
-            remember(slot, ts, bid, ask, ring_t, ring, ring_n)
+            unit = touch[slot, UNIT]
+            bid_size, ask_size = in_base(bid_size, bid, unit), in_base(ask_size, ask, unit)
+            remember(slot, ts, state[slot, STAMP], bid, bid_size, ask, ask_size, ring_t, ring, ring_n)
     return k, END, -1, 0

@@ -113,6 +113,7 @@ class Market:
         book.book_updates += 1
         book.seq = update.seq
         book.own_ts = ts
+        book.stamp = update.ts_exch
         book.conn = conn
         book.bid = bid
         book.bid_size = bid_size
@@ -168,7 +169,7 @@ class Market:
                 book.sigma_mid = mid
         book.touch_ts = ts
         slots = self.slots
-        remember(book.slot, ts, bid, ask, slots.ring_t, slots.ring, slots.ring_n)
+        remember(book.slot, ts, book.stamp, bid, bid_size, ask, ask_size, slots.ring_t, slots.ring, slots.ring_n)
         return [Touch(ts, book.key, bid, bid_size, ask, ask_size)]
 
     def _distrust(self, book: Book, ts: int, state: str, reason: str, update: BookUpdate | None) -> list[Event]:
@@ -198,7 +199,7 @@ class Market:
             return [Fault(quote.ts, book.instrument.venue, quote.key, "crossed quote")]
         before = book.touch() if book.state == LIVE else None
         self.dirty[quote.key] = None
-        book.quote, book.quote_ts = quote, quote.ts
+        book.quote, book.quote_ts, book.stamp = quote, quote.ts, quote.ts_exch
         if -HOUR < quote.ts - quote.ts_exch < HOUR:
             book.excess = book.delay.excess(quote.ts, quote.ts_exch)
         if before is None or book.touch() == before:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 
 from dope.market.book import Book
@@ -116,17 +117,32 @@ def test_price_changes_of_the_touch_are_remembered_in_order_and_sizes_are_not() 
     made = market()
     book = made.books[KEY]
     for i, level in enumerate((b'["99.5","1"]', b'["99.5","2"]', b'["99.6","1"]', b'["99.6","0"]'), 1):
-        made.apply(BookUpdate(T0 + i, KEY, 0, False, 100 + i, b"[" + level + b"]", b"[]"), 1)
-    times, prices = book.touches()
-    assert times.tolist() == [T0, T0 + 1, T0 + 3, T0 + 4]
-    assert prices[:, 0].tolist() == [99.0, 99.5, 99.6, 99.5]
+        made.apply(BookUpdate(T0 + i, KEY, T0 - 50 + i, False, 100 + i, b"[" + level + b"]", b"[]"), 1)
+    times, touches = book.touches()
+    assert times.tolist() == [[T0, 0], [T0 + 1, T0 - 49], [T0 + 3, T0 - 47], [T0 + 4, T0 - 46]]
+    assert touches.tolist() == [[99.0, 4.0, 101.0, 5.0], [99.5, 1.0, 101.0, 5.0], [99.6, 1.0, 101.0, 5.0], [99.5, 2.0, 101.0, 5.0]]
+
+
+def test_a_book_that_leaves_live_ends_its_last_touch_and_begins_anew_with_the_same_one() -> None:
+    made = market()
+    made.gap(Gap(T0 + 1, KEY, "sequence"))
+    made.apply(BookUpdate(T0 + 2, KEY, 0, True, 200, b'[["99","4"]]', b'[["101","5"]]'), 1)
+    times, touches = made.books[KEY].touches()
+    assert times[:, 0].tolist() == [T0, T0 + 1, T0 + 2]
+    assert np.isnan(touches[1]).all() and touches[2].tolist() == touches[0].tolist() == [99.0, 4.0, 101.0, 5.0]
+
+
+def test_sizes_are_remembered_in_base_units() -> None:
+    for change, wanted in (({"contract_value": 0.01}, [0.04, 0.05]), ({"contract_value": 100.0, "inverse": True}, [400 / 99, 500 / 101])):
+        _, touches = market(**change).books[KEY].touches()
+        assert touches[0, [1, 3]].tolist() == pytest.approx(wanted)
 
 
 def test_the_ring_keeps_the_newest() -> None:
     made = market()
     for i in range(1, RING + 10):
         made.apply(BookUpdate(T0 + i, KEY, 0, False, 100 + i, b"[]", b'[["%d","1"],["%d","0"]]' % (100 + i % 2, 101 - i % 2)), 1)
-    times, _ = made.books[KEY].touches()
+    times = made.books[KEY].touches()[0][:, 0]
     assert len(times) == RING and times.tolist() == sorted(times.tolist()) and times[-1] > T0 + RING
 
 
