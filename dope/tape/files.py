@@ -26,6 +26,7 @@ class Files(Protocol):
     def create(self, path: Path) -> int: ...
     def append(self, path: Path) -> int: ...
     def rename(self, old: Path, new: Path) -> None: ...
+    def make_folder(self, folder: Path) -> None: ...
     def write(self, fd: int, data: bytes | memoryview) -> int: ...
     def sync(self, fd: int) -> None: ...
     def truncate(self, fd: int, size: int) -> None: ...
@@ -45,9 +46,16 @@ class RealFiles:
         return os.open(path, _APPEND)
 
     def rename(self, old: Path, new: Path) -> None:
-        """The new name survives a power cut."""
-        os.rename(old, new)
+        """The new name survives a power cut; a file that bore it before is replaced in one step."""
+        os.replace(old, new)
         _sync_folder(new.parent)
+
+    def make_folder(self, folder: Path) -> None:
+        """The folder and those above it, all of which survive a power cut; no error if they exist."""
+        if not folder.is_dir():
+            self.make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+            _sync_folder(folder.parent)
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
         return os.write(fd, data)

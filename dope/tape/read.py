@@ -111,6 +111,24 @@ class Tape:
             places = [place for place in self._places if place.head is not None and place.head.kind == HOLE]
             return [hole for place in places if isinstance(hole := self._load(file, place), Hole)]
 
+    def missing(self) -> Iterator[Hole]:
+        """All that is not on this tape, in its order: lost while recording, damaged since, not closed in order."""
+        before = self.meta.created
+        with self.path.open("rb") as file:
+            for number, place in enumerate(self._places):
+                head = place.head
+                if head is not None and head.kind == HOLE:
+                    record = self._load(file, place)
+                    if isinstance(record, Hole):
+                        yield record
+                elif head is None or not _sound(file, place):
+                    after = next((each.head.first for each in self._places[number + 1 :] if each.head is not None), before)
+                    span = (before, after) if head is None else (head.first, head.last)
+                    yield Hole(head.count if head else 0, *span, f"damaged at byte {place.at} of {self.path.name}")
+                before = before if head is None or head.kind == END else max(before, head.last)
+        if not self.complete:
+            yield Hole(0, before, before, "the recorder ended without closing its tape")
+
     def verify(self) -> list[str]:
         """Read everything; what is wrong with the file, in words, naming the byte. Empty = nothing."""
         copy = Tape(self.path, tolerant=True)
@@ -184,6 +202,15 @@ def _payload(file: IO[bytes], place: _Place) -> bytes:
     assert place.head is not None
     file.seek(place.at + BLOCK_HEAD)
     return file.read(place.head.length)
+
+
+def _sound(file: IO[bytes], place: _Place) -> bool:
+    assert place.head is not None
+    try:
+        check_payload(place.head, _payload(file, place))
+    except ValueError:
+        return False
+    return True
 
 
 def _next_block(file: IO[bytes], at: int, size: int) -> int | None:

@@ -32,7 +32,7 @@ class Totals(msgspec.Struct):
         self.frames += block.count
 
 
-def write_all(files: Files, fd: int, data: bytes) -> None:
+def write_all(files: Files, fd: int, data: bytes | memoryview) -> None:
     """Write every byte: a short answer of the system is no success. Raises OSError."""
     left = memoryview(data)
     while left:

@@ -47,6 +47,10 @@ class FailingDisk:
         self.real.rename(old, new)
         self.confirmed[new] = self.confirmed.pop(old)
 
+    def make_folder(self, folder: Path) -> None:
+        self._check("make_folder")
+        self.real.make_folder(folder)
+
     def write(self, fd: int, data: bytes | memoryview) -> int:
         self._check("write")
         allowed = len(data) if self.most is None else min(len(data), self.most)
@@ -81,6 +85,26 @@ class FailingDisk:
 
     def free(self, folder: Path) -> int:
         return self.free_bytes
+
+
+class DyingDisk(FailingDisk):
+    """Every call from the ``last``-th on raises EIO; the one before, if it is a write, was cut short."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self.last = last
+        self.calls = 0
+
+    def _check(self, call: str) -> None:
+        super()._check(call)
+        self.calls += 1
+        self.most = 7 if self.calls == self.last - 1 else None
+        if self.calls >= self.last:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def remove(self, path: Path) -> None:
+        self._check("remove")
+        super().remove(path)
 
 
 class Hands:
