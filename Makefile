@@ -17,12 +17,12 @@ run: $(RUN_MARK)   ## start it: live venues, or the simulated market if none ans
 demo: $(RUN_MARK)   ## start it on the simulated market; needs no network
 	@$(PY) app.py serve --source sim
 
-# Two at once, because most tests wait for sockets; browsers one by one. What fails beside others has to pass alone.
+# Several at once, because most tests wait for sockets, processes or a page. What fails beside others has to pass alone.
 ALONE := --last-failed --last-failed-no-failures none
 
 test: check   ## everything: lint, types, tests
-	$(PY) -m pytest -q -n 2 --dist loadfile -m "not browser and not full" || $(PY) -m pytest -q -m "not browser and not full" $(ALONE)
-	$(PY) -m pytest -q -m "browser and not full" || $(PY) -m pytest -q -m "browser and not full" $(ALONE)
+	$(PY) -m pytest -q -n 4 --dist loadfile -m "not browser and not full" || $(PY) -m pytest -q -m "not browser and not full" $(ALONE)
+	$(PY) -m pytest -q -n 2 --dist loadfile -m "browser and not full" || $(PY) -m pytest -q -m "browser and not full" $(ALONE)
 
 check: $(DEV_MARK)   ## lint and types only
 	$(PY) -m ruff check .

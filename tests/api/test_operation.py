@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fastapi.routing import APIRoute
@@ -14,7 +13,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.api.house import House, dash_app, serving
 from tests.api.publisher import Publisher, full, instrument, venue
 
-CHROMIUM = Path("/usr/bin/chromium")
 NAME = re.compile(r"dope_[a-z0-9_]+")
 
 
@@ -139,24 +137,3 @@ def test_the_api_page_loads_everything_from_here(house: House) -> None:
     assert len(files) == 3
     for file in files:
         assert house.get(file).status_code == 200
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium here")
-def test_the_api_page_draws_in_a_browser_without_asking_any_other_host(house: House) -> None:
-    from playwright.sync_api import sync_playwright
-
-    asked: list[str] = []
-    said: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        page = browser.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-        page.goto(house.url + "/docs")
-        page.wait_for_selector("#operations-arbitrage-list_opportunities_api_v1_opportunities_get")
-        browser.close()
-    assert asked and all(url.startswith((house.url, "data:")) for url in asked)
-    assert said == []
