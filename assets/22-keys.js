@@ -72,7 +72,7 @@
   let exportAll = false;
   function exportLinks() {
     const view = DOPE.view, query = new URLSearchParams();
-    if (!exportAll) for (const [name, value] of [["asset", view.asset.includes(",") ? "" : view.asset], ["kind", view.kind], ["min_net", view.min], ["max_net", view.max], ["min_size", view.size]])
+    if (!exportAll) for (const [name, value] of [["asset", view.asset], ["kind", view.kind], ["min_net", view.min], ["max_net", view.max], ["min_size", view.size]])
       if (value !== "" && value !== null) query.set(name, value);
     for (const kind of ["csv", "parquet", "json"]) $("export-" + kind).setAttribute("href", `/api/v1/export/opportunities.${kind}${query.size ? "?" + query : ""}`);
     const rows = DOPE.visibleRows ? DOPE.visibleRows() : 0, all = (DOPE.state.cards || {}).total;

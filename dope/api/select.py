@@ -41,7 +41,7 @@ class Filters(BaseModel):
 def filters(
     snapshot: Current,
     state: Annotated[Literal["open", "fading", "closed", "stale"] | None, Query(description="only this state")] = None,
-    asset: Annotated[str | None, Query(max_length=64, description="base asset, e.g. BTC")] = None,
+    asset: Annotated[str | None, Query(max_length=640, description="base asset, e.g. BTC; several with commas")] = None,
     kind: Annotated[Literal["spot", "perp", "future", "option"] | None, Query(description="only this kind of market")] = None,
     venue: Annotated[str | None, Query(max_length=64, description="venue id of either leg")] = None,
     min_net: Annotated[float | None, Query(allow_inf_nan=False, description="bps after fees, at least")] = None,
@@ -52,7 +52,9 @@ def filters(
 ) -> Filters:
     """The query parameters as Filters. Raises Refusal or UnknownName for what cannot be meant."""
     if asset is not None:
-        check_name("asset", asset, {row["base"] for row in snapshot.data.get("instruments", ())})
+        known = {row["base"] for row in snapshot.data.get("instruments", ())}
+        for each in asset.split(","):
+            check_name("asset", each, known)
     if venue is not None and venue not in (ids := [row["id"] for row in snapshot.data.get("venues", ())]):
         raise UnknownName("venue", venue, ids)
     return Filters(
@@ -86,7 +88,7 @@ def opportunities(web: TheWeb, snapshot: Snapshot, wanted: Filters) -> list[dict
 def _passes(row: dict[str, Any], wanted: Filters) -> bool:
     checks = (
         wanted.state is None or row["state"] == wanted.state,
-        wanted.asset is None or row["base"] == wanted.asset,
+        wanted.asset is None or row["base"] in wanted.asset.split(","),
         wanted.kind is None or row["kind"] == wanted.kind,
         wanted.venue is None or wanted.venue in (row["buy_venue"], row["sell_venue"]),
         wanted.min_net is None or _least(row.get("net_bps")) >= wanted.min_net,

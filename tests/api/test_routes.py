@@ -67,6 +67,7 @@ FOUND = [
     ({"state": "open"}, [5, 2]),
     ({"state": "closed"}, [4, 3, 1]),
     ({"asset": "ETH"}, [4]),
+    ({"asset": "ETH,BTC", "state": "closed"}, [4, 3, 1]),
     ({"kind": "perp"}, [3]),
     ({"venue": "binance_usdm"}, [3]),
     ({"min_net": 50.1, "max_net": 50.3}, [4, 3]),
@@ -104,6 +105,8 @@ def test_each_filter_lets_through_what_it_names(house: House, query: dict[str, A
         ({"state": "won"}, 422),
         ({"asset": "btc"}, 422),
         ({"asset": "XRP"}, 404),
+        ({"asset": "BTC,XRP"}, 404),
+        ({"asset": "BTC,"}, 422),
         ({"venue": "okex"}, 404),
     ],
 )
