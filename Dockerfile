@@ -1,4 +1,4 @@
-# DOPE in a container: `docker build -t dope .` and `docker run --rm -p 127.0.0.1:8080:8080 -v dope:/data dope`
+# DOPE in a container: `docker build -t dope .` and `docker run --rm -p 127.0.0.1:8080:8080 --env-file .env -v dope:/data dope`
 FROM python:3.11.13-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /venv
@@ -13,7 +13,8 @@ WORKDIR /app
 COPY LICENSE README.md app.py ./
 COPY assets ./assets
 COPY dope ./dope
-# All interfaces of the container only: what reaches it from outside is decided by `docker run -p`.
+# All interfaces of the container only: what reaches it from outside is decided by `docker run -p`. The .env must say who may
+# come in and under which names (README, Security), or it refuses to start.
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/home/dope/.numba \
     DOPE_HOST=0.0.0.0 DOPE_PORT=8080 DOPE_DATA_DIR=/data DOPE_MODEL_DIR=/data/models
 USER 10001:10001

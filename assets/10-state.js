@@ -133,7 +133,7 @@
       });
       const body = await answer.json().catch(() => ({}));
       if (answer.ok) return body;
-      text = typeof body.detail === "string" ? body.detail : body.message || `the server refused (${answer.status})`;
+      text = body.error ? [body.error, body.hint].filter(Boolean).join("; ") : `the server refused (${answer.status})`;
     } catch (error) { /* text already says it */ }
     if (DOPE.toast) DOPE.toast(`${name}: ${text}`, "bad");
     throw new Error(text);

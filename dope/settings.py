@@ -7,11 +7,12 @@ network. The tables in the README and in .env.example are made from this model a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableValue
 
@@ -22,6 +23,11 @@ Names = Annotated[tuple[str, ...], NoDecode]
 Numbers = Annotated[tuple[int, ...], NoDecode]
 
 
+MIN_TOKEN = 16  #: characters of an access token
+TOKEN = re.compile(r"[!-~]{16,512}")  #: printable ASCII without spaces: what an HTTP header carries unchanged
+ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[0-9]{1,5})?")
+
+
 def _alias(name: str, *others: str) -> AliasChoices:
     return AliasChoices(f"DOPE_{name}", *others)
 
@@ -29,7 +35,7 @@ def _alias(name: str, *others: str) -> AliasChoices:
 class Settings(BaseSettings):
     """Read once at start on floors 4–6 and handed down as plain values."""
 
-    model_config = SettingsConfigDict(env_prefix="DOPE_", env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)
+    model_config = SettingsConfigDict(env_prefix="DOPE_", env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True, allow_inf_nan=False, hide_input_in_errors=True)
 
     # what to watch
     source: Literal["auto", "live", "sim"] = Field("auto", description="auto: live venues, or the simulated market if none answers; live; sim")
@@ -68,9 +74,17 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on", validation_alias=_alias("HOST", "API_HOST"))
     port: int = Field(8080, ge=0, le=65535, description="port of dashboard, API and WebSocket (0 = any free one)", validation_alias=_alias("PORT", "PORT", "API_PORT"))
     allowed_hosts: Names = Field((), description="further Host names that may be asked for")
-    allowed_origins: Names = Field((), description="further origins that may connect or write")
+    allowed_origins: Names = Field((), description="further origins (scheme://host:port, exactly) whose pages may read, connect and write")
+    allowed_origin_primary: str = Field("", description="one more such origin", validation_alias=_alias("ALLOWED_ORIGIN_PRIMARY", "ALLOWED_ORIGIN_PRIMARY"))
+    allowed_origin_secondary: str = Field("", description="and another", validation_alias=_alias("ALLOWED_ORIGIN_SECONDARY", "ALLOWED_ORIGIN_SECONDARY"))
+    api_token: SecretStr = Field(SecretStr(""), exclude=True, description="secret, 16 characters or more: needed to operate (train, backtest, change, cancel) once set")
+    read_token: SecretStr = Field(SecretStr(""), exclude=True, description="secret, 16 characters or more: once set, reading needs it too (the other token also reads)")
     push_hz: float = Field(10.0, gt=0, le=50, description="updates per second pushed to browsers")
     max_clients: int = Field(256, ge=1, description="WebSocket clients at once")
+    max_clients_per_address: int = Field(32, ge=1, description="WebSocket clients of one address at once")
+    reads_per_s: float = Field(100.0, gt=0, description="requests per second that one address may read, in the long run")
+    writes_per_s: float = Field(10.0, gt=0, description="requests per second that one address may write, in the long run")
+    costly_per_min: float = Field(60.0, gt=0, description="exports, histories, trainings, backtests and replays per minute of one address, in the long run")
 
     # simulated market
     sim_seed: int = Field(7, description="seed of the simulated market")
@@ -85,10 +99,48 @@ class Settings(BaseSettings):
     def _comma_list(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("allowed_origins", "allowed_origin_primary", "allowed_origin_secondary", mode="after")
+    @classmethod
+    def _exact_origins(cls, value: Any) -> Any:
+        several = isinstance(value, tuple)
+        origins = tuple(origin.lower().rstrip("/") for origin in (value if several else (value,)) if origin)
+        if strange := [origin for origin in origins if not ORIGIN.fullmatch(origin)]:
+            raise ValueError(f"{strange[0][:64]!r} is no origin: scheme://host or scheme://host:port, no pattern, no path")
+        return origins if several else "".join(origins)
+
+    @field_validator("api_token", "read_token", mode="after")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError(f"a token has at least {MIN_TOKEN} printable ASCII characters and no spaces")
+        return value
+
+    @model_validator(mode="after")
+    def _two_keys(self) -> Self:
+        if self.read_token.get_secret_value() and not self.api_token.get_secret_value():
+            raise ValueError("DOPE_READ_TOKEN needs DOPE_API_TOKEN beside it: who may not read may not operate either")
+        if self.api_token.get_secret_value() and self.api_token == self.read_token:
+            raise ValueError("DOPE_READ_TOKEN and DOPE_API_TOKEN must differ: whoever may read could operate")
+        return self
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """All origins of other sites that are let in."""
+        return tuple(dict.fromkeys(filter(None, (self.allowed_origin_primary, self.allowed_origin_secondary, *self.allowed_origins))))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that no log, answer or page may show."""
+        return tuple(filter(None, (self.api_token.get_secret_value(), self.read_token.get_secret_value())))
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _any_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+
+#: settings that are secret: never on the command line, never in a message
+SECRETS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is SecretStr)
 
 
 def load(given: Mapping[str, Any] | None = None, *, env_file: Path | str | None = ".env") -> Settings:
@@ -99,6 +151,8 @@ def load(given: Mapping[str, Any] | None = None, *, env_file: Path | str | None 
     known = Settings.model_fields
     if strange := sorted(set(given or {}) - set(known)):
         raise SettingsError(f"no such setting: {', '.join(strange)}")
+    if secret := sorted(set(given or {}) & set(SECRETS)):
+        raise SettingsError(f"{', '.join(secret)}: secrets come from the environment or .env only, every process can read a command line")
     try:
         return Settings(_env_file=env_file, **(given or {}))
     except UnreadableValue as error:
@@ -115,6 +169,10 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
 
 
 def _problem(location: tuple[int | str, ...], message: str, given: Any) -> str:
+    if not location:
+        return message.removeprefix("Value error, ")
     field, *inner = (str(part) for part in location)
     variable = field if field.isupper() else f"DOPE_{field.upper()}"
+    if variable.removeprefix("DOPE_").lower() in SECRETS:
+        return f"{variable}: {message.removeprefix('Value error, ')}"
     return f"{'.'.join((variable, *inner))}: {message[:1].lower()}{message[1:]}, not {str(given)[:64]!r}"

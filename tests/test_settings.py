@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from dope.errors import SettingsError
 from dope.settings import Settings, load, unknown_variables
@@ -30,6 +31,10 @@ OTHER: dict[str, tuple[str, Any]] = {
     "host": ("::1", "::1"),
     "allowed_hosts": ("desk.example", ("desk.example",)),
     "allowed_origins": ("https://desk.example", ("https://desk.example",)),
+    "allowed_origin_primary": ("https://one.example", "https://one.example"),
+    "allowed_origin_secondary": ("http://two.example:8050", "http://two.example:8050"),
+    "api_token": ("operate-0123456789", SecretStr("operate-0123456789")),
+    "read_token": ("read-0123456789ab", SecretStr("read-0123456789ab")),
     "log_level": ("debug", "DEBUG"),
 }
 
@@ -61,7 +66,8 @@ def environment(**variables: str) -> Iterator[None]:
 @pytest.mark.parametrize(("name", "variable"), [(name, alias) for name in Settings.model_fields for alias in aliases(name)])
 def test_every_promised_variable_sets_its_setting(name: str, variable: str) -> None:
     text, value = other(name)
-    with environment(**{variable: text}):
+    beside = {"DOPE_API_TOKEN": "operate-0123456789"} if name == "read_token" else {}
+    with environment(**{variable: text}, **beside):
         settings = load(env_file=None)
     assert getattr(settings, name) == value != Settings.model_fields[name].get_default(call_default_factory=True)
 
@@ -114,6 +120,39 @@ def test_a_bad_value_is_refused_with_its_name_and_what_would_do(variable: str, t
     with environment(**{variable: text}), pytest.raises(SettingsError) as refused:
         load(env_file=None)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"DOPE_API_TOKEN": "too-short-SECRET"[:15]}, "DOPE_API_TOKEN: a token has at least 16 printable ASCII characters and no spaces"),
+        ({"DOPE_API_TOKEN": "with a space SECRET"}, "DOPE_API_TOKEN: a token has at least 16"),
+        ({"DOPE_READ_TOKEN": "SECRET-SECRET-SECRET"}, "DOPE_READ_TOKEN needs DOPE_API_TOKEN beside it"),
+        ({"DOPE_READ_TOKEN": "SECRET-SECRET-SECRET", "DOPE_API_TOKEN": "SECRET-SECRET-SECRET"}, "must differ"),
+    ],
+)
+def test_a_bad_token_is_refused_without_showing_it(variables: dict[str, str], says: str) -> None:
+    with environment(**variables), pytest.raises(SettingsError) as refused:
+        load(env_file=None)
+    assert says in str(refused.value) and "SECRET" not in str(refused.value).replace("_", "")
+
+
+def test_a_token_is_neither_shown_nor_handed_on_nor_taken_from_the_command_line() -> None:
+    with environment(DOPE_API_TOKEN="SECRET-SECRET-SECRET"):
+        settings = load(env_file=None)
+    assert "SECRET" not in f"{settings!r} {settings} {settings.model_dump(mode='json')} {settings.model_dump_json()}"
+    with pytest.raises(SettingsError, match=r"environment or \.env only"):
+        load({"api_token": "SECRET-SECRET-SECRET"}, env_file=None)
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "https://*.example", "desk.example", "https://desk.example/page", "https://a b", "ftp://x", "https://u@x"]
+)
+def test_an_origin_is_exact(origin: str) -> None:
+    with environment(DOPE_ALLOWED_ORIGINS=origin), pytest.raises(SettingsError, match="is no origin"):
+        load(env_file=None)
+    with environment(ALLOWED_ORIGIN_PRIMARY="HTTPS://Desk.example/", DOPE_ALLOWED_ORIGINS="http://[::1]:80"):
+        assert load(env_file=None).origins == ("https://desk.example", "http://[::1]:80")
 
 
 def test_all_bad_values_are_told_at_once() -> None:

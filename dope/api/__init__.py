@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
@@ -13,14 +14,16 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from dope import __version__
-from dope.api import export, health, routes
+from dope.api import export, health, routes, sign_in
 from dope.api.answers import answer_errors, nothing_here
 from dope.api.compress import Compress
 from dope.api.context import Web
 from dope.api.live import Hub
 from dope.api.metrics import registry
+from dope.api.rates import Limit, Rates
 from dope.api.security import POLICY, Door, check_bind
 from dope.api.serve import server_options
+from dope.api.tokens import Tokens
 from dope.board import Board
 from dope.settings import Settings
 
@@ -30,11 +33,17 @@ DESCRIPTION = (
     "Price differences between crypto venues. Times are UTC, sizes in base and prices in quote currency. Live: WebSocket `/ws/v1/live`."
 )
 ASKED = 1000  #: commands remembered, so that a job can be asked for before it is on the board
+BURST_S = 4.0  #: s worth of requests that may come at once
+COSTLY_AT_ONCE = 3.0  #: a third of a minute's costly requests may come at once
 REPLACED = ("/docs", "/docs/oauth2-redirect", "/redoc")  #: the framework's own pages load scripts from another host
 
 
 class Asked(OrderedDict[int, tuple[str, int]]):
-    """Job id → (command, time asked in ns) of the newest commands."""
+    """Job id → (command, time asked in ns) of the newest commands; ``turn`` is held from looking to asking."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = threading.Lock()
 
     def remember(self, job: int, what: tuple[str, int]) -> None:
         self[job] = what
@@ -56,20 +65,33 @@ def mount(
 
     ``alive`` says whether the runtime lives; ``clock_ns`` is the clock that stamps its snapshots; ``pages`` are the
     paths of the dashboard (any other unknown path is 404); ``page_policy`` is their Content-Security-Policy.
-    Raises SettingsError when the host can be reached by others and no Host names are listed.
+    Raises SettingsError when the host can be reached by others and no token is set or no Host names are listed.
     """
     check_bind(settings)
     web = Web(board, settings, alive, clock_ns)
-    hub = Hub(board, push_hz=settings.push_hz, max_clients=settings.max_clients, clock_ns=clock_ns)
+    tokens, rates = Tokens(settings, clock_ns), Rates(limits(settings), clock_ns)
+    hub = Hub(board, settings, tokens, clock_ns=clock_ns)
     refused: Counter[str] = Counter()
     app.state.web, app.state.hub, app.state.asked = web, hub, Asked()
+    app.state.tokens, app.state.rates, app.state.pages = tokens, rates, frozenset(pages := tuple(pages))
     app.state.registry = registry(web, hub, refused)
     app.title, app.version, app.description = "DOPE", __version__, DESCRIPTION
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") not in REPLACED]
-    for part in (routes.router, routes.stream, export.router, health.router, nothing_here((routes.router, export.router))):
+    for part in (routes.router, routes.stream, export.router, health.router, sign_in.router, nothing_here((routes.router, export.router))):
         app.include_router(part)
     app.mount("/docs/files", StaticFiles(directory=health.SWAGGER), name="docs files")
     answer_errors(app)
     app.add_middleware(Compress)
     policy = {"/docs": health.DOCS_POLICY}
-    app.add_middleware(Door, settings=settings, pages=tuple(pages), policy=lambda path: policy.get(path, page_policy), refused=refused)
+    app.add_middleware(
+        Door, settings=settings, pages=pages, policy=lambda path: policy.get(path, page_policy), refused=refused, tokens=tokens, rates=rates
+    )
+
+
+def limits(settings: Settings) -> dict[str, Limit]:
+    """What one address may ask, per kind of request."""
+    return {
+        "reads": Limit(settings.reads_per_s, BURST_S * settings.reads_per_s),
+        "writes": Limit(settings.writes_per_s, BURST_S * settings.writes_per_s),
+        "costly": Limit(settings.costly_per_min / 60, max(1.0, settings.costly_per_min / COSTLY_AT_ONCE)),
+    }

@@ -50,7 +50,7 @@ _places = threading.BoundedSemaphore(AT_ONCE)
 too_much: dict[int | str, dict[str, Any]] = {
     200: {"content": {kind: {} for kind in MEDIA.values()}, "description": "the file; X-Dope-Rows: how many rows, X-Dope-Meta: which"},
     413: {"model": ErrorOut, "description": f"more than {MAX_ROWS} rows"},
-    429: {"model": ErrorOut, "description": "two exports are being made; see Retry-After"},
+    429: {"model": ErrorOut, "description": "two exports are being made, or too many requests; see Retry-After"},
 }
 
 

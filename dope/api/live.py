@@ -2,7 +2,8 @@
 
 Server → client: ``{"type":"snapshot","seq","t","event_ns","data"}`` first and after a resync, then
 ``{"type":"delta","seq":+1,…,"data":{changed sections}}``; at least one message a second, so that a browser can tell a
-dead server. Client → server: ``{"type":"resync"}``, ``{"type":"ping","c":ms}`` → ``{"type":"pong","c","t"}``.
+dead server. Client → server: ``{"type":"resync"}``, ``{"type":"ping","c":ms}`` → ``{"type":"pong","c","t"}``; where reading
+needs a token that came neither as header nor as cookie, first of all ``{"type":"auth","token":"…"}``.
 The forms of the sections are in ``delta.py``.
 """
 
@@ -19,12 +20,14 @@ from loguru import logger
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dope.api.delta import Differ, Discontinuity, whole
+from dope.api.tokens import Access, Tokens
 from dope.board import Board, Snapshot
+from dope.settings import Settings
 
 QUEUE = 64  #: messages waiting for one client; when full they are replaced by one fresh snapshot
 DRAIN_S = 10.0  #: s that one message may take to leave before its client is closed
 KEEPALIVE_S = 1.0  #: longest silence
-PER_ADDRESS = 32  #: clients of one address
+AUTH_S = 5.0  #: s that a client without header or cookie has for its first message, the token
 MAX_REQUESTS_S = 50  #: messages a client may send us per second
 OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
@@ -88,13 +91,15 @@ class Outbox:
 class Hub:
     """All clients of the live stream. Lives on the web server's event loop; the broadcaster runs while clients are there."""
 
-    def __init__(self, board: Board, *, push_hz: float, max_clients: int, clock_ns: Callable[[], int], drain_s: float = DRAIN_S) -> None:
+    def __init__(self, board: Board, settings: Settings, tokens: Tokens, *, clock_ns: Callable[[], int], drain_s: float = DRAIN_S) -> None:
         self._board = board
-        self._period = 1.0 / push_hz
-        self._max_clients = max_clients
+        self._period = 1.0 / settings.push_hz
+        self._max_clients, self._per_address = settings.max_clients, settings.max_clients_per_address
+        self._tokens = tokens
         self._clock_ns = clock_ns
-        self._drain_s = drain_s
+        self._drain_s, self._auth_s = drain_s, AUTH_S
         self._clients: set[Outbox] = set()
+        self._waiting: set[Outbox] = set()  #: places of those who have not shown their token yet
         self._addresses: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
         self._differ = Differ({})
@@ -118,19 +123,42 @@ class Hub:
         """One client from accept to close."""
         address = socket.client.host if socket.client else ""
         await socket.accept()
-        if len(self._clients) >= self._max_clients or self._addresses[address] >= PER_ADDRESS:
+        if len(self._clients) + len(self._waiting) >= self._max_clients or self._addresses[address] >= self._per_address:
             self.counts["refused"] += 1
             await socket.close(TRY_LATER, "too many clients")
             return
         outbox = Outbox(QUEUE)
-        self._clients.add(outbox)
+        self._waiting.add(outbox)
         self._addresses[address] += 1
-        self._start()
         try:
-            await self._attend(socket, outbox)
+            if await self._admitted(socket, address):
+                self._waiting.discard(outbox)
+                self._clients.add(outbox)
+                self._start()
+                await self._attend(socket, outbox)
         finally:
+            self._waiting.discard(outbox)
             self._clients.discard(outbox)
             self._addresses -= Counter((address,))
+
+    async def _admitted(self, socket: WebSocket, address: str) -> bool:
+        """Whether the client may read; one that has shown nothing yet must do so in its first message."""
+        need = self._tokens.needed("GET", socket.scope["path"])
+        if socket.scope.get("dope.access", Access.NOTHING) >= need:
+            return True
+        try:
+            async with asyncio.timeout(self._auth_s):
+                message = await socket.receive()
+        except TimeoutError:
+            message = {"type": "websocket.receive"}
+        if message["type"] != "websocket.receive":
+            return False
+        token = _token_in(message.get("text") or "")
+        if token and (verdict := self._tokens.of_token(token, address)).access >= need and not verdict.status:
+            return True
+        self.counts["refused"] += 1
+        await socket.close(BAD_MESSAGE, "the first message must be the token")
+        return False
 
     def _start(self) -> None:
         if self._task is None or self._task.done():
@@ -189,6 +217,8 @@ class Hub:
             case {"type": "resync"}:
                 self.counts["resyncs"] += 1
                 outbox.restart()
+            case {"type": "auth", "token": str()}:
+                pass  # shown although nobody asked: never looked at, never kept
             case {"type": "ping", "c": int() | float() as c}:
                 outbox.reply(orjson.dumps({"type": "pong", "c": c, "t": self._clock_ns() // 1_000_000}).decode())
             case _:
@@ -235,6 +265,18 @@ class Hub:
 
     def _message(self, kind: str, seq: int, sections: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         return encode(kind, seq, self._clock_ns() // 1_000_000, sections, event_ns(data))
+
+
+def _token_in(text: str) -> str:
+    """The token of a first message, "" when it is something else."""
+    try:
+        wish = orjson.loads(text[:MAX_MESSAGE])
+    except orjson.JSONDecodeError:
+        return ""
+    match wish:
+        case {"type": "auth", "token": str() as token}:
+            return token
+    return ""
 
 
 def _evict(socket: WebSocket) -> None:

@@ -8,8 +8,10 @@ from fastapi import APIRouter, Path, Query, Request, Response, WebSocket
 
 from dope.api.context import Current, Refusal, TheWeb, Web, with_times
 from dope.api.live import Hub
+from dope.api.rates import COSTLY_WISHES
 from dope.api.select import MAX_LIMIT, TheFilters, check_name, opportunities
 from dope.api.shapes import AcceptedOut, BookOut, ErrorOut, JobOut, OpportunitiesOut, SpreadsOut, SymbolOut, VenueOut
+from dope.api.tokens import address_of
 from dope.api.wishes import Wish
 from dope.board import Command, Snapshot
 from dope.errors import UnknownName
@@ -20,9 +22,11 @@ BUSY_RETRY_S = 10
 JUST_ASKED_S = 5.0  #: s during which a command that was accepted may not be on the board yet
 
 problems: dict[int | str, dict[str, Any]] = {
-    403: {"model": ErrorOut, "description": "from another site"},
+    401: {"model": ErrorOut, "description": "no token, or a wrong one"},
+    403: {"model": ErrorOut, "description": "from another site, or the token may only read"},
     421: {"model": ErrorOut, "description": "unknown Host name"},
     422: {"model": ErrorOut, "description": "a parameter cannot be meant"},
+    429: {"model": ErrorOut, "description": "too many requests from this address; see Retry-After"},
     503: {"model": ErrorOut, "description": "the engine is not running"},
 }
 unknown: dict[int | str, dict[str, Any]] = {404: {"model": ErrorOut, "description": "unknown name; the hint names the nearest"}}
@@ -30,7 +34,7 @@ writes: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorOut, "description": "malformed"},
     409: {"model": ErrorOut, "description": "not possible now"},
     413: {"model": ErrorOut, "description": "body above 64 KiB"},
-    429: {"model": ErrorOut, "description": "one runs and one waits already; see Retry-After"},
+    429: {"model": ErrorOut, "description": "one runs and one waits already, or too many requests; see Retry-After"},
 }
 router = APIRouter(prefix="/api/v1", responses=problems)
 Symbol = Annotated[str, Path(description="canonical symbol, e.g. BTC-USDT-PERP")]
@@ -106,11 +110,13 @@ def job(request: Request, web: TheWeb, snapshot: Current, id: JobId) -> JobOut:
 @router.post("/commands", tags=["jobs"], status_code=202, responses=unknown | writes)
 def command(request: Request, web: TheWeb, snapshot: Current, wish: Wish) -> AcceptedOut:
     """Ask the engine to do something; answers at once with the id of the job."""
-    unfinished = [row for row in snapshot.data.get("jobs", ()) if row["kind"] == wish.name and row["state"] in ("queued", "running")]
-    if len(unfinished) >= BUSY:
-        error = f"a {wish.name} job is running and another one waits"
-        raise Refusal(429, error, "cancel one or try again later", retry_after_s=BUSY_RETRY_S)
-    return _ask(request, web, Command(wish.name, wish.args.model_dump(exclude_none=True)))
+    if wish.name in COSTLY_WISHES and (wait := request.app.state.rates.take(address_of(request.scope), "costly")):
+        raise Refusal(429, "too many costly requests from this address", "wait as long as Retry-After says", retry_after_s=wait)
+    with request.app.state.asked.turn:  # of many at the same instant, too, only as many get in as there are places
+        if _unfinished(request, web, snapshot, wish.name) >= BUSY:
+            error = f"a {wish.name} job is running and another one waits"
+            raise Refusal(429, error, "cancel one or try again later", retry_after_s=BUSY_RETRY_S)
+        return _ask(request, web, Command(wish.name, wish.args.model_dump(exclude_none=True)))
 
 
 @router.post("/jobs/{id}/cancel", tags=["jobs"], status_code=202, responses=unknown | writes)
@@ -137,6 +143,17 @@ def _ask(request: Request, web: Web, wish: Command) -> AcceptedOut:
         raise Refusal(422, str(error)) from error
     request.app.state.asked.remember(number, (wish.name, web.clock_ns()))
     return AcceptedOut(job=number)
+
+
+def _unfinished(request: Request, web: Web, snapshot: Snapshot, kind: str) -> int:
+    """Jobs of one kind that run or wait, also those accepted so lately that the board does not show them."""
+    rows = snapshot.data.get("jobs", ())
+    shown = {row["id"] for row in rows}
+    asked = [
+        job for job, (name, at) in list(request.app.state.asked.items()) if name == kind and (web.clock_ns() - at) / 1e9 < JUST_ASKED_S
+    ]
+    unseen = [job for job in asked if job not in shown] if kind in COSTLY_WISHES else []
+    return len(unseen) + sum(row["kind"] == kind and row["state"] in ("queued", "running") for row in rows)
 
 
 def _symbols(snapshot: Snapshot) -> set[str]:

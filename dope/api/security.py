@@ -1,8 +1,9 @@
-"""The door: which Host, Origin, path and body size a request may have, and the headers that every answer carries.
+"""The door: which Host, Origin, path, token, rate and body size a request may have, and the headers that every answer carries.
 
 A page of another site can reach a server on 127.0.0.1 through the visitor's browser (DNS rebinding, cross-site
 WebSockets, form posts); Dash by itself answers all of these. Programs that are no browser send neither ``Origin`` nor
-``Sec-Fetch-*`` and are let through to the REST routes; WebSockets always need an ``Origin`` of ours.
+``Sec-Fetch-*``: they may read, write if they show what no foreign page can send (a token, or a body declared as JSON),
+and open a stream with a token; any other WebSocket needs an ``Origin`` of ours.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dope.api.rates import Rates, kind_of
+from dope.api.sign_in import page as sign_in_page
+from dope.api.tokens import Tokens, address_of, challenge
 from dope.errors import SettingsError
 from dope.settings import Settings
 
@@ -22,7 +26,8 @@ MAX_BODY = 64 * 1024  #: bytes of a request body
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 OPERATION = ("/health", "/ready", "/metrics", "/docs", "/openapi.json")
 DASH = ("/_dash-layout", "/_dash-dependencies", "/_dash-update-component", "/_dash-ws-callback", "/_reload-hash", "/_favicon.ico")
-EXACT = frozenset((*OPERATION, *DASH))
+ENTRANCE = ("/sign-in", "/sign-out")
+EXACT = frozenset((*OPERATION, *DASH, *ENTRANCE))
 PREFIXES = ("/api/v1/", "/ws/v1/", "/assets/", "/docs/files/", "/_dash-component-suites/")
 NAME = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}")
 POLICY = "frame-ancestors 'none'; base-uri 'self'; object-src 'none'; form-action 'self'"
@@ -33,13 +38,20 @@ HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+CORS_METHODS, CORS_HEADERS = b"GET, HEAD, POST", b"authorization, content-type"  #: what pages of allowed origins may use
+CORS_SHOWN = b"Content-Disposition, Retry-After, WWW-Authenticate, X-Dope-Meta, X-Dope-Rows"
+CORS_AGE_S = b"600"
 ERRORS = {
     400: ("this request is malformed", "send Content-Length as a number"),
     403: ("requests from other sites are refused", "open the dashboard at its own address, or list yours in DOPE_ALLOWED_ORIGINS"),
+    401: ("a token is needed here", "send Authorization: Bearer …, or sign in at /sign-in"),
     404: ("there is nothing at this address", "the API is described at /docs"),
     413: (f"request bodies may have at most {MAX_BODY} bytes", ""),
     421: ("this Host name is not ours", "use 127.0.0.1 or localhost with our port, or list yours in DOPE_ALLOWED_HOSTS"),
+    429: ("too many requests from this address", "wait as long as Retry-After says"),
 }
+READ_ONLY = ("this token may only read", "use the token that may operate")
+WRONG_TOKENS = ("too many wrong tokens from this address", "wait as long as Retry-After says")
 
 
 def is_name(text: str) -> bool:
@@ -48,9 +60,16 @@ def is_name(text: str) -> bool:
 
 
 def check_bind(settings: Settings) -> None:
-    """Refuse to serve strangers by accident: beyond loopback only with an explicit list of Host names."""
-    if not _is_loopback(settings.host) and not settings.allowed_hosts:
-        raise SettingsError(f"host {settings.host!r} can be reached from other machines: set DOPE_ALLOWED_HOSTS to its names")
+    """Refuse to serve strangers by accident: beyond loopback only with a token and an explicit list of Host names."""
+    if _is_loopback(settings.host):
+        return
+    missing = []
+    if not settings.api_token.get_secret_value():
+        missing.append("DOPE_API_TOKEN (16 characters or more; DOPE_READ_TOKEN too if not everybody may read)")
+    if not settings.allowed_hosts:
+        missing.append("DOPE_ALLOWED_HOSTS to its names")
+    if missing:
+        raise SettingsError(f"host {settings.host!r} can be reached from other machines: set {' and '.join(missing)}")
 
 
 def _is_loopback(host: str) -> bool:
@@ -63,13 +82,17 @@ def _is_loopback(host: str) -> bool:
 class Door:
     """ASGI middleware, outermost. ``pages`` are the dashboard's paths; ``policy`` makes the Content-Security-Policy of one path."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, pages: Iterable[str], policy: Callable[[str], str], refused: Counter[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, pages: Iterable[str], policy: Callable[[str], str], refused: Counter[str],
+        *, tokens: Tokens, rates: Rates,
+    ) -> None:  # fmt: skip
         self._app = app
         self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
-        self._origins = frozenset(origin.lower().rstrip("/") for origin in settings.allowed_origins)
+        self._origins = frozenset(settings.origins)
         self._pages = frozenset(pages)
         self._policy = policy
         self._refused = refused
+        self._tokens, self._rates = tokens, rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -80,23 +103,66 @@ class Door:
             await self._websocket(status, scope, receive, send)
             return
         send = self._dressed(scope, send)
+        if not status and self._is_preflight(scope):
+            await _preflight(send)
+            return
+        if not status and await self._stopped(scope, receive, send):
+            return
         if not status and scope["method"] not in ("GET", "HEAD"):
             body = await _read_body(receive)
             status = 413 if body is None else 0
             receive = _replay(body or b"", receive)
         if status:
-            self._refused[str(status)] += 1
-            await _refuse(status, send)
+            await self._refuse(status, send)
             return
         await self._app(scope, receive, send)
 
     async def _websocket(self, status: int, scope: Scope, receive: Receive, send: Send) -> None:
         if not status:
+            verdict = self._tokens.judge(scope)
+            scope["dope.access"], status = verdict.access, verdict.status
+        if not status:
             await self._app(scope, receive, send)
             return
         self._refused[str(status)] += 1
         await receive()
+        if status in (401, 429):
+            headers = [(name.lower().encode(), value.encode()) for name, value in challenge(verdict).items()]
+            await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+            await send({"type": "websocket.http.response.body", "body": b""})
+            return
         await send({"type": "websocket.close", "code": 1008, "reason": ERRORS[status][0]})  # before accept: HTTP 403
+
+    async def _stopped(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Refuse who comes too often or without the right token; False = may go on."""
+        kind = kind_of(scope["method"], scope["path"])
+        if kind is not None and (wait := self._rates.take(address_of(scope), kind)):
+            await self._refuse(429, send, headers={"Retry-After": str(wait)})
+            return True
+        verdict = self._tokens.judge(scope)
+        scope["dope.access"] = verdict.access
+        if not verdict.status:
+            return False
+        if scope["method"] == "GET" and (scope["path"] in self._pages or scope["path"] == "/docs") and verdict.status == 401:
+            self._refused["401"] += 1
+            answer = sign_in_page(401, to=scope["path"])
+            answer.headers.update(challenge(verdict))
+            await answer(scope, receive, send)
+            return True
+        words = {403: READ_ONLY, 429: WRONG_TOKENS}.get(verdict.status)
+        await self._refuse(verdict.status, send, words=words, headers=challenge(verdict))
+        return True
+
+    async def _refuse(
+        self, status: int, send: Send, *, words: tuple[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:  # fmt: skip
+        self._refused[str(status)] += 1
+        error, hint = words or ERRORS[status]
+        body = orjson.dumps({"error": error, "hint": hint})
+        lines = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+        lines += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+        await send({"type": "http.response.start", "status": status, "headers": lines})
+        await send({"type": "http.response.body", "body": body})
 
     def _judge(self, scope: Scope) -> int:
         """HTTP status of the refusal, 0 = welcome."""
@@ -121,14 +187,26 @@ class Door:
         """Whether this request comes from ourselves, an allowed origin, or a program that is no browser."""
         origins, site = _values(scope, b"origin"), _values(scope, b"sec-fetch-site")
         own = {f"http://{host}", f"https://{host}"} | self._origins
-        if scope["type"] == "websocket":
-            return len(origins) == 1 and origins[0] in own
-        if scope["method"] in ("GET", "HEAD"):
-            return site in ([], ["same-origin"], ["none"]) or self._is_visit(scope) or (len(origins) == 1 and origins[0] in self._origins)
         if origins:
             return len(origins) == 1 and origins[0] in own
+        if scope["type"] == "websocket":
+            return self._shows_token(scope)
+        if scope["method"] in ("GET", "HEAD"):
+            return site in ([], ["same-origin"], ["none"]) or self._is_visit(scope)
         fetch = [name for name, _ in scope["headers"] if name.startswith(b"sec-fetch-")]
-        return not fetch or site == ["same-origin"]
+        if fetch:
+            return site == ["same-origin"]
+        json = _values(scope, b"content-type")[:1] and _values(scope, b"content-type")[0].partition(";")[0].strip() == "application/json"
+        return scope["method"] != "POST" or self._shows_token(scope) or (bool(json) and scope["path"].startswith("/api/"))
+
+    def _shows_token(self, scope: Scope) -> bool:
+        """No page can add this header to a request to another site unless that site allows it beforehand."""
+        return self._tokens.any and bool(_values(scope, b"authorization"))
+
+    def _is_preflight(self, scope: Scope) -> bool:
+        origin = _values(scope, b"origin")
+        asks = scope["method"] == "OPTIONS" and _values(scope, b"access-control-request-method")
+        return bool(asks) and len(origin) == 1 and origin[0] in self._origins
 
     def _is_visit(self, scope: Scope) -> bool:
         """Following a link on another site to one of our pages: shows, and lets the other site read nothing."""
@@ -138,17 +216,29 @@ class Door:
     def _dressed(self, scope: Scope, send: Send) -> Send:
         """``send`` that adds our headers to the start of the answer."""
         policy = self._policy(scope["path"]).encode("latin-1")
+        shared = self._shared(scope)
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                mine = [*HEADERS, (b"content-security-policy", policy)]
+                mine = [*HEADERS, *shared]
                 taken = {name.lower() for name, _ in message["headers"]}
+                if b"content-security-policy" not in taken:
+                    mine.append((b"content-security-policy", policy))
                 if b"cache-control" not in taken:
                     mine.append((b"cache-control", b"no-store" if scope["path"].startswith("/api/") else b"no-cache"))
                 message = {**message, "headers": [*message["headers"], *mine]}
             await send(message)
 
         return dressed
+
+    def _shared(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        """Lets pages of an allowed origin read the answer; the origin is written from our list."""
+        if not self._origins:
+            return []
+        asked = _values(scope, b"origin")
+        mine = [origin for origin in self._origins if [origin] == asked]
+        shared = [(b"access-control-allow-origin", mine[0].encode()), (b"access-control-expose-headers", CORS_SHOWN)] if mine else []
+        return [*shared, (b"vary", b"Origin")]
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:
@@ -191,9 +281,8 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-async def _refuse(status: int, send: Send) -> None:
-    error, hint = ERRORS[status]
-    body = orjson.dumps({"error": error, "hint": hint})
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _preflight(send: Send) -> None:
+    """What a page of an allowed origin may send; which origin that is, the dressing adds."""
+    allowed = [(b"access-control-allow-methods", CORS_METHODS), (b"access-control-allow-headers", CORS_HEADERS)]
+    await send({"type": "http.response.start", "status": 204, "headers": [*allowed, (b"access-control-max-age", CORS_AGE_S)]})
+    await send({"type": "http.response.body", "body": b""})

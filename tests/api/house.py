@@ -21,6 +21,8 @@ from dope.api.delta import KEYED
 from dope.settings import Settings
 from tests.api.publisher import Publisher
 
+UNHURRIED = {"reads_per_s": 1e6, "writes_per_s": 1e6, "costly_per_min": 1e6}  #: tests ask faster than people; limits have their own
+
 
 class House:
     """A running server; ``url`` and ``ws`` are its addresses."""
@@ -60,7 +62,7 @@ def dash_app() -> FastAPI:
 def serving(publisher: Publisher | None = None, *, app: FastAPI | None = None, **changes: Any) -> Iterator[House]:
     """The app under uvicorn with our own options, in a thread."""
     publisher = publisher or Publisher()
-    settings = Settings(_env_file=None, **{"port": 0, "push_hz": 50, **changes})
+    settings = Settings(_env_file=None, **{"port": 0, "push_hz": 50, **UNHURRIED, **changes})
     app = app or FastAPI()
     mount(app, publisher.board, settings, alive=lambda: publisher.alive, pages=("/", "/spreads"))
     server = uvicorn.Server(uvicorn.Config(app, **server_options(settings), log_level="critical"))

@@ -131,10 +131,21 @@ def test_no_write_from_another_site(house: House, path: str, headers: dict[str, 
     assert house.publisher.commands == []
 
 
+def test_a_program_says_json_where_a_browser_says_its_origin(house: House) -> None:
+    """A form of another site can post neither JSON nor a token; browsers too old to send Origin are kept out by that."""
+    house.publisher.commands.clear()
+    assert house.client.post("/api/v1/commands", content='{"name":"train"}', headers={"Content-Type": "text/plain"}).status_code == 403
+    assert house.client.post("/api/v1/jobs/1000/cancel").status_code == 403
+    assert house.client.post("/_dash-update-component", json=CALLBACK).status_code == 403
+    assert house.publisher.commands == []
+    assert house.client.post("/api/v1/jobs/1000/cancel", headers={"Content-Type": "application/json"}).status_code == 202
+
+
 @pytest.mark.parametrize(
-    "headers", [{}, {"Origin": "own"}, {"Origin": "own", "Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "same-origin"}]
+    "headers", [{"Origin": "own"}, {"Origin": "own", "Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "same-origin"}]
 )
 def test_our_own_page_and_programs_may_write(house: House, headers: dict[str, str]) -> None:
+    house.app.state.asked.clear()
     headers = {name: house.url if value == "own" else value for name, value in headers.items()}
     assert house.client.post("/api/v1/commands", json={"name": "train"}, headers=headers).status_code == 202
     answer = house.client.post("/_dash-update-component", json=CALLBACK, headers=headers)
@@ -217,11 +228,17 @@ def test_the_dashboard_may_bring_a_stricter_policy() -> None:
     assert door.kwargs["policy"]("/").endswith("script-src 'self'") and "script-src" not in door.kwargs["policy"]("/docs")
 
 
+TOKEN = "operate-0123456789"
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org"])
-def test_a_host_that_others_can_reach_needs_a_list_of_names(host: str) -> None:
-    with pytest.raises(SettingsError, match="DOPE_ALLOWED_HOSTS"):
-        mount(FastAPI(), Board(), Settings(_env_file=None, host=host), alive=lambda: True)
-    mount(FastAPI(), Board(), Settings(_env_file=None, host=host, allowed_hosts=("desk.example",)), alive=lambda: True)
+def test_a_host_that_others_can_reach_needs_a_token_and_a_list_of_names(host: str) -> None:
+    for given, missing in [({}, "DOPE_API_TOKEN .* and DOPE_ALLOWED_HOSTS"), ({"api_token": TOKEN}, "DOPE_ALLOWED_HOSTS"),
+                           ({"allowed_hosts": ("desk.example",)}, "set DOPE_API_TOKEN")]:  # fmt: skip
+        with pytest.raises(SettingsError, match=missing):
+            mount(FastAPI(), Board(), Settings(_env_file=None, host=host, **given), alive=lambda: True)
+    both = Settings(_env_file=None, host=host, allowed_hosts=("desk.example",), api_token=TOKEN)
+    mount(FastAPI(), Board(), both, alive=lambda: True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.5", "localhost", "::1"])

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from websockets.exceptions import ConnectionClosed
 
-from dope.api.live import PER_ADDRESS, QUEUE, Hub, Outbox
+from dope.api.live import QUEUE, Hub, Outbox
 from tests.api.house import Browser, House, believed, follow, serving
 from tests.api.publisher import Publisher, full, instrument, opportunity
 
@@ -229,7 +229,7 @@ def test_more_clients_than_allowed_are_told_to_come_back_later() -> None:
 
 def test_one_address_has_a_limit_of_its_own() -> None:
     async def scene(house: House) -> None:
-        connections = [await house.connect() for _ in range(PER_ADDRESS)]
+        connections = [await house.connect() for _ in range(house.app.state.web.settings.max_clients_per_address)]
         extra = await house.connect()
         with pytest.raises(ConnectionClosed) as closed:
             await extra.recv()

@@ -138,7 +138,7 @@ def test_commands_go_to_the_engine_and_jobs_come_back(house: House) -> None:
     house.publisher.publish({"jobs": [job(number, kind="backtest", progress=0.5)]})
     row = house.get(f"/api/v1/jobs/{number}").json()
     assert (row["state"], row["progress"], row["started_ms"]) == ("running", 0.5, T0)
-    assert house.client.post(f"/api/v1/jobs/{number}/cancel").status_code == 202
+    assert house.client.post(f"/api/v1/jobs/{number}/cancel", headers={"Origin": house.url}).status_code == 202
     assert (house.publisher.commands[-1][1].name, house.publisher.commands[-1][1].args) == ("cancel", {"job": number})
 
 
@@ -192,7 +192,7 @@ def test_a_third_training_is_told_to_come_back(house: House) -> None:
 
 def test_an_unknown_job_is_not_found(house: House) -> None:
     assert house.get("/api/v1/jobs/99").status_code == 404
-    assert house.client.post("/api/v1/jobs/99/cancel").status_code == 404
+    assert house.client.post("/api/v1/jobs/99/cancel", headers={"Origin": house.url}).status_code == 404
     assert house.get("/api/v1/jobs/0").status_code == 422
 
 
