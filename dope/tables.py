@@ -7,6 +7,9 @@ and is sorted by (symbol, ts) once it is sealed; rows of equal (symbol, ts) keep
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pyarrow as pa
 
 _I64, _F64, _TEXT, _NAME = pa.int64(), pa.float64(), pa.string(), pa.dictionary(pa.int32(), pa.string())
@@ -73,3 +76,17 @@ GAP = _schema(
 TABLES: dict[str, pa.Schema] = {"bbo": BBO, "trade": TRADE, "opportunity": OPPORTUNITY, "signal": SIGNAL, "gap": GAP}
 SORTED_BY = ("symbol", "ts")
 SCHEMA_VERSION = 1  #: of all tables together; stands in the metadata of every sealed file as "dope.schema"
+
+
+def batch(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+    """A few rows of ``table``, column by name (absent = null). For many rows build the columns instead."""
+    schema = TABLES[table]
+    columns = [pa.array([row.get(field.name) for row in rows], type=field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def gap(
+    ts: int, until: int | None, what: str, why: str, *, lost: int | None = None, venue: str = "", symbol: str = ""
+) -> dict[str, Any]:
+    """One row of ``gap``; the meaning of its columns stands there."""
+    return {"ts": ts, "symbol": symbol, "venue": venue, "until": until, "what": what, "why": why, "lost": lost}

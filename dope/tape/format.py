@@ -15,6 +15,9 @@ All numbers little-endian. One file::
   codec 0: as it is, written under pressure.
 * HOLE: ``count`` frames were lost here, first and last as given (recording was paused and the memory bound was
   reached); payload = the reason as UTF-8. No frame is ever invented for a hole: a reader reports it.
+* ROWS (since version 2): ``count`` rows of one table of ``dope/tables.py``, as collected from the running engine;
+  first and last are of their column ``ts``. Payload = u8 length of the table's name · the name · one Arrow IPC stream with
+  one record batch, without descriptions of the columns; codec and unpacked length are those of the stream.
 * END: no payload; ``count``, ``first``, ``last`` are those of the whole tape, "unpacked length" = frames lost, capped at
   2³²−1. Always the last block of a tape that was closed in order, so the last 48 bytes of such a file are its summary.
 
@@ -30,15 +33,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from zlib import crc32
 
 import msgspec
+import pyarrow as pa
 import zstandard
 
 from dope.errors import TapeError
+from dope.tables import TABLES
 from dope.types import Frame
 
-VERSION = 1
+VERSION = 2  #: written; all versions up to this are read
 MAGIC = b"DOPETAPE"
 SYNC = b"\xd0PE\n"
-FRAMES, HOLE, END = 1, 2, 3
+FRAMES, HOLE, END, ROWS = 1, 2, 3, 4
 RAW, ZSTD = 0, 1
 LEVEL = 1  #: of zstd: higher levels cost more than they save here
 MAX_META = 1 << 16  #: bytes of the JSON in the header
@@ -54,6 +59,7 @@ FILE_HEAD = _FILE.size + _CRC.size
 BLOCK_HEAD = _BLOCK.size + _CRC.size
 
 _TAPE_NAME = re.compile(r"\d{8}T\d{4}Z-(live|sim|import)-(\d{4,})\.dope")
+_BARE = {name: pa.schema([field.remove_metadata() for field in schema]) for name, schema in TABLES.items()}
 _encoder = msgspec.msgpack.Encoder()
 _frames = msgspec.msgpack.Decoder(list[Frame])
 
@@ -84,6 +90,18 @@ class Hole(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Rows(msgspec.Struct, frozen=True):
+    """Rows of one table on their way to the tape. ``ticket`` names them until they are there, ``cost`` = bytes in memory."""
+
+    table: str
+    batch: pa.RecordBatch
+    ticket: int = 0
+    cost: int = 0
+
+
+Record = Frame | Hole | Rows
+
+
 class BlockHead(msgspec.Struct, frozen=True, gc=False):
     """A block header that passed its checksum."""
 
@@ -98,7 +116,7 @@ class BlockHead(msgspec.Struct, frozen=True, gc=False):
 
 
 class Block(msgspec.Struct, frozen=True, gc=False):
-    """One packed block, ready to be written: ``data`` = header and payload; ``cost`` = bytes its frames took in memory."""
+    """One packed block, ready to be written: ``data`` = header and payload; ``cost`` = bytes its content took in memory."""
 
     kind: int
     count: int
@@ -106,6 +124,7 @@ class Block(msgspec.Struct, frozen=True, gc=False):
     last: int
     data: bytes
     cost: int = 0
+    ticket: int = 0  #: of rows
 
 
 def pack_meta(meta: Meta) -> bytes:
@@ -140,8 +159,8 @@ def unpack_meta(data: bytes) -> tuple[Meta, int]:
         raise ValueError(f"the header cannot be understood: {error}") from error
 
 
-def pack(records: Iterable[Frame | Hole], block_bytes: int = BLOCK_BYTES, *, compress: bool = True) -> Iterator[Block]:
-    """Blocks in the order of the records, a new one after ``block_bytes``; a hole ends a block and so keeps its place."""
+def pack(records: Iterable[Record], block_bytes: int = BLOCK_BYTES, *, compress: bool = True) -> Iterator[Block]:
+    """Blocks in the order of the records, a new one after ``block_bytes``; a hole or rows end a block and so keep their place."""
     batch: list[Frame] = []
     cost = 0
     add = batch.append
@@ -157,6 +176,8 @@ def pack(records: Iterable[Frame | Hole], block_bytes: int = BLOCK_BYTES, *, com
             add = batch.append
         if isinstance(record, Hole):
             yield pack_hole(record)
+        elif isinstance(record, Rows):
+            yield pack_rows(record, compress=compress)
     if batch:
         yield pack_frames(batch, cost, compress=compress)
 
@@ -176,6 +197,28 @@ def pack_frames(frames: Sequence[Frame], cost: int = 0, *, compress: bool = True
 def pack_hole(hole: Hole) -> Block:
     text = hole.reason.encode()[:1000]
     return _block(HOLE, hole.lost, (hole.first, hole.last), text, raw=len(text), codec=RAW)
+
+
+def pack_rows(rows: Rows, *, compress: bool = True) -> Block:
+    """One ROWS block. Raises TapeError for an unknown table or other columns than its own."""
+    schema = _BARE.get(rows.table)
+    if schema is None or not rows.batch.schema.equals(schema):
+        raise TapeError(f"these are no rows of a table {rows.table!r}")
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as stream:
+        stream.write_batch(pa.RecordBatch.from_arrays(rows.batch.columns, schema=schema))
+    raw = sink.getvalue()
+    if len(raw) > MAX_BLOCK:
+        raise TapeError(f"a block of {len(raw)} bytes is above the limit of {MAX_BLOCK}")
+    packed = zstandard.ZstdCompressor(level=LEVEL).compress(raw) if compress else raw.to_pybytes()
+    times = rows.batch.column("ts").to_numpy()
+    span = (int(times.min()), int(times.max())) if len(times) else (0, 0)
+    name = rows.table.encode()
+    block = _block(
+        ROWS, len(rows.batch), span, bytes((len(name),)) + name + packed,
+        raw=len(raw), codec=ZSTD if compress else RAW, cost=rows.cost,
+    )  # fmt: skip
+    return msgspec.structs.replace(block, ticket=rows.ticket)
 
 
 def pack_end(*, frames: int, lost: int, first: int, last: int) -> Block:
@@ -204,17 +247,46 @@ def check_payload(head: BlockHead, payload: bytes) -> None:
 def unpack_frames(head: BlockHead, payload: bytes) -> list[Frame]:
     """The frames of one block; each owns its bytes. Raises ValueError, in plain words, for anything wrong."""
     check_payload(head, payload)
-    size = len(payload) if head.codec == RAW else zstandard.frame_content_size(payload) if head.codec == ZSTD else -1
-    if size != head.raw or size > MAX_BLOCK:
-        raise ValueError("the block's size or codec is not what its header says")
     try:
-        raw = payload if head.codec == RAW else zstandard.ZstdDecompressor().decompress(payload, max_output_size=head.raw)
-        frames = _frames.decode(raw)
-    except (zstandard.ZstdError, msgspec.DecodeError) as error:
+        frames = _frames.decode(_unpacked(head, payload))
+    except msgspec.DecodeError as error:
         raise ValueError(f"the block cannot be unpacked: {error}") from error
     if len(frames) != head.count:
         raise ValueError(f"the block holds {len(frames)} frames, its header says {head.count}")
     return frames
+
+
+def _unpacked(head: BlockHead, packed: bytes) -> bytes:
+    size = len(packed) if head.codec == RAW else zstandard.frame_content_size(packed) if head.codec == ZSTD else -1
+    if size != head.raw or size > MAX_BLOCK:
+        raise ValueError("the block's size or codec is not what its header says")
+    try:
+        return packed if head.codec == RAW else zstandard.ZstdDecompressor().decompress(packed, max_output_size=head.raw)
+    except zstandard.ZstdError as error:
+        raise ValueError(f"the block cannot be unpacked: {error}") from error
+
+
+def table_name(payload: bytes) -> str:
+    """The table of a ROWS block, from the beginning of its payload (256 bytes are enough). Not covered by ``check_payload``."""
+    return payload[1 : 1 + payload[0]].decode(errors="replace") if payload else ""
+
+
+def unpack_rows(head: BlockHead, payload: bytes) -> tuple[str, pa.RecordBatch]:
+    """(table, rows) of one block; rows of a table that this program knows have its columns. Raises ValueError, in plain words."""
+    check_payload(head, payload)
+    table = table_name(payload)
+    raw = _unpacked(head, payload[1 + payload[0] :] if payload else b"")
+    try:
+        with pa.ipc.open_stream(raw) as stream:
+            (batch,) = list(stream)
+        batch.validate(full=True)
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise ValueError(f"the block cannot be unpacked: {error}") from error
+    if len(batch) != head.count:
+        raise ValueError(f"the block holds {len(batch)} rows, its header says {head.count}")
+    if table in TABLES and batch.schema.equals(TABLES[table]):
+        batch = pa.RecordBatch.from_arrays(batch.columns, schema=TABLES[table])
+    return table, batch
 
 
 def unpack_hole(head: BlockHead, payload: bytes) -> Hole:

@@ -1,27 +1,35 @@
-"""The journal: records every frame that reaches the engine. The hot path only extends a queue; a thread does the rest."""
+"""The journal: records every frame that reaches the engine, and rows made of them. A thread does all but fill its queue."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 from loguru import logger
 
+from dope import tables
+from dope.errors import TapeError
 from dope.tape.files import Files, FolderLock, RealFiles
-from dope.tape.format import FRAME_COST, Hole, Meta
+from dope.tape.format import FRAME_COST, Hole, Meta, Rows
 from dope.tape.writer import Bounds, Writer
 from dope.types import Frame
+
+ROWS_COST = 4096  #: bytes that a batch of rows takes in memory besides its columns
+LOSSES = 1000  #: rows about losses kept until somebody asks for them
 
 
 class Journal:
     """Records into ``folder`` until ``close``. One thread appends; any thread may ask for ``status``.
 
     Disk full and disk errors pause the recording, never the program: frames wait in memory up to
-    ``bounds.waiting_bytes``, beyond that they are lost, counted, and marked on the tape as a hole at their place.
+    ``bounds.waiting_bytes``, beyond that they are lost, counted, and marked on the tape as a hole at their place. Rows share
+    queue and bound with the frames: those that are refused become one row of ``gap`` as soon as there is room again.
     """
 
     def __init__(
@@ -53,6 +61,10 @@ class Journal:
         self._accepted = 0
         self._lost = 0
         self._hole: Hole | None = None  # open: frames are being lost
+        self._tickets = 0
+        self._accepted_rows = self._lost_rows = 0
+        self._refused: Hole | None = None  # rows that were lost since rows were last taken
+        self._losses: deque[pa.RecordBatch] = deque(maxlen=LOSSES)
         self._unsaved = 0  # frames that close() could not bring to disk
         self._closed = False
         self._stop = threading.Event()
@@ -70,6 +82,60 @@ class Journal:
         self._cost += cost
         self._accepted += len(frames)
         self._queue.extend(frames)
+
+    def append_rows(self, name: str, rows: pa.Table | pa.RecordBatch) -> int:
+        """Queue rows of a table of ``dope/tables.py``, behind the frames queued so far. Never blocks, never touches the disk.
+
+        Gives a ticket that ``placed`` will name once the disk has them, 0 when there are none or the memory bound is reached.
+        Raises TapeError for an unknown table or columns that are not its own.
+        """
+        if name not in tables.TABLES or not rows.schema.equals(tables.TABLES[name]):
+            raise TapeError(f"these are no rows of a table {name!r}")
+        batch = rows if isinstance(rows, pa.RecordBatch) else _whole(rows)
+        if not len(batch):
+            return 0
+        cost = batch.nbytes + ROWS_COST
+        waiting = self._cost - self._writer.released
+        if self._hole is not None or waiting + cost > self._limit or (self._refused is not None and waiting > self._limit // 2):
+            self._refuse_rows(batch)
+            return 0
+        if self._refused is not None:
+            self._tell_refused()
+        return self._queue_rows(name, batch, cost)
+
+    def _queue_rows(self, name: str, batch: pa.RecordBatch, cost: int) -> int:
+        self._tickets += 1
+        self._cost += cost
+        self._accepted_rows += len(batch)
+        self._queue.append(Rows(name, batch, self._tickets, cost))
+        return self._tickets
+
+    def _refuse_rows(self, batch: pa.RecordBatch) -> None:
+        times = batch.column("ts").to_numpy()
+        first, last, lost = int(times.min()), int(times.max()), len(batch)
+        self._lost_rows += lost
+        if self._refused is not None:
+            first, last, lost = min(first, self._refused.first), max(last, self._refused.last), lost + self._refused.lost
+        self._refused = Hole(lost, first, last, self._writer.reason or "the disk is too slow")
+
+    def _tell_refused(self) -> None:
+        """The rows that were lost become a row themselves."""
+        lost, self._refused = self._refused, None
+        if lost is not None:
+            row = tables.batch("gap", [tables.gap(lost.first, lost.last, "rows", lost.reason, lost=lost.lost)])
+            self._queue_rows("gap", row, row.nbytes + ROWS_COST)
+            self._losses.append(row)
+
+    def placed(self) -> list[tuple[int, str]]:
+        """(ticket, name of the tape) of rows that the disk has confirmed since this was last asked."""
+        waiting = self._writer.placed
+        return [waiting.popleft() for _ in range(len(waiting))]
+
+    def losses(self) -> list[pa.RecordBatch]:
+        """Rows of ``gap`` about frames and rows that were lost, since this was last asked; the tape holds them already."""
+        found = list(self._losses)
+        self._losses.clear()
+        return found
 
     def _refuse(self, frames: Sequence[Frame]) -> None:
         """The memory bound is reached: lose and count, until half of it is free again (so that holes are few)."""
@@ -89,9 +155,10 @@ class Journal:
         self._lost += len(frames)
 
     def _end_hole(self) -> None:
-        if self._hole is not None:
-            self._queue.append(self._hole)
-            self._hole = None
+        hole, self._hole = self._hole, None
+        if hole is not None:
+            self._queue.append(hole)
+            self._losses.append(tables.batch("gap", [tables.gap(hole.first, hole.last, "recording", hole.reason, lost=hole.lost)]))
 
     def close(self) -> None:
         """Everything to disk, file closed in order, lock released; waits at most ``bounds.close_s`` for the disk."""
@@ -100,6 +167,7 @@ class Journal:
         self._closed = True
         self._limit = -1  # whatever still comes is refused and counted
         self._end_hole()
+        self._tell_refused()
         self._stop.set()
         self._thread.join(self._bounds.close_s)
         self._lock.release()
@@ -108,6 +176,8 @@ class Journal:
 
     def status(self) -> dict[str, Any]:
         """``on`` = frames are reaching the disk; ``frames`` = confirmed by the disk, ``waiting`` = not yet; ``bytes`` of ``path``.
+
+        ``rows`` and ``rows_lost`` are the same of rows.
 
         ``state``: recording · paused · closed · failed, with a ``reason`` for people unless all is well.
         """
@@ -129,6 +199,8 @@ class Journal:
             "frames": writer.frames,
             "waiting": self._accepted - writer.frames - self._unsaved,
             "lost": lost,
+            "rows": writer.rows,
+            "rows_lost": self._lost_rows + (self._accepted_rows - writer.rows if self._closed else 0),
             "state": state,
             "reason": reason,
         }
@@ -137,3 +209,9 @@ class Journal:
         while not self._stop.wait(self._bounds.flush_s):
             self._writer.step()
         self._unsaved = self._writer.finish()
+
+
+def _whole(table: pa.Table) -> pa.RecordBatch:
+    """A table as one batch; dictionaries of its chunks become one."""
+    batches = table.unify_dictionaries().combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)

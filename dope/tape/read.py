@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
+import pyarrow as pa
 
+from dope import tables
 from dope.errors import TapeError
 from dope.tape.format import (
     BLOCK_HEAD,
@@ -20,15 +22,18 @@ from dope.tape.format import (
     FRAMES,
     HOLE,
     MAX_META,
+    ROWS,
     SYNC,
     BlockHead,
     Hole,
     Meta,
     check_payload,
     read_head,
+    table_name,
     unpack_frames,
     unpack_hole,
     unpack_meta,
+    unpack_rows,
 )
 from dope.types import Frame
 
@@ -132,7 +137,7 @@ class Tape:
     def verify(self) -> list[str]:
         """Read everything; what is wrong with the file, in words, naming the byte. Empty = nothing."""
         copy = Tape(self.path, tolerant=True)
-        for _ in copy.records():
+        for _ in itertools.chain(copy.records(), copy.rows()):
             pass
         if copy.torn:
             copy.problems.append(f"{copy.path} at byte {copy.path.stat().st_size - copy.torn}: torn tail of {copy.torn} bytes")
@@ -170,8 +175,48 @@ class Tape:
 
     def _place_of(self, ts: int) -> int:
         """The first block that may hold a frame at or after ``ts``."""
-        reached = list(itertools.accumulate((p.head.last if p.head else 0 for p in self._places), max))
+        reached = list(itertools.accumulate((p.head.last if p.head and p.head.kind != ROWS else 0 for p in self._places), max))
         return bisect_left(reached, ts)
+
+    # -- its rows --------------------------------------------------------------------------------------------------
+    def rows(self, table: str = "") -> Iterator[tuple[str, pa.RecordBatch]]:
+        """(table, rows) of all ROWS blocks, or of those of one table, in order; frames are not read for it.
+
+        Holes come as rows of ``gap`` at their place, so that nobody needs to look for both; so does damage, when tolerant.
+        """
+        with self.path.open("rb") as file:
+            for at, place in enumerate(self._places):
+                kind = None if place.head is None else place.head.kind
+                if kind == ROWS:
+                    if table and table_name(_payload(file, place, 256)) != table:
+                        continue
+                elif kind in (FRAMES, END) or table not in ("", "gap"):
+                    continue
+                yield self._load_rows(file, at)
+
+    def _load_rows(self, file: IO[bytes], at: int) -> tuple[str, pa.RecordBatch]:
+        place = self._places[at]
+        head = place.head
+        try:
+            if head is None:
+                raise ValueError("no readable block")
+            if head.kind == ROWS:
+                return unpack_rows(head, _payload(file, place))
+            hole = unpack_hole(head, _payload(file, place))
+            return "gap", tables.batch("gap", [tables.gap(hole.first, hole.last, "recording", hole.reason, lost=hole.lost or None)])
+        except ValueError as error:
+            self._trouble(place, error)
+        if head is not None:
+            row = tables.gap(head.first, head.last, "rows" if head.kind == ROWS else "recording", "damaged", lost=head.count)
+        else:
+            row = tables.gap(*self._around(at), "file", "damaged")
+        return "gap", tables.batch("gap", [row])
+
+    def _around(self, at: int) -> tuple[int, int]:
+        """From the last frame before a damaged stretch to the first one behind it, ns."""
+        before = max((p.head.last for p in self._places[:at] if p.head and p.head.kind == FRAMES), default=self.meta.created)
+        behind = next((p.head.first for p in self._places[at:] if p.head and p.head.kind == FRAMES), before)
+        return before, behind
 
     def _load(self, file: IO[bytes], place: _Place) -> list[Frame] | Hole | None:
         head = place.head
@@ -182,11 +227,16 @@ class Tape:
                 return unpack_frames(head, _payload(file, place))
             return unpack_hole(head, _payload(file, place)) if head.kind == HOLE else None
         except ValueError as error:
-            problem = f"{self.path} at byte {place.at}: {error}"
-            if not self.tolerant:
-                raise TapeError(problem) from error
-            self.problems.append(problem)
+            self._trouble(place, error)
             return Hole(0, 0, 0, "damaged") if head is None else Hole(head.count, head.first, head.last, "damaged")
+
+    def _trouble(self, place: _Place, error: ValueError) -> None:
+        """Raises TapeError unless tolerant; then each damaged place is named once."""
+        problem = f"{self.path} at byte {place.at}: {error}"
+        if not self.tolerant:
+            raise TapeError(problem) from error
+        if problem not in self.problems:
+            self.problems.append(problem)
 
 
 def read_meta(file: IO[bytes], path: Path) -> tuple[Meta, int]:
@@ -198,10 +248,10 @@ def read_meta(file: IO[bytes], path: Path) -> tuple[Meta, int]:
         raise TapeError(f"{path} at byte 0: {error}") from error
 
 
-def _payload(file: IO[bytes], place: _Place) -> bytes:
+def _payload(file: IO[bytes], place: _Place, most: int | None = None) -> bytes:
     assert place.head is not None
     file.seek(place.at + BLOCK_HEAD)
-    return file.read(place.head.length)
+    return file.read(place.head.length if most is None else min(most, place.head.length))
 
 
 def _sound(file: IO[bytes], place: _Place) -> bool:

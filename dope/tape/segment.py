@@ -9,8 +9,7 @@ import msgspec
 
 from dope.errors import TapeError
 from dope.tape.files import Files, RealFiles
-from dope.tape.format import BLOCK_BYTES, FRAMES, Block, Hole, Meta, pack, pack_end, pack_meta
-from dope.types import Frame
+from dope.tape.format import BLOCK_BYTES, FRAMES, HOLE, Block, Meta, Record, pack, pack_end, pack_meta
 
 DRAFT = ".new"  #: ending of a file whose header is not yet on disk
 
@@ -24,8 +23,9 @@ class Totals(msgspec.Struct):
     last: int = 0
 
     def add(self, block: Block) -> None:
-        if block.kind != FRAMES:
+        if block.kind == HOLE:
             self.lost += block.count
+        if block.kind != FRAMES:
             return
         self.first = min(self.first, block.first) if self.frames else block.first
         self.last = max(self.last, block.last) if self.frames else block.last
@@ -117,7 +117,7 @@ class Segment:
 
 
 def write_tape(
-    path: Path, meta: Meta, records: Iterable[Frame | Hole], *, files: Files | None = None, block_bytes: int = BLOCK_BYTES
+    path: Path, meta: Meta, records: Iterable[Record], *, files: Files | None = None, block_bytes: int = BLOCK_BYTES
 ) -> Totals:
     """A whole tape from any frames: an import, an export, a repaired copy. It has its name only when it is complete.
 

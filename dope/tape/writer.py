@@ -18,11 +18,11 @@ from loguru import logger
 
 from dope.errors import TapeError
 from dope.tape.files import Files
-from dope.tape.format import BLOCK_BYTES, FRAMES, MAX_BLOCK, Block, Hole, Meta, pack, parse_name, tape_name
+from dope.tape.format import BLOCK_BYTES, FRAMES, HOLE, MAX_BLOCK, ROWS, Block, Meta, Record, pack, parse_name, tape_name
 from dope.tape.segment import DRAFT, Segment
-from dope.types import Frame
 
 MB = 1 << 20
+PLACED = 100_000  #: tickets remembered until somebody asks where their rows are
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     segment_bytes: int = 256 * MB
     total_bytes: int = 4096 * MB  #: all tapes of the folder; the oldest are removed first
     free_bytes: int = 64 * MB  #: left to others on the disk
-    waiting_bytes: int = 64 * MB  #: in memory; beyond it frames are lost and counted
+    waiting_bytes: int = 64 * MB  #: in memory; beyond it frames and rows are lost and counted
 
 
 class Writer:
@@ -50,10 +50,11 @@ class Writer:
         """Raises TapeError when the folder holds tapes of another source, or the bounds contradict the format."""
         if bounds.waiting_bytes > MAX_BLOCK // 2:
             raise TapeError(f"at most {MAX_BLOCK // 2 // MB} MB may wait in memory")
-        self.queue: deque[Frame | Hole] = deque()
+        self.queue: deque[Record] = deque()
         self.state, self.reason = "recording", ""
         self.released = 0  #: bytes of the queue's cost that no longer occupy memory; only rises
-        self.frames = 0  #: confirmed by the disk
+        self.frames = self.rows = 0  #: confirmed by the disk
+        self.placed: deque[tuple[int, str]] = deque(maxlen=PLACED)  #: (ticket, tape) of rows that the disk has confirmed
         self.path: Path | None = None
         self.bytes = 0  #: of the current file
         self._folder, self._meta, self._bounds, self._files = folder, meta, bounds, files
@@ -136,7 +137,11 @@ class Writer:
         for _ in range(self._written):
             block = self._backlog.popleft()
             self.released += _held(block)
-            self.frames += block.count if block.kind == FRAMES else 0
+            if block.kind == FRAMES:
+                self.frames += block.count
+            elif block.kind == ROWS:
+                self.rows += block.count
+                self.placed.append((block.ticket, segment.path.name))
         self._written = 0
 
     # -- files -----------------------------------------------------------------------------------------------------
@@ -199,4 +204,4 @@ class Writer:
 
 def _held(block: Block) -> int:
     """Bytes that a packed block keeps in memory; holes are few and free."""
-    return len(block.data) if block.kind == FRAMES else 0
+    return 0 if block.kind == HOLE else len(block.data)

@@ -15,6 +15,7 @@ from dope.tape.format import (
     BLOCK_HEAD,
     MAX_META,
     SYNC,
+    VERSION,
     Hole,
     Meta,
     pack_end,
@@ -167,7 +168,7 @@ def test_a_hole_keeps_its_place_between_frames(tmp_path: Path) -> None:
 
 def test_a_newer_version_is_refused_with_a_clear_message(tmp_path: Path) -> None:
     data = bytearray(pack_meta(META))
-    struct.pack_into("<H", data, 8, 2)
+    struct.pack_into("<H", data, 8, VERSION + 1)
     head = bytes(data[:16])
     struct.pack_into("<I", data, 16, crc32(bytes(data[20:]), crc32(head)))
     with pytest.raises(TapeError, match="newer version"):
