@@ -136,7 +136,8 @@
     DOPE.text("st-wire", n ? `${fmt.number(bytes / n / 1000, 1)} kB per update · ${n}/s` : "no updates");
     const rec = s.mode && s.mode.recording;
     $("st-rec-dot").className = "dot " + (rec && rec.on ? "on" : "");
-    DOPE.text("st-rec", !rec ? fmt.UNKNOWN : rec.on ? `recording ${String(rec.path || "").split("/").pop()} ${fmt.fileSize(rec.bytes)}`
+    const unsealed = rec && rec.sealed && rec.sealed.reason ? ` (${rec.sealed.reason})` : "";
+    DOPE.text("st-rec", !rec ? fmt.UNKNOWN : rec.on ? `recording ${String(rec.path || "").split("/").pop()} ${fmt.fileSize(rec.bytes)}${unsealed}`
       : `not recording${rec.reason ? ": " + rec.reason : ""}`);
   }
 

@@ -21,6 +21,7 @@ from dope.errors import NoEngine, UnknownName
 from dope.feed.clock import Clock
 from dope.jobs import Jobs, JobState
 from dope.picture import book_row, finite, opportunity_row, stopped
+from dope.sealing import Sealing, keep
 from dope.session import Session, costs
 from dope.settings import Settings
 from dope.sources import Sources
@@ -30,6 +31,7 @@ STOP_S = 4.5  #: s within which everything must be flushed and closed
 ALIVE_S = 2.0  #: s without a turn of the loop after which the runtime counts as dead
 RESULTS_SHOWN = 5  #: results of finished jobs that travel with the board
 PULSE_S = 0.1
+SEAL_S = 5.0  #: s between two looks for closed tapes
 ANSWER_S = 5.0  #: s that a query waits for a turn of the loop
 EXIT_ENGINE_DIED = 70
 QUERIES = ("opportunities", "events", "book", "spreads", "tapes")
@@ -51,6 +53,7 @@ class Runtime:
         self.died = False
         self._on_death = on_death
         self._jobs = Jobs()
+        self._sealing = Sealing(keep(settings), clock_ns=self.clock.now)
         self._training = Training(settings, self.clock, self._jobs)
         self._sources = Sources(settings, self.clock, tapes, self._training.begin)
         self._commands = Commands(settings, self.clock, board, self._sources, self._training, self._jobs)
@@ -151,7 +154,7 @@ class Runtime:
 
     async def _main(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        beside = [asyncio.create_task(self._pulse()), asyncio.create_task(self._sources.probe())]
+        beside = [asyncio.create_task(each) for each in (self._pulse(), self._sources.probe(), self._seal())]
         try:
             if not self._stopping.is_set():
                 await self._sources.open()
@@ -163,7 +166,7 @@ class Runtime:
             for task in beside:
                 task.cancel()
             await self._sources.close()
-            await asyncio.to_thread(self._jobs.close)
+            await asyncio.gather(asyncio.to_thread(self._jobs.close), asyncio.to_thread(self._sealing.close))
 
     async def _pulse(self) -> None:
         """Shows that the loop turns, and how late."""
@@ -172,6 +175,14 @@ class Runtime:
             await asyncio.sleep(PULSE_S)
             self._beat = time.monotonic()
             self._lag_ms = max((self._beat - before - PULSE_S) * 1e3, self._lag_ms * 0.9)
+
+    async def _seal(self) -> None:
+        """For ever: seal what is closed, remove what is too old."""
+        while True:
+            await asyncio.sleep(SEAL_S)
+            session = self.session
+            if session is not None and session.journal is not None:
+                await self._sealing.step(session.folder, session.closed_tapes)
 
     async def _publish_for_ever(self) -> None:
         second, shown = 0, None
@@ -213,7 +224,8 @@ class Runtime:
         rules, settings = session.arbitrage.rules, self.settings
         return {
             "source": session.source, "banner": self._sources.banner, "live_available": self._sources.live_available,
-            "started": session.picture.started_ns // 1_000_000, "version": __version__, "recording": session.recording(),
+            "started": session.picture.started_ns // 1_000_000, "version": __version__,
+            "recording": session.recording() | {"sealed": self._sealing.status()},
             "order_size": rules.order_size, "min_net_bps": rules.enter, "leave_net_bps": rules.leave,
             "min_notional": rules.min_notional, "paused": False, "stopped": False, "retrain_s": settings.retrain_s,
             "alert_pct": settings.min_profit_threshold,

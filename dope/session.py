@@ -22,7 +22,7 @@ from dope.model.live import PredictorState
 from dope.picture import Picture
 from dope.settings import Settings
 from dope.tape.catalogue import list_tapes
-from dope.tape.format import Meta
+from dope.tape.format import Meta, parse_name
 from dope.tape.journal import Journal
 from dope.tape.writer import Bounds
 from dope.types import Frame
@@ -84,6 +84,7 @@ class Session:
         )
         self.predictor = PredictorState(buffer_rows=settings.buffer_per_symbol, min_samples=settings.min_samples)
         self._run = f"{source}-{clock.now()}"
+        self.folder = settings.data_dir / source  #: of its tapes
         self.journal: Journal | None = None
         self.recording_trouble = ""
         if settings.record and source != "tape":  # a tape that is played back is on a tape already
@@ -95,7 +96,7 @@ class Session:
         meta = Meta(self.source, self.clock.now(), __version__, tuple(self.engine.venues), session=self._run)
         bounds = Bounds(total_bytes=settings.tape_max_mb << 20, close_s=CLOSE_S)
         try:
-            self.journal = Journal(settings.data_dir / self.source, meta, bounds=bounds)
+            self.journal = Journal(self.folder, meta, bounds=bounds)
         except (TapeError, OSError) as error:  # a market that is watched and not recorded is better than none, if it is said
             self.recording_trouble = str(error)
             logger.error("not recording: {}", error)
@@ -157,7 +158,23 @@ class Session:
     def _not_recording(self) -> str:
         return self.recording_trouble or ("a tape is played back" if self.source == "tape" else "switched off")
 
+    def closed_tapes(self) -> list[Path]:
+        """All tapes in this session's folder that nobody writes any more, oldest first; reads the folder.
+
+        None without a journal: somebody else may be recording there.
+        """
+        if self.journal is None:
+            return []
+        infos = list_tapes(self.folder)
+        current = parse_name(Path(self.journal.status()["path"]).name)  # after the list: what came since is not in it
+        own = current[1] if current else 0
+        named = [(info, parse_name(info.name)) for info in infos]
+        return [
+            self.folder / info.name
+            for info, name in named
+            if name is not None and (info.complete or info.session != self._run or name[1] < own)
+        ]
+
     def tape_paths(self) -> list[Path]:
         """The tapes of this run so far, oldest first; reads the folder."""
-        folder = self.settings.data_dir / self.source
-        return [folder / info.name for info in list_tapes(folder) if info.session == self._run]
+        return [self.folder / info.name for info in list_tapes(self.folder) if info.session == self._run]

@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     record: bool = Field(True, description="record everything that reaches the engine")
     data_dir: Path = Field(Path("data"), description="folder of tapes and stores")
     tape_max_mb: int = Field(4096, ge=1, description="MB of tapes kept; the oldest are removed first")
+    tape_days: float = Field(7.0, ge=0, description="days that a sealed tape is kept; 0 = as long as there is room")
+    history_days: float = Field(7.0, ge=0, description="days that sealed book tops and trades are kept; 0 = for ever")
+    history_max_mb: int = Field(20480, ge=0, description="MB of sealed book tops and trades kept; the oldest hour is removed first; 0 = any number")
+    ledger_days: float = Field(365.0, ge=0, description="days that opportunities, signals and gaps are kept; 0 = for ever")
 
     # web
     host: str = Field("127.0.0.1", description="address to listen on", validation_alias=_alias("HOST", "API_HOST"))

@@ -131,6 +131,7 @@ def test_a_backtest_of_this_run_is_a_job_with_a_report(running: Running) -> None
     row = until(lambda: next((r for r in board.read().data["jobs"] if r["id"] == job and r["state"] == "done"), None), "the report")
     recording = board.read().data["mode"]["recording"]
     assert row["result"]["tapes"] == [recording["path"]]
+    assert recording["sealed"] == {"tapes": 0, "waiting": 0, "reason": ""}, "the tape that is being written is never sealed"
     assert [tape["name"] for tape in board.query("tapes")] == [recording["path"]], "as it is named in a command"
     named = board.ask(Command("backtest", {"tape": recording["path"], "latency_ms": 20.0}))
     until(lambda: any(r["id"] == named and r["state"] == "done" for r in board.read().data["jobs"]), "the same by name")

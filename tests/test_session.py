@@ -16,8 +16,11 @@ from dope.settings import Settings
 from dope.sim.world import World
 from dope.tape.catalogue import list_tapes
 from dope.tape.read import Tape
+from dope.types import TICK, Frame
 from dope.venues import VENUES
 from tests.program import PATIENCE_S
+from tests.tape.frames import START
+from tests.tape.sealed import tape_of
 
 
 def settings(folder: Path, **changed: Any) -> Settings:
@@ -80,6 +83,26 @@ def test_two_that_record_in_one_folder_are_not_mixed_and_the_second_says_so(tmp_
         assert "already being written by process" in second.recording()["reason"]
         assert make(settings(tmp_path), "live").recording()["on"], "the live market has a folder of its own"
         await first.stop()
+        await second.stop()
+
+    asyncio.run(run())
+
+
+def test_the_closed_tapes_are_those_that_nobody_writes_any_more(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "sim"
+    left = tape_of(folder, 1, complete=False), tape_of(folder, 2)
+    for path in left:
+        path.rename(path.with_name(path.name.replace("live", "sim")))
+    crashed, complete = (path.with_name(path.name.replace("live", "sim")) for path in left)
+
+    async def run() -> None:
+        session, second = make(settings(tmp_path)), make(settings(tmp_path))
+        assert session.closed_tapes() == [crashed, complete] and second.closed_tapes() == [], "the lock is not the second's"
+        session.on_frames([Frame(START, "", 0, TICK, b"0")])
+        await until(lambda: session.recording()["path"] is not None)
+        assert len(list_tapes(folder)) == 3 and session.closed_tapes() == [crashed, complete]
+        await session.stop()
+        assert len(session.closed_tapes()) == 3
         await second.stop()
 
     asyncio.run(run())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -11,6 +13,7 @@ from dope.tape.format import BLOCK_HEAD, END, Meta, read_head
 from dope.tape.read import Tape, read_meta
 
 SUFFIX = ".dope"
+SEALED = "sealed"  #: folders of this name hold what was made of tapes, thousands of files, and no tape
 
 
 class TapeInfo(msgspec.Struct, frozen=True):
@@ -33,8 +36,15 @@ class TapeInfo(msgspec.Struct, frozen=True):
 def list_tapes(folder: Path | str) -> list[TapeInfo]:
     """All tapes in ``folder`` and below, oldest first; an absent folder has none. Never raises for a bad tape."""
     root = Path(folder)
-    infos = [describe(path, root) for path in root.rglob("*" + SUFFIX) if path.is_file()]
+    infos = [describe(path, root) for path in tape_files(root)]
     return sorted(infos, key=lambda info: (info.first, info.session, info.part, info.name))
+
+
+def tape_files(root: Path) -> Iterator[Path]:
+    """The files that are named like tapes, in ``root`` and below, but not among what is sealed."""
+    for folder, below, names in os.walk(root):
+        below[:] = sorted(name for name in below if name != SEALED)
+        yield from (Path(folder, name) for name in sorted(names) if name.endswith(SUFFIX))
 
 
 def describe(path: Path, root: Path) -> TapeInfo:

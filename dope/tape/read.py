@@ -116,23 +116,16 @@ class Tape:
             places = [place for place in self._places if place.head is not None and place.head.kind == HOLE]
             return [hole for place in places if isinstance(hole := self._load(file, place), Hole)]
 
-    def missing(self) -> Iterator[Hole]:
-        """All that is not on this tape, in its order: lost while recording, damaged since, not closed in order."""
-        before = self.meta.created
+    def harm(self) -> Iterator[Hole]:
+        """What ``rows`` cannot tell, because it reads no frames: blocks of frames that are damaged, and an end that is missing."""
         with self.path.open("rb") as file:
-            for number, place in enumerate(self._places):
+            for place in self._places:
                 head = place.head
-                if head is not None and head.kind == HOLE:
-                    record = self._load(file, place)
-                    if isinstance(record, Hole):
-                        yield record
-                elif head is None or not _sound(file, place):
-                    after = next((each.head.first for each in self._places[number + 1 :] if each.head is not None), before)
-                    span = (before, after) if head is None else (head.first, head.last)
-                    yield Hole(head.count if head else 0, *span, f"damaged at byte {place.at} of {self.path.name}")
-                before = before if head is None or head.kind == END else max(before, head.last)
+                if head is not None and head.kind == FRAMES and not _sound(file, place):
+                    yield Hole(head.count, head.first, head.last, f"frames are damaged at byte {place.at} of {self.path.name}")
         if not self.complete:
-            yield Hole(0, before, before, "the recorder ended without closing its tape")
+            at = self.last or self.meta.created
+            yield Hole(0, at, at, "the recorder ended without closing its tape")
 
     def verify(self) -> list[str]:
         """Read everything; what is wrong with the file, in words, naming the byte. Empty = nothing."""

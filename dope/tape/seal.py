@@ -20,9 +20,10 @@ sizes and names by dictionary, zstd level 3: 15 B/row; without dictionaries 27, 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -30,21 +31,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dope.errors import TapeError
-from dope.tables import SCHEMA_VERSION, TABLES
+from dope.tables import SCHEMA_VERSION, TABLES, gap
+from dope.tables import batch as batch_of
+from dope.tape.catalogue import SEALED
 from dope.tape.files import Files, RealFiles
 from dope.tape.manifest import Entry, Manifest, Problem, check_file, compare, measure, pack_manifest, pieces_of, read_manifest
 from dope.tape.read import Tape
 from dope.tape.segment import DRAFT, write_all
 
-SEALED = "sealed"  #: the folder beside a source's tapes
 LAST = "gap"  #: the table written last, even when empty: its file says that a tape is sealed
 MANIFESTS = "manifest"
 ROW_GROUP = 1 << 16  #: rows; also keeps every dictionary small enough to stay one
 LEVEL = 3  #: of zstd
 OLDEST_SCHEMA = 0  #: files of this version and later can be read
 _WRITE = 1 << 20  #: bytes given to the disk at once
-
-Rows = Iterable[tuple[str, pa.RecordBatch]]
+_TOGETHER = 1000  #: small batches that are made one while rows are gathered: each takes kilobytes besides its rows
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -57,35 +58,46 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
-def seal(path: Path, folder: Path, *, rows: Rows = (), files: Files | None = None) -> Sealed:
+def seal(path: Path, folder: Path, *, files: Files | None = None) -> Sealed:
     """Seal the closed tape ``path`` below ``folder``; damaged stretches are stepped over and become gap rows.
 
     Does the same again for a tape that is sealed already. Raises TapeError if the tape cannot be read or the disk
     refuses; then no half file bears a final name. Memory: the tape's rows unpacked, and one table sorted.
     """
     tape = Tape(path, tolerant=True)
-    tables = _gather(tape, rows)
-    stem, hour = path.stem, _hour(tape)
+    return _seal_tables(path, tape, _gather(tape), folder, files or RealFiles())
+
+
+def give_up(path: Path, folder: Path, why: str, *, files: Files | None = None) -> Sealed:
+    """Seal nothing of a tape but a line in the gap table that its rows are lost, and why. Raises TapeError like ``seal``."""
+    tape = Tape(path, tolerant=True)
+    begin = tape.first or tape.meta.created
+    tables = {name: schema.empty_table() for name, schema in TABLES.items()}
+    tables[LAST] = pa.Table.from_batches([batch_of(LAST, [gap(begin, tape.last or begin, "file", why, lost=tape.count)])])
+    return _seal_tables(path, tape, tables, folder, files or RealFiles())
+
+
+def _seal_tables(path: Path, tape: Tape, tables: dict[str, pa.Table], folder: Path, files: Files) -> Sealed:
+    hour = _hour(tape)
     names = [name for name in TABLES if name != LAST and tables[name].num_rows] + [LAST]
     made: dict[Path, bytes] = {}
     entries: list[Entry] = []
-    counts: dict[str, int] = {}
+    counts = {name: tables[name].num_rows for name in names}
     for name in names:
         data = encode(name, tables.pop(name), {"dope.source": tape.meta.source, "dope.tape": path.name})
-        place = Path(name, *hour, stem + ".parquet")
-        counts[name] = pq.read_metadata(pa.BufferReader(data)).num_rows
+        place = Path(name, *hour, path.stem + ".parquet")
         entries.append(measure(place.as_posix(), pieces_of(data), rows=counts[name]))
         made[folder / place] = data
-    manifest = folder.joinpath(MANIFESTS, *hour, stem + ".json")
+    manifest = folder.joinpath(MANIFESTS, *hour, path.stem + ".json")
     whole = {manifest: pack_manifest(Manifest(SEALED, path.name, tuple(entries))), **made}
-    publish(whole, files or RealFiles())
+    publish(whole, files)
     return Sealed(path.name, tuple(whole), counts, sum(map(len, whole.values())))
 
 
 def publish(contents: dict[Path, bytes], files: Files) -> None:
     """Write all under draft names, sync them, then give them their names in this order. Raises TapeError.
 
-    Where files of these names exist, the last of them goes first: until it is there again, the set is not complete.
+    Where several files of these names exist, the last goes first: until it is there again, the set is not complete.
     """
     drafts: list[Path] = []
     path = Path()
@@ -96,7 +108,8 @@ def publish(contents: dict[Path, bytes], files: Files) -> None:
             files.remove(draft)  # of an attempt that was killed
             drafts.append(draft)
             _write_whole(draft, data, files)
-        files.remove(path)
+        if len(contents) > 1:
+            files.remove(path)
         for path in contents:
             files.rename(path.with_name(path.name + DRAFT), path)
     except OSError as error:
@@ -129,24 +142,39 @@ def _hour(tape: Tape) -> tuple[str, str]:
     return f"date={moment:%Y-%m-%d}", f"hour={moment:%H}"
 
 
-def _gather(tape: Tape, rows: Rows) -> dict[str, pa.Table]:
+def _gather(tape: Tape) -> dict[str, pa.Table]:
     """All rows of a tape by table, in the order in which they were made; tables without rows are empty."""
-    batches: dict[str, list[pa.RecordBatch]] = {name: [] for name in TABLES}
-    for name, batch in rows:
-        if name in batches:  # a table that this version does not know stays on the tape
-            batches[name].append(batch)
-    batches[LAST].append(pa.RecordBatch.from_pylist(list(_gaps(tape)), schema=TABLES[LAST]))
-    return {name: pa.Table.from_batches(parts, TABLES[name]).unify_dictionaries() for name, parts in batches.items()}
+    parts: dict[str, list[pa.Table]] = {name: [schema.empty_table()] for name, schema in TABLES.items()}
+    for name, batch in tape.rows():
+        if name not in parts:  # a table of another version stays on the tape
+            continue
+        parts[name].append(_of_today(name, pa.Table.from_batches([batch])))
+        if len(parts[name]) > _TOGETHER:
+            parts[name] = [_one(parts[name])]
+    parts[LAST].append(pa.Table.from_batches([batch_of(LAST, _harm(tape))]))
+    return {name: _one(tables) for name, tables in parts.items()}
 
 
-def _gaps(tape: Tape) -> Iterator[dict[str, object]]:
-    """What the tape itself lacks, as rows of the gap table: nobody but a reader of the whole file can know it."""
-    for hole in tape.missing():
-        still = hole.first == hole.last and not hole.lost
-        yield {
-            "ts": hole.first, "symbol": "", "venue": "", "until": None if still else hole.last,
-            "what": "file" if hole.reason.startswith("damaged") else "recording", "why": hole.reason, "lost": hole.lost or None,
-        }  # fmt: skip
+def _one(tables: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
+def _harm(tape: Tape) -> list[dict[str, Any]]:
+    """What only a reader of the whole file can know, as rows of the gap table."""
+    return [
+        gap(hole.first, hole.last if hole.lost else None, "file" if hole.lost else "recording", hole.reason, lost=hole.lost or None)
+        for hole in tape.harm()
+    ]
+
+
+def _of_today(name: str, table: pa.Table) -> pa.Table:
+    """The columns of today by name: those that the table lacks are null, those that nobody knows any more are left out."""
+    schema = TABLES[name]
+    if table.schema.equals(schema):
+        return table
+    known = set(table.column_names)
+    columns = [table[field.name].cast(field.type) if field.name in known else pa.nulls(len(table), field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def encode(name: str, table: pa.Table, about: dict[str, str]) -> bytes:
@@ -224,9 +252,7 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 # -- versions ----------------------------------------------------------------------------------------------------------
 def _from_0(name: str, table: pa.Table) -> pa.Table:
     """Version 0 had no ``lost`` in gap: not known."""
-    if name == "gap" and "lost" not in table.column_names:
-        table = table.append_column(TABLES[name].field("lost"), pa.nulls(len(table), pa.int64()))
-    return table
+    return _of_today(name, table)
 
 
 #: version → what makes a table of it one of the next version
@@ -244,4 +270,4 @@ def migrate(path: Path, table: pa.Table) -> pa.Table:
         raise TapeError(f"{path}: written by a newer version (schema {version}; this program reads up to {SCHEMA_VERSION})")
     for step in range(version, SCHEMA_VERSION):
         table = MIGRATIONS[step](name, table)
-    return table.select(TABLES[name].names).cast(TABLES[name])
+    return _of_today(name, table)

@@ -19,6 +19,7 @@ from loguru import logger
 from dope.errors import TapeError
 from dope.tape.files import Files
 from dope.tape.format import BLOCK_BYTES, FRAMES, HOLE, MAX_BLOCK, ROWS, Block, Meta, Record, pack, parse_name, tape_name
+from dope.tape.retention import remove_for_room
 from dope.tape.segment import DRAFT, Segment
 
 MB = 1 << 20
@@ -184,13 +185,13 @@ class Writer:
 
     def _make_room(self) -> None:
         """Remove the oldest tapes of ours until a whole new one fits under the folder's cap."""
-        tapes = sorted(self._tapes())
-        total = sum(path.stat().st_size for _, _, path in tapes)
-        for _, _, path in tapes:
+        tapes = [(path, _size(path)) for _, _, path in sorted(self._tapes())]
+        total = sum(size for _, size in tapes)
+        for path, size in tapes:
             if total + self._limit <= self._bounds.total_bytes:
                 return
-            total -= path.stat().st_size
-            self._files.remove(path)
+            total -= size
+            remove_for_room(path, files=self._files)
             logger.info("removed the oldest tape {} to stay below {} MB", path.name, self._bounds.total_bytes // MB)
 
     def _tapes(self) -> list[tuple[int, str, Path]]:
@@ -200,6 +201,14 @@ class Writer:
 
     def _current_period(self) -> int:
         return int(self._wall() // self._bounds.rotate_s)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a tape; 0 if it has just been removed because of its age."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _held(block: Block) -> int:

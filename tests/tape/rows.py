@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from dope.tables import TABLES
+from dope.tape.format import Rows
 from tests.tape.frames import START
 
 #: symbol → (price, tick, decimals of sizes), about as they are
@@ -60,15 +61,15 @@ def row(table: str, **given: Any) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([values], schema=schema)
 
 
-def mixed(rows: int, *, batches: int = 10, seed: int = 7) -> Iterator[tuple[str, pa.RecordBatch]]:
+def mixed(rows: int, *, batches: int = 10, seed: int = 7) -> Iterator[Rows]:
     """What a recorder collects: book tops in several batches, and between them trades, signals, an opportunity, gaps."""
     tops = bbo(rows, seed=seed)
     step = max(1, len(tops) // batches)
     for number, at in enumerate(range(0, len(tops), step)):
         part = tops.slice(at, step)
         ts = part["ts"][0].as_py()
-        yield "bbo", part
-        yield "trade", row("trade", ts=ts, symbol="ETH-USDT", venue="okx", trade_id=str(number), price=3000.5, size=0.1, side="buy")
-        yield "signal", row("signal", ts=ts, symbol="BTC-USDT", kind="Spread", session="s", detail=f'{{"bps": {number}}}')
-        yield "opportunity", row("opportunity", ts=ts, symbol="BTC-USDT", id=number, session="s", state="open", opened=ts, net_bps=1.5)
-        yield "gap", row("gap", ts=ts, symbol="BTC-USDT", venue="okx", until=ts + 5, what="book", why="sequence", lost=None)
+        yield Rows("bbo", part)
+        yield Rows("trade", row("trade", ts=ts, symbol="ETH-USDT", venue="okx", trade_id=str(number), price=3000.5, size=0.1, side="buy"))
+        yield Rows("signal", row("signal", ts=ts, symbol="BTC-USDT", kind="Spread", session="s", detail=f'{{"bps": {number}}}'))
+        yield Rows("opportunity", row("opportunity", ts=ts, symbol="BTC-USDT", id=number, session="s", opened=ts, net_bps=1.5))
+        yield Rows("gap", row("gap", ts=ts, symbol="BTC-USDT", venue="okx", until=ts + 5, what="book", why="sequence", lost=None))

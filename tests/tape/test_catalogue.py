@@ -35,6 +35,13 @@ def test_a_closed_tape_a_running_one_and_a_broken_one(tmp_path: Path) -> None:
     assert len(infos) == 4
 
 
+def test_what_is_sealed_is_not_searched_for_tapes(tmp_path: Path) -> None:
+    write_tape(tmp_path / "a.dope", META, [])
+    (tmp_path / "live" / "sealed").mkdir(parents=True)
+    write_tape(tmp_path / "live" / "sealed" / "b.dope", META, [])
+    assert [info.name for info in list_tapes(tmp_path)] == ["a.dope"]
+
+
 def test_an_absent_folder_has_no_tapes(tmp_path: Path) -> None:
     assert list_tapes(tmp_path / "nowhere") == []
 

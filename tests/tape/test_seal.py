@@ -12,10 +12,12 @@ import pytest
 from dope.errors import TapeError
 from dope.tables import SCHEMA_VERSION, TABLES
 from dope.tape.files import RealFiles
-from dope.tape.format import Hole
+from dope.tape.format import Hole, Record, Rows
 from dope.tape.manifest import read_manifest
+from dope.tape.read import Tape
 from dope.tape.seal import check, encode, manifest_of, publish, read, seal, sealed_tapes
 from dope.tape.segment import write_tape
+from dope.types import Frame
 from tests.tape.disks import DyingDisk
 from tests.tape.frames import META, START, numbered
 from tests.tape.rows import MARKETS, bbo, mixed, row
@@ -24,10 +26,12 @@ NAME = "20261121T0512Z-live-0001"
 HOUR = "date=2026-11-21/hour=05"
 
 
-def tape(folder: Path, *records: object) -> Path:
+def tape(folder: Path, *records: Record) -> Path:
+    """These records, behind ten frames if there is none among them."""
     path = folder / f"{NAME}.dope"
     folder.mkdir(parents=True, exist_ok=True)
-    write_tape(path, META, records or numbered(0, 10))  # type: ignore[arg-type]
+    first = [] if any(isinstance(each, Frame) for each in records) else numbered(0, 10)
+    write_tape(path, META, [*first, *records])
     return path
 
 
@@ -36,11 +40,11 @@ def file_of(folder: Path, table: str) -> Path:
 
 
 def test_every_row_comes_back_once_sorted_by_symbol_and_time(tmp_path: Path) -> None:
-    rows = list(mixed(20_000))
-    done = seal(tape(tmp_path), tmp_path / "sealed", rows=rows)
-    assert done.rows == {"bbo": 20_004, "trade": 11, "opportunity": 11, "signal": 11, "gap": 11}
+    rows = list(mixed(20_000, batches=1100))
+    done = seal(tape(tmp_path, *numbered(0, 9), *rows), tmp_path / "sealed")
+    assert done.rows == {"bbo": 20_004, **dict.fromkeys(("trade", "opportunity", "signal", "gap"), len(rows) // 5)}
     for name in done.rows:
-        whole = pa.Table.from_batches([batch for each, batch in rows if each == name]).to_pylist()
+        whole = pa.Table.from_batches([each.batch for each in rows if each.table == name]).to_pylist()
         wanted = sorted(whole, key=lambda each: (each["symbol"], each["ts"]))
         got = read(file_of(tmp_path, name))
         assert got.to_pylist() == wanted and got.schema.equals(TABLES[name])
@@ -48,13 +52,13 @@ def test_every_row_comes_back_once_sorted_by_symbol_and_time(tmp_path: Path) -> 
 
 
 def test_rows_of_equal_symbol_and_time_keep_their_order(tmp_path: Path) -> None:
-    rows = [("signal", row("signal", ts=START + n % 2, symbol="A", detail=str(n))) for n in range(100)]
-    seal(tape(tmp_path), tmp_path / "sealed", rows=rows)
+    rows = [Rows("signal", row("signal", ts=START + n % 2, symbol="A", detail=str(n))) for n in range(100)]
+    seal(tape(tmp_path, *rows), tmp_path / "sealed")
     assert read(file_of(tmp_path, "signal"))["detail"].to_pylist() == [str(n) for n in [*range(0, 100, 2), *range(1, 100, 2)]]
 
 
 def test_the_files_say_where_they_come_from_and_lie_where_the_first_frame_was_received(tmp_path: Path) -> None:
-    done = seal(tape(tmp_path), tmp_path / "sealed", rows=mixed(100))
+    done = seal(tape(tmp_path, *mixed(100)), tmp_path / "sealed")
     assert done.files[0] == manifest_of(done.files[1]) and done.files[-1] == file_of(tmp_path, "gap")
     said = pq.read_schema(file_of(tmp_path, "bbo")).metadata
     assert (said[b"dope.schema"], said[b"dope.source"], said[b"dope.tape"]) == (b"1", b"live", f"{NAME}.dope".encode())
@@ -75,9 +79,11 @@ def test_what_the_tape_lacks_is_in_the_gap_table(tmp_path: Path) -> None:
     harmed = bytearray(whole)
     harmed[whole.index(b"\xd0PE\n") + 60] ^= 1  # the first block's payload
     path.write_bytes(harmed[:-48])  # and no END
+    with pytest.raises(TapeError, match="does not match"):
+        list(Tape(path))
     seal(path, tmp_path / "sealed")
     rows = {each["why"]: each for each in read(file_of(tmp_path, "gap")).to_pylist()}
-    damaged = next(why for why in rows if why.startswith("damaged at byte"))
+    damaged = next(why for why in rows if why.startswith("frames are damaged at byte"))
     said = {why: (each["what"], each["lost"], each["ts"], each["until"]) for why, each in rows.items()}
     assert said == {
         damaged: ("file", 5, START, START + 4_000_000),
@@ -87,9 +93,9 @@ def test_what_the_tape_lacks_is_in_the_gap_table(tmp_path: Path) -> None:
 
 
 def test_sealing_again_gives_the_same_bytes(tmp_path: Path) -> None:
-    path = tape(tmp_path)
-    first = {file: file.read_bytes() for file in seal(path, tmp_path / "sealed", rows=mixed(3000)).files}
-    assert {file: file.read_bytes() for file in seal(path, tmp_path / "sealed", rows=mixed(3000)).files} == first
+    path = tape(tmp_path, *mixed(3000))
+    first = {file: file.read_bytes() for file in seal(path, tmp_path / "sealed").files}
+    assert {file: file.read_bytes() for file in seal(path, tmp_path / "sealed").files} == first
     assert list((tmp_path / "sealed").rglob("*.new")) == []
 
 
@@ -100,19 +106,19 @@ def test_a_book_top_takes_at_most_20_bytes() -> None:
 
 
 def test_columns_can_be_chosen(tmp_path: Path) -> None:
-    seal(tape(tmp_path), tmp_path / "sealed", rows=mixed(100))
+    seal(tape(tmp_path, *mixed(100)), tmp_path / "sealed")
     assert read(file_of(tmp_path, "bbo"), ["ts", "bid"]).column_names == ["ts", "bid"]
 
 
 # -- disks ------------------------------------------------------------------------------------------------------------
 def test_whichever_call_the_disk_refuses_a_final_name_is_whole_or_absent_and_the_next_attempt_completes(tmp_path: Path) -> None:
-    path, rows = tape(tmp_path), list(mixed(300))
+    path = tape(tmp_path, *mixed(300))
     sealed, n, done = tmp_path / "sealed", 0, False
     while not done:
         n += 1
         disk = DyingDisk(n)
         try:
-            seal(path, sealed, rows=rows, files=disk)
+            seal(path, sealed, files=disk)
             done = True
         except TapeError as error:
             assert "Input/output error" in str(error)
@@ -122,7 +128,7 @@ def test_whichever_call_the_disk_refuses_a_final_name_is_whole_or_absent_and_the
         if sealed_tapes(sealed):
             assert len(there) == len(TABLES)
         if n % 5 == 0:
-            seal(path, sealed, rows=rows)
+            seal(path, sealed)
             assert len(list(sealed.rglob("*.parquet"))) == len(TABLES) and not list(sealed.rglob("*.new"))
             for file in sealed.rglob("*.*"):
                 file.unlink()
@@ -133,13 +139,13 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     disk = DyingDisk(10**9)
     disk.room = 5000
     with pytest.raises(TapeError, match="No space left"):
-        seal(tape(tmp_path), tmp_path / "sealed", rows=mixed(3000), files=disk)
+        seal(tape(tmp_path, *mixed(3000)), tmp_path / "sealed", files=disk)
     assert not [file for file in (tmp_path / "sealed").rglob("*") if file.is_file()]
 
 
 # -- damage -----------------------------------------------------------------------------------------------------------
 def test_any_damage_of_any_sealed_file_is_noticed_named_and_not_served(tmp_path: Path) -> None:
-    done = seal(tape(tmp_path), tmp_path / "sealed", rows=mixed(2000))
+    done = seal(tape(tmp_path, *mixed(2000)), tmp_path / "sealed")
     chance = random.Random(7)
     for number in range(60):
         file = done.files[1 + number % (len(done.files) - 1)]
@@ -166,7 +172,7 @@ def test_any_damage_of_any_sealed_file_is_noticed_named_and_not_served(tmp_path:
 
 
 def test_without_its_manifest_a_file_is_read_by_its_page_checksums(tmp_path: Path) -> None:
-    seal(tape(tmp_path), tmp_path / "sealed", rows=mixed(2000))
+    seal(tape(tmp_path, *mixed(2000)), tmp_path / "sealed")
     file = file_of(tmp_path, "bbo")
     manifest_of(file).unlink()
     assert read(file).num_rows == 2004
