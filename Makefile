@@ -28,9 +28,10 @@ check: $(DEV_MARK)   ## lint and types only
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-bench: $(DEV_MARK)   ## CPU per message, beside two plain comparators; takes minutes, fails on no time
+bench: $(DEV_MARK)   ## CPU per message beside plain comparators, latency; takes minutes, fails on no time
 	$(PY) -m bench.run
 	$(PY) -m bench.recorded
+	$(PY) -m bench.latency
 
 verify: $(DEV_MARK)   ## the full-size tests; takes up to half an hour
 	$(PY) -m pytest -q -m full

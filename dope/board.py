@@ -81,18 +81,32 @@ class Board:
         self._ids = itertools.count(1)
         self._handler: Callable[[int, Command], None] | None = None
         self._query: Callable[..., Any] | None = None
+        self._followers: tuple[Callable[[], None], ...] = ()
         self._lock = threading.Lock()
 
     def publish(self, t_ns: int, data: Mapping[str, Any]) -> Snapshot:
         """Swap in a new snapshot; sections left out keep their last value."""
         with self._lock:
             old = self._snapshot
-            self._snapshot = Snapshot(seq=old.seq + 1, t_ns=t_ns, data={**old.data, **data})
-            return self._snapshot
+            new = self._snapshot = Snapshot(seq=old.seq + 1, t_ns=t_ns, data={**old.data, **data})
+        for told in self._followers:
+            told()
+        return new
 
     def read(self) -> Snapshot:
         """The newest snapshot; never blocks."""
         return self._snapshot
+
+    def follow(self, told: Callable[[], None]) -> Callable[[], None]:
+        """``told`` is called after each publication, in the publisher's thread: it must return at once. Calling the result ends that."""
+        with self._lock:
+            self._followers = (*self._followers, told)
+
+        def leave() -> None:
+            with self._lock:
+                self._followers = tuple(each for each in self._followers if each is not told)
+
+        return leave
 
     def serve(self, handler: Callable[[int, Command], None], query: Callable[..., Any]) -> None:
         """Called once by the runtime: who carries out commands, and who answers queries."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ CLOSED_KEPT = 10_000  #: closed lives kept for statistics and export
 SERIES_POINTS = 900  #: one per second
 FAULT_LINES_PER_MIN = 10  #: lines of one kind told on the event tape per minute and venue
 RECENT_NS = 300 * NS
+SLICE = 6  #: books, or matrices, that are drawn before the engine may step again
 BOOK_LEVELS = 50  #: levels per side of a book that is asked for
 
 
@@ -57,6 +59,7 @@ class Picture:
         self.started_ns, self.alert_pct = started_ns, alert_pct
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self.closed: deque[Opportunity] = deque(maxlen=CLOSED_KEPT)
+        self._lives: list[float] = []  #: s, of ``closed``, ascending
         self._closed_rows: dict[int, dict[str, Any]] = {}
         self.total = 0
         self._sum_pct = 0.0
@@ -112,12 +115,18 @@ class Picture:
             self._opened.append(o.ts)
             self.tell(o.ts, "opp", f"{route} opened", f"{o.net_bps:+.2f} bps", "pos")
             return
-        self.closed.append(o)
+        self._keep(o)
         pct = o.peak_bps / 100.0
         self._sum_pct += pct
         self._max_pct = pct if self._max_pct is None else max(self._max_pct, pct)
         end = "" if o.reason == "faded" else f" ({o.reason})"
         self.tell(o.ts, "opp", f"{route} closed after {o.life_s:.1f} s{end}", f"peak {o.peak_bps:+.2f}", "")
+
+    def _keep(self, o: Opportunity) -> None:
+        if len(self.closed) == CLOSED_KEPT:
+            del self._lives[bisect_left(self._lives, self.closed[0].life_s)]
+        self.closed.append(o)
+        insort(self._lives, o.life_s)
 
     def _book_state(self, e: BookState) -> None:
         if e.state == "LIVE":
@@ -149,20 +158,34 @@ class Picture:
         self._open_count.append(len(rows))
 
     # -- sections ----------------------------------------------------------------------------------------------------
+    def drawing(self, now: Callable[[], int]) -> Iterator[dict[str, Any]]:
+        """Sections that change many times a second, in slices short enough for the engine to step in between.
+
+        Every row, matrix and card is drawn within one slice and so right as of one instant; what is urgent comes last.
+        """
+        matrices: list[dict[str, Any]] = []
+        groups = self._groups()
+        for at in range(0, len(groups), SLICE):
+            matrices += [self._matrix(group, keys, now()) for group, keys in groups[at : at + SLICE]]
+            yield {"matrix": matrices}
+        instruments: list[dict[str, Any]] = []
+        books = list(self.engine.market.books.values())
+        for at in range(0, len(books), SLICE):
+            instruments += [self._instrument(book, now()) for book in books[at : at + SLICE]]
+            yield {"instruments": instruments}
+        yield {"matrix": matrices, "instruments": instruments, "misses": near_misses(self.arbitrage, self.engine.market, now(), 5)}
+        yield self._opportunities(now()) | {"events": list(self.events)}
+
     def fast(self, now: int) -> dict[str, Any]:
-        """Sections that change many times a second."""
+        """The same at one instant."""
+        return {name: section for part in self.drawing(lambda: now) for name, section in part.items()}
+
+    def _opportunities(self, now: int) -> dict[str, Any]:
         rows = [opportunity_row(o) for o in self.arbitrage.rows()]
         for row in rows:
             row["life_s"] = (now // MS - row["opened"]) / 1e3
         recent = [self._row(o) for o in list(self.closed)[-ROWS_SHOWN:][::-1][: max(ROWS_SHOWN - len(rows), 0)]]
-        return {
-            "opps": rows + recent,
-            "cards": self._cards(now, rows),
-            "instruments": [self._instrument(book, now) for book in self.engine.market.books.values()],
-            "matrix": self._matrices(now),
-            "misses": near_misses(self.arbitrage, self.engine.market, now, 5),
-            "events": list(self.events),
-        }
+        return {"opps": rows + recent, "cards": self._cards(now, rows)}
 
     def slow(self) -> dict[str, Any]:
         """Sections that change once per second."""
@@ -183,7 +206,7 @@ class Picture:
 
     def _cards(self, now: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
         best = max(rows, key=lambda r: r["net"], default=None)
-        lives = sorted(o.life_s for o in self.closed)
+        lives = self._lives
         open_peaks = [max(r["peak_bps"], r["net_bps"]) / 100.0 for r in rows]
         known = len(self.closed) + len(open_peaks)
         maxima = [p for p in (self._max_pct, *open_peaks) if p is not None]
@@ -226,12 +249,13 @@ class Picture:
         pairs = self.arbitrage.of.get(book.key)
         return min(self.arbitrage.limit_ns(pair, self.engine.market) for pair in pairs) / MS if pairs else None
 
-    def _matrices(self, now: int) -> list[dict[str, Any]]:
+    def _groups(self) -> list[tuple[tuple[str, str, str], list[str]]]:
+        """((base, quote, kind), keys) of all markets that are comparable with another one."""
         groups: dict[tuple[str, str, str], list[str]] = {}
         for key in self.arbitrage.of:
             i = self.engine.market.books[key].instrument
             groups.setdefault((i.base, i.quote, i.kind), []).append(key)
-        return [self._matrix(group, keys, now) for group, keys in groups.items() if len(keys) > 1]
+        return [(group, keys) for group, keys in groups.items() if len(keys) > 1]
 
     def _matrix(self, group: tuple[str, str, str], keys: list[str], now: int) -> dict[str, Any]:
         base, quote, kind = group

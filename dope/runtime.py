@@ -32,6 +32,7 @@ ALIVE_S = 2.0  #: s without a turn of the loop after which the runtime counts as
 RESULTS_SHOWN = 5  #: results of finished jobs that travel with the board
 PULSE_S = 0.1
 SEAL_S = 5.0  #: s between two looks for closed tapes
+SLICE_PAUSE_S = 0.001  #: s left to the market between two slices of a publication
 ANSWER_S = 5.0  #: s that a query waits for a turn of the loop
 EXIT_ENGINE_DIED = 70
 QUERIES = ("opportunities", "events", "book", "spreads", "tapes")
@@ -65,6 +66,7 @@ class Runtime:
         self._beat = time.monotonic()
         self._lag_ms = 0.0
         self._process = psutil.Process()
+        self._rss_mb = 0.0
         self._fees = [
             {"venue": v, "kind": k, "taker_bps": c.fee * 1e4, "currency": c.currency, "source": c.source, "as_of": c.as_of}
             for (v, k), c in costs(settings).items()
@@ -185,9 +187,11 @@ class Runtime:
                 await self._sealing.step(session.folder, session.closed_tapes)
 
     async def _publish_for_ever(self) -> None:
-        second, shown = 0, None
+        second, shown, period = 0, None, 1.0 / self.settings.push_hz
+        due = time.monotonic()
         while True:
-            await asyncio.sleep(1.0 / self.settings.push_hz)
+            due = max(due + period, time.monotonic())
+            await asyncio.sleep(due - time.monotonic())
             await self._sources.look_after()
             await self._commands.carry_out()
             states = self._jobs.poll()
@@ -200,23 +204,29 @@ class Runtime:
                 session.second()
             full = now != second or session is not shown  # no section of one source beside those of another
             second, shown = now, session
-            sections = self._sections(session, full=full)
+            sections = await self._sections(session, full=full)
             sections["jobs"] = _job_rows(states)
             self.board.publish(self.clock.now(), sections)
 
-    def _sections(self, session: Session, *, full: bool) -> dict[str, Any]:
-        """What changes many times a second, and, when ``full``, what changes once."""
-        now = session.engine.market.now or self.clock.now()
-        health = session.feed.health()
-        sections = session.picture.fast(now)
-        sections["venues"] = session.picture.venue_rows(now, health)
+    async def _sections(self, session: Session, *, full: bool) -> dict[str, Any]:
+        """What changes many times a second, and, when ``full``, what changes once. The market goes on in between."""
+        market = session.engine.market
+        sections: dict[str, Any] = {}
+        shown = market.now  # what came later may or may not be in it
         if full:
+            await asyncio.sleep(SLICE_PAUSE_S)
             sections |= session.picture.slow()
             sections["pred"] = self._training.section(session)
+            self._rss_mb = self._process.memory_info().rss / 1e6
+        for part in session.picture.drawing(lambda: market.now or self.clock.now()):
+            sections |= part
+            await asyncio.sleep(SLICE_PAUSE_S)
+        health = session.feed.health()
+        sections["venues"] = session.picture.venue_rows(market.now or self.clock.now(), health)
         sections["mode"] = self._mode(session)
         sections["sys"] = {
             "msgs_s": sum(venue.msgs_s for venue in health.values()), "frames": session.engine.frames, "loop_lag_ms": self._lag_ms,
-            "rss_mb": self._process.memory_info().rss / 1e6, "event_ns": session.engine.market.now, "tick": session.engine.frames,
+            "rss_mb": self._rss_mb, "event_ns": shown, "tick": session.engine.frames,
         }  # fmt: skip
         return sections
 

@@ -51,6 +51,16 @@ def test_a_section_left_out_keeps_its_last_value_and_old_snapshots_stay_as_they_
     assert board.read() is second
 
 
+def test_who_follows_is_told_after_each_publication_until_he_leaves() -> None:
+    board, seen = Board(), []
+    leave = board.follow(lambda: seen.append(board.read().seq))
+    board.publish(1, {})
+    board.publish(2, {})
+    leave()
+    board.publish(3, {})
+    assert seen == [1, 2]
+
+
 def test_a_board_begins_empty() -> None:
     assert Board().read() is EMPTY == Snapshot(seq=0, t_ns=0, data={})
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections import deque
+from typing import Any
 
 import msgspec
 import pytest
@@ -77,6 +79,40 @@ def test_an_opportunity_is_counted_shown_and_told_from_open_to_close() -> None:
     assert [each["state"] for each in shown["opps"]] == ["closed"], "the last lives stay on screen"
     told = [event["text"] for event in picture.events if event["kind"] == "opp"]
     assert told[0] == "BTC Binance → OKX opened" and told[1].startswith("BTC Binance → OKX closed after ")
+
+
+def test_the_market_may_go_on_between_two_slices_of_a_drawing_and_every_slice_is_right_as_of_its_own_moment() -> None:
+    engine, picture = watching(both())
+    drawing = picture.drawing(lambda: engine.market.now)
+    before = next(drawing)["matrix"][0]
+    step(engine, picture, dear())
+    after: dict[str, Any] = {}
+    for part in drawing:
+        after |= part
+    assert before["net"][0][1] < 0, "drawn before the price rose"
+    bids = {row["key"]: row["bid"] for row in after["instruments"]}
+    assert bids == {"binance_spot:BTC-USDT": 100.0, "okx:BTC-USDT": 101.0}
+    assert after["cards"]["open"] == 1 and after["opps"][0] == after["cards"]["best"], "what is urgent is drawn last"
+
+
+def test_a_drawing_is_cut_into_slices_of_a_few_books(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dope.picture.SLICE", 1)
+    engine, picture = watching(both())
+    sizes = [len(part["instruments"]) for part in picture.drawing(lambda: engine.market.now) if set(part) == {"instruments"}]
+    assert sizes == [1, 2] and len(picture.fast(engine.market.now)["instruments"]) == 2
+
+
+def test_how_long_lives_last_is_told_of_those_that_are_kept_and_of_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dope.picture.CLOSED_KEPT", 3)
+    engine, picture = watching(both())
+    picture.closed = deque(maxlen=3)
+    step(engine, picture, dear())
+    (o,) = picture.arbitrage.rows()
+    for seconds in (9.0, 1.0, 5.0, 3.0, 7.0):
+        closed = o.opened + int(seconds * S)
+        picture.note(msgspec.structs.replace(o, ts=closed, state="closed", reason="faded", closed=closed))
+    cards = picture.fast(engine.market.now)["cards"]
+    assert (cards["closed_n"], cards["median_life_s"], cards["p90_life_s"]) == (3, 5.0, 7.0)
 
 
 def test_the_matrix_says_for_every_ordered_pair_what_the_order_size_brings() -> None:

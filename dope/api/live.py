@@ -10,6 +10,7 @@ The forms of the sections are in ``delta.py``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -93,7 +94,7 @@ class Hub:
 
     def __init__(self, board: Board, settings: Settings, tokens: Tokens, *, clock_ns: Callable[[], int], drain_s: float = DRAIN_S) -> None:
         self._board = board
-        self._period = 1.0 / settings.push_hz
+        self._least_gap = 0.5 / settings.push_hz  #: s between two messages: a publisher in a hurry is not followed faster than that
         self._max_clients, self._per_address = settings.max_clients, settings.max_clients_per_address
         self._tokens = tokens
         self._clock_ns = clock_ns
@@ -226,23 +227,37 @@ class Hub:
         return 0
 
     async def _broadcast(self) -> None:
-        """Compare, encode once, hand out; ends when the last client has left."""
-        loop = asyncio.get_running_loop()
-        due, spoke = loop.time(), loop.time()
-        while self._clients:
-            due = max(due + self._period, loop.time())
-            await asyncio.sleep(due - loop.time())
-            began = time.perf_counter_ns()
-            text = self._next(self._board.read(), keepalive=loop.time() - spoke >= KEEPALIVE_S)
-            if text is None:
-                continue
-            spoke = loop.time()
-            for outbox in tuple(self._clients):
-                if not outbox.put(text):
-                    self.counts["overflows"] += 1
-            self.counts["updates"] += 1
-            self.counts["bytes"] += len(text) * len(self._clients)
-            self.counts["work_ns"] += time.perf_counter_ns() - began
+        """Wait for a publication, compare, encode once, hand out; ends when the last client has left."""
+        loop, published = asyncio.get_running_loop(), asyncio.Event()
+
+        def told() -> None:
+            with contextlib.suppress(RuntimeError):  # our loop is closing: nobody is left to hear of it
+                loop.call_soon_threadsafe(published.set)
+
+        leave = self._board.follow(told)
+        spoke = loop.time()
+        try:
+            while self._clients:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(KEEPALIVE_S):
+                        await published.wait()
+                published.clear()
+                began = time.perf_counter_ns()
+                text = self._next(self._board.read(), keepalive=loop.time() - spoke >= KEEPALIVE_S)
+                if text is not None:
+                    spoke = loop.time()
+                    self._hand_out(text)
+                    self.counts["work_ns"] += time.perf_counter_ns() - began
+                await asyncio.sleep(self._least_gap)
+        finally:
+            leave()
+
+    def _hand_out(self, text: str) -> None:
+        for outbox in tuple(self._clients):
+            if not outbox.put(text):
+                self.counts["overflows"] += 1
+        self.counts["updates"] += 1
+        self.counts["bytes"] += len(text) * len(self._clients)
 
     def _next(self, snapshot: Snapshot, *, keepalive: bool) -> str | None:
         """The next message for everybody, None when there is nothing to say yet."""

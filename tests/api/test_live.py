@@ -274,7 +274,7 @@ def test_the_broadcaster_rests_while_nobody_watches() -> None:
             await connection.recv()
         while hub._task is not None and not hub._task.done():
             await asyncio.sleep(0.01)
-        assert hub.clients == 0
+        assert hub.clients == 0 and house.publisher.board._followers == ()
         async with house.connect() as connection:
             browser = Browser()
             browser.receive(await connection.recv())

@@ -1,0 +1,138 @@
+"""``python -m bench.latency``: from the planned sending of a message to the book and picture that hold it, and to its signal.
+
+Sender and receiver are two processes; the sender keeps to a plan (``bench.paced``), so that a stall is charged to every message that
+it delays. "due →" counts from the planned time, the sender's own lateness and the socket included; "sent →" from the moment the
+sender gave the message to the socket: the difference is the machine's, not the program's. Repetitions of all rates are interleaved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from bench import plants
+from bench.figures import OUT, Figure, Machine, figure, publish, quantiles
+from bench.run import ROOT, TIMEOUT_S
+from bench.stream import SYMBOLS
+
+RATES = (1_000, 10_000, 50_000)
+TARGETS_US = {10_000: 500.0, 50_000: 2_000.0}  #: p99 from due to signal
+PLANTS_S = 50.0  #: planted opportunities a second, or one in LEAST_EVERY messages: more of them would be the load itself
+LEAST_EVERY = 100
+
+
+class Run(NamedTuple):
+    """One repetition at one rate, µs after the warm-up: per message or per signal, from due or from sent."""
+
+    book: dict[str, np.ndarray]
+    signal: dict[str, np.ndarray]
+    found: int
+    planted: int
+    parts: dict[str, np.ndarray]  #: where the time went: turn waited for, turn itself, collections, publishing
+
+
+def measure(file: Path, rate: float, seconds: float, warm_s: float) -> Run:
+    """One sender, one receiver."""
+    count = len(SYMBOLS) + round(rate * (warm_s + seconds))
+    with tempfile.TemporaryDirectory() as folder:
+        sent, done = Path(folder) / "sent.npz", Path(folder) / "done.npz"
+        command = [sys.executable, "-m", "bench.paced", str(file), str(count), str(rate), str(sent)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as sender:
+            assert sender.stdin is not None and sender.stdout is not None
+            try:
+                port = sender.stdout.readline().strip()
+                receiver = [sys.executable, "-m", "bench.latency_runner", port, str(count), str(done)]
+                subprocess.run(receiver, check=True, timeout=TIMEOUT_S, cwd=ROOT)
+            finally:
+                sender.stdin.close()
+                sender.terminate()
+        with np.load(sent) as out, np.load(done) as seen:
+            return evaluate(dict(out), dict(seen), plants.read(file, count)[1], round(rate * warm_s))
+
+
+def evaluate(sent: dict[str, np.ndarray], done: dict[str, np.ndarray], letters: str, warm: int) -> Run:
+    """Joins what sender and receiver noted, by the number of the message; the first ``warm`` messages are left out."""
+    shift, count = len(SYMBOLS), len(sent["due"])
+    upto, began, over = done["batches"].T
+    batch = np.minimum(np.searchsorted(upto, np.arange(shift, shift + count), side="right"), len(upto) - 1)
+    ended, started = over[batch], began[batch]
+    numbers, at = done["signals"].T
+    numbers = numbers - shift
+    kept = numbers >= warm
+    numbers, at = numbers[kept], at[kept]
+    planted = letters[shift + warm :].count("o")
+    book = {name: (ended - sent[name])[warm:] / 1e3 for name in ("due", "sent")}
+    signal = {name: (at - sent[name][numbers]) / 1e3 for name in ("due", "sent")}
+    later, begins = upto > shift + warm, started[warm]
+    pauses = {name: done[name][done[name][:, 0] >= begins, 1] / 1e3 for name in ("collections", "publishing")}
+    parts = {
+        "the sender's lateness": (sent["sent"] - sent["due"])[warm:] / 1e3, "waiting for its turn": (started - sent["sent"])[warm:] / 1e3,
+        "one turn of the engine": (over - began)[later] / 1e3, "one collection of garbage": pauses["collections"],
+        "one slice of a publication": pauses["publishing"],
+    }  # fmt: skip
+    return Run(book, signal, len(numbers), planted, parts)
+
+
+def figures(runs: dict[float, list[Run]]) -> list[Figure]:
+    """Every quantile as the median of its repetitions."""
+    told: list[Figure] = []
+    for rate, repeated in runs.items():
+        name = f"{rate / 1000:g}k/s"
+        for what in ("signal", "book"):
+            for since in ("due", "sent"):
+                values = [getattr(run, what)[since] for run in repeated]
+                each = [quantiles(one) for one in values]
+                samples = sum(map(len, values))
+                for q in each[0]:
+                    target = TARGETS_US.get(int(rate)) if (q, what, since) == ("p99", "signal", "due") else None
+                    told.append(figure(f"{name} {since} → {what} {q}", "µs", [e[q] for e in each if q in e], samples, target=target))
+        missed = [100.0 * (1 - run.found / run.planted) for run in repeated if run.planted]
+        told.append(figure(f"{name} planted signals missed", "%", missed or [0.0], sum(run.planted for run in repeated), target=0.0))
+        for part in repeated[0].parts:
+            values = [run.parts[part] for run in repeated if len(run.parts[part])]
+            for q in ("p50", "p99", "max"):
+                found = [e[q] for e in map(quantiles, values) if q in e]
+                if found:
+                    told.append(figure(f"{name} · {part} {q}", "µs", found, sum(map(len, values))))
+    return told
+
+
+def stream(rate: float, seconds: float) -> Path:
+    """The planted stream of that many seconds at this rate, made once."""
+    every, updates = max(LEAST_EVERY, round(rate / PLANTS_S)), round(rate * seconds)
+    path = OUT / f"planted-{updates}-{every}.jsonl"
+    if not path.exists():
+        OUT.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        plants.write(part, updates, every=every)
+        part.rename(path)
+    return path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.latency", description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--rates", default=",".join(map(str, RATES)), help="messages a second, comma-separated")
+    parser.add_argument("--seconds", type=float, default=6.0, help="measured, per rate and repetition")
+    parser.add_argument("--warm", type=float, default=3.0, help="s before that")
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args(arguments)
+    rates = [float(rate) for rate in chosen.rates.split(",")]
+    files = {rate: stream(rate, chosen.warm + chosen.seconds) for rate in rates}
+    machine = Machine()
+    runs: dict[float, list[Run]] = {rate: [] for rate in rates}
+    for _ in range(chosen.rounds):
+        for rate in rates:
+            runs[rate].append(measure(files[rate], rate, chosen.seconds, chosen.warm))
+    publish("latency", machine, figures(runs))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
