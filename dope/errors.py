@@ -4,6 +4,8 @@
     ├── SettingsError     a setting is missing, out of range or contradicts another
     ├── UnknownName       a venue, symbol, page, job or file that does not exist (names the nearest ones)
     ├── TapeError         a recording cannot be read or written: names file and offset
+    ├── StoreError        history or records cannot be read or written
+    │   └── TooMuch       a question about history takes too long or too much memory
     ├── ModelError        a model file is refused: not authenticated, damaged, or of another shape
     ├── JobError          a background job failed or was cancelled
     └── NoEngine          the runtime is not running
@@ -34,6 +36,14 @@ class UnknownName(DopeError):
 
 
 class TapeError(DopeError):
+    pass
+
+
+class StoreError(DopeError):
+    pass
+
+
+class TooMuch(StoreError):
     pass
 
 

@@ -47,6 +47,7 @@ SOFT = {"lines of file": 300, "lines of function": 40, "parameters": 6}
 SEAMS: dict[str, tuple[frozenset[str], str]] = {
     "dope/tape/": (frozenset({"file"}), "the room of files"),
     "dope/shelf.py": (frozenset({"file"}), "model files"),
+    "dope/store/": (frozenset({"clock"}), "how long a question may take; the time of the recording is handed in"),
     "dope/tape/importing.py": (frozenset({"clock"}), "stamps the day of the import"),
     "dope/api/live.py": (frozenset({"clock"}), "rate limit per client; decides nothing about the market"),
     "dope/sim/__main__.py": (frozenset({"clock"}), "the process of the sample market starts now"),

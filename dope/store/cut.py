@@ -1,0 +1,148 @@
+"""One consistent look at what there is: each tape once, either from its sealed files or from the open tail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dope.errors import StoreError
+from dope.store.sealed import HOUR_NS, Bad, Part, Sealed, Span, check_pages
+from dope.tables import GAP
+
+TRIES = 4  #: looks, should tapes be sealed meanwhile
+LOSSY = ("recording", "rows", "file")  #: gaps in which rows of this history are missing
+JOIN_NS = 2_000_000_000  #: two tapes that follow each other within this are one recording
+
+
+class Unsealed(NamedTuple):
+    """Rows of one tape that is not sealed, and from when to when it recorded (until now, while it does), ns UTC."""
+
+    tape: str  #: name without ending
+    rows: pa.Table  #: of one table, in the order in which they were made; may hold more than was asked for
+    first: int
+    last: int
+    session: str = ""
+
+
+#: (table, symbol or "", start, end) → what is not sealed; a tape without such rows may be told too
+Tail = Callable[[str, str, int, int], Sequence[Unsealed]]
+
+
+class Seals(Protocol):
+    """What the store needs to know of how files are sealed."""
+
+    def check(self, path: Path) -> Sequence[object]:
+        """What is wrong with a file, in words; empty = nothing."""
+
+    def read(self, path: Path) -> pa.Table:
+        """A file of an older version in today's columns. Raises DopeError."""
+
+
+class PlainSeals:
+    """For files of today's version without a manifest: checked by the checksums of their pages."""
+
+    def check(self, path: Path) -> Sequence[object]:
+        return check_pages(path)
+
+    def read(self, path: Path) -> pa.Table:
+        raise StoreError(f"{path.name}: of an older version that cannot be read here")
+
+
+class Cut(NamedTuple):
+    """What there is of one table: each tape once, oldest first."""
+
+    table: str
+    parts: list[Part]
+    bad: list[Bad]
+    open: list[Unsealed]
+
+    def about(self, start: int, end: int) -> float:
+        """Roughly how many rows lie in [start, end)."""
+        spans = [(part.first, part.last, part.rows) for part in self.parts]
+        spans += [(each.first, each.last, each.rows.num_rows) for each in self.open]
+        return sum(rows * max(0, min(end, last + 1) - max(start, first)) / (last + 1 - first) for first, last, rows in spans)
+
+    def bounds(self) -> tuple[int, int]:
+        """Time of the first row and behind the last; (0, 0) without any."""
+        times = [(part.first, part.last) for part in self.parts] + [(each.first, each.last) for each in self.open]
+        return (min(first for first, _ in times), max(last for _, last in times) + 1) if times else (0, 0)
+
+
+def look(sealed: Sealed, tail: Tail | None, tables: Iterable[str], symbol: str, span: tuple[int, int]) -> tuple[dict[str, Cut], list[Span]]:
+    """The cuts of ``tables`` for [start, end), and when anything was recorded.
+
+    The names of the sealed tapes are read first and their entries of the tail left out; were there more of them afterwards, the
+    tail may have forgotten rows that were not looked for in files: then once more. Raises StoreError when it never holds still.
+    """
+    for _ in range(TRIES):
+        tapes = sealed.tapes()
+        spans = set(sealed.spans(tapes))
+        cuts = {}
+        for table in dict.fromkeys(tables):
+            entries = [each for each in (tail(table, symbol, *span) if tail is not None else ()) if each.tape not in tapes]
+            spans |= {Span(each.first, each.last, each.session) for each in entries if each.last}
+            cuts[table] = Cut(table, *sealed.files(table, *span, tapes), [each for each in entries if each.rows.num_rows])
+        if sealed.tapes() == tapes:
+            return cuts, sorted(spans)
+    raise StoreError("recordings are being sealed just now: try again")
+
+
+def holes(spans: Sequence[Span], start: int, end: int) -> pa.Table:
+    """Rows of GAP for the parts of [start, end) in which nothing was recorded at all."""
+    rows = []
+    covered, session = start, ""
+    for span in spans:
+        joined = span.first <= covered + JOIN_NS and (not session or not span.session or span.session == session or covered == start)
+        if span.last < covered:
+            continue
+        if not joined and covered < end and span.first > covered:
+            rows.append((covered, min(span.first, end)))
+        covered, session = max(covered, span.last + 1), span.session
+    if covered + JOIN_NS < end:
+        rows.append((covered, end))
+    return _gaps([(since, until, "recording", "nothing was recorded") for since, until in rows])
+
+
+def damaged(bad: Iterable[Bad]) -> pa.Table:
+    """Rows of GAP for files that are set apart."""
+    return _gaps([(each.hour, each.hour + HOUR_NS, "file", f"{each.path.name} of {each.path.parts[-4]}: {each.why}") for each in bad])
+
+
+def _gaps(rows: list[tuple[int, int, str, str]]) -> pa.Table:
+    made = [
+        {"ts": since, "symbol": "", "venue": "", "until": until, "what": what, "why": why, "lost": None} for since, until, what, why in rows
+    ]
+    return pa.Table.from_pylist(made, schema=GAP)
+
+
+def ledger(sealed: Sealed, cut: Cut, symbol: str, read: Callable[[Part], pa.Table]) -> pa.Table:
+    """The gap table for ``symbol`` ("" = any). A gap that is told twice, open and then over, counts as it was told last."""
+    tables = [sealed.small(part, read) for part in cut.parts] + [each.rows.cast(GAP) for each in cut.open]
+    if not tables:
+        return GAP.empty_table()
+    whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    if symbol:
+        whole = whole.filter(pc.is_in(whole["symbol"].cast(pa.string()), pa.array(["", symbol])))
+    last: dict[tuple[int, str, str, str], int] = {}
+    names = ("ts", "symbol", "venue", "what")
+    for number, told in enumerate(zip(*(whole[name].to_pylist() for name in names), strict=True)):
+        last[told] = number
+    return whole.take(pa.array(sorted(last.values()), pa.int64()))
+
+
+def ends(gaps: pa.Table) -> list[tuple[int, str]]:
+    """(time, venue, "" = all) from which on nothing that was known before may be taken for granted.
+
+    A lost connection alone is no end: each book that it takes out of LIVE says so in a row of its own, and others go on.
+    """
+    found = []
+    for ts, until, venue, what in zip(*(gaps[name].to_pylist() for name in ("ts", "until", "venue", "what")), strict=True):
+        if what != "connection":
+            found.append((ts, venue))
+        if what in LOSSY and until is not None:
+            found.append((until - 1, venue))  # what comes at that moment is whole again
+    return sorted(found)

@@ -1,0 +1,145 @@
+"""The embedded store: questions about what one source recorded, answered from sealed files and the open tail.
+
+DuckDB runs in memory over the sealed Parquet files and never leaves one open; it may read this one folder and nothing else.
+Long ranges are worked through in slices, so that memory is bounded by the slice and the limit, not by the range.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from dope.errors import StoreError, TooMuch, UnknownName
+from dope.store.cut import PlainSeals, Seals, Tail, damaged, ledger, look
+from dope.store.question import Found, Question
+from dope.store.sealed import Part, Sealed
+from dope.tables import KINDS, SYMBOL, History
+
+MAX_ROWS = 1_000_000  #: rows of one answer
+TIMEOUT_S = 20.0  #: s after which a question is given up
+AT_ONCE = 2  #: questions answered at the same time; further ones wait, at most their own timeout
+MEMORY_MB = 512  #: DuckDB's own; beyond it it uses temporary files
+TEMPORARY_MB = 2048
+TRIES = 3  #: attempts, should files be removed between looking and reading
+
+
+class Store:
+    """History below ``folder``. Thread-safe; each question has a connection of its own.
+
+    ``tail`` tells what is not sealed yet, ``seals`` how files are checked, ``clock_ns`` is the clock of the recording.
+    """
+
+    def __init__(
+        self, folder: Path, *, tail: Tail | None = None, seals: Seals | None = None, clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._folder, self._tail, self._clock_ns = folder, tail, clock_ns
+        self._seals = seals or PlainSeals()
+        self.sealed = Sealed(folder, self._seals.check)
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._running: set[duckdb.DuckDBPyConnection] = set()
+        self._lock = threading.Lock()
+        self._database: duckdb.DuckDBPyConnection | None = None
+        self._closed = False
+
+    def query(self, kind: str, symbol: str, start: int, end: int, *, limit: int = MAX_ROWS, timeout_s: float = TIMEOUT_S) -> History:
+        """Rows of ``kind`` in [start, end) ns UTC, sorted by time, the first ``limit``; ``symbol`` "" = all.
+
+        The range is widened to whole steps of the kind. Raises UnknownName for a kind, StoreError for what cannot be meant
+        or read, TooMuch when it takes too long or too much memory.
+        """
+        if kind not in KINDS:
+            raise UnknownName("history", kind, KINDS)
+        if symbol and SYMBOL.fullmatch(symbol) is None:
+            raise StoreError("this is not the form of a symbol")
+        step = KINDS[kind].step
+        if KINDS[kind].one_symbol and not symbol:
+            raise StoreError(f"{kind} has to be asked for one symbol")
+        start, end = max(start, 0) // step * step, -(-max(end, 0) // step) * step
+        if end <= start:
+            raise StoreError("the range ends before it begins")
+        deadline = time.monotonic() + timeout_s
+        if not self._places.acquire(timeout=timeout_s):
+            raise TooMuch("too many questions about history at once: try again later")
+        try:
+            with self._connection(deadline) as connection:
+                wanted = min(max(limit, 0), MAX_ROWS)
+                question = Question(kind, symbol, wanted, connection=connection, old=self._read_old, deadline=deadline)
+                return self._answer(question, symbol, start, end)
+        except duckdb.InterruptException as error:
+            raise TooMuch(f"this takes longer than {timeout_s:g} s; ask for a shorter range") from error
+        except (duckdb.OutOfMemoryException, MemoryError) as error:
+            raise TooMuch("this takes too much memory; ask for a shorter range") from error
+        except duckdb.Error as error:
+            raise StoreError(f"history cannot be read: {str(error).splitlines()[0][:200]}") from error
+        finally:
+            self._places.release()
+
+    def _answer(self, question: Question, symbol: str, start: int, end: int) -> History:
+        """Asked anew when a file has gone between looking and reading."""
+        begin = max(start - question.lookback, 0)
+        for _ in range(TRIES - 1):
+            try:
+                return question.answer(self._look(question, symbol, begin, end), start, end, self._clock_ns())
+            except duckdb.IOException:
+                continue
+        return question.answer(self._look(question, symbol, begin, end), start, end, self._clock_ns())
+
+    def _look(self, question: Question, symbol: str, start: int, end: int) -> Found:
+        cuts, spans = look(self.sealed, self._tail, ("gap", question.kind.of), symbol, (start, end))
+        bad = list(dict.fromkeys([*cuts[question.kind.of].bad, *cuts["gap"].bad]))
+        noted = ledger(self.sealed, cuts["gap"], symbol, self._read_old)
+        known = dict.fromkeys([*bad, *self.sealed.known_bad(start, end)])
+        return Found(cuts[question.kind.of], pa.concat_tables([noted, damaged(known)]), bad, spans)
+
+    def _read_old(self, part: Part) -> pa.Table:
+        return self._seals.read(part.path)
+
+    def close(self) -> None:
+        """Interrupt what runs and let go of everything; later questions are refused."""
+        with self._lock:
+            self._closed = True
+            for connection in self._running:
+                connection.interrupt()
+            database, self._database = self._database, None
+        if database is not None:
+            database.close()
+
+    # -- DuckDB --------------------------------------------------------------------------------------------------------
+    @contextmanager
+    def _connection(self, deadline: float) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of one question, interrupted at its deadline."""
+        with self._lock:
+            if self._closed:
+                raise StoreError("the store is closed")
+            if self._database is None:
+                self._database = self._open()
+            connection = self._database.cursor()
+            self._running.add(connection)
+        alarm = threading.Timer(max(deadline - time.monotonic(), 0.0), connection.interrupt)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            yield connection
+        finally:
+            alarm.cancel()
+            with self._lock:
+                self._running.discard(connection)
+            connection.close()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        """A database in memory that may read this folder and nothing else, and loads nothing."""
+        database = duckdb.connect(":memory:", config={"threads": 2, "memory_limit": f"{MEMORY_MB}MB"})
+        temporary = self._folder / ".temporary"
+        database.execute("set autoinstall_known_extensions = false")
+        database.execute("set temp_directory = $folder", {"folder": str(temporary)})
+        database.execute("set max_temp_directory_size = $size", {"size": f"{TEMPORARY_MB}MB"})
+        database.execute("set allowed_directories = $folders", {"folders": [str(self._folder)]})
+        database.execute("set enable_external_access = false")
+        database.execute("set lock_configuration = true")
+        return database
