@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 
 from dope.engine import Engine
+from dope.engines import build_engine
 from dope.market import kernel
-from dope.session import build_engine
 from dope.settings import load
 from dope.tape.importing import import_lines
 from dope.tape.read import Tape

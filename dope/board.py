@@ -5,7 +5,7 @@ A ``Snapshot`` is immutable and swapped by one reference, so that no reader ever
 ``Snapshot.data`` holds plain JSON-ready values (floats finite or None, times int milliseconds UTC unless the name ends
 in ``_ns``). Sections, each replaced as a whole when it changes:
 
-``mode``     {source: "live"|"sim"|"tape", banner: str|None, live_available: bool, started: ms, version: str,
+``mode``     {source: "live"|"sim"|"tape"|"replay", banner: str|None, live_available: bool, started: ms, version: str,
               recording: {on, path, bytes, reason}, order_size, min_net_bps, paused: False, stopped: bool (the engine died)}
 ``venues``   [{id, label, short, state: "live"|"connecting"|"degraded"|"down"|"halted", since, books_live, books_total,
               msgs_s, excess_p50_ms, excess_p99_ms, errors_min, reconnects, gaps, faults, checksums_ok, checksum_bad,
@@ -37,6 +37,15 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
 ``jobs``     [{id, kind, state: "queued"|"running"|"done"|"failed"|"cancelled", progress 0…1, step, eta_s, started,
               ended, error, result}]
 ``sys``      {msgs_s, frames, loop_lag_ms, rss_mb, event_ns (receive time of the newest event shown), tick}
+
+A replay has a board of its own (``query("replay_board", id)``) with the same sections but ``pred`` and ``jobs``, and two more:
+
+``replay``   {id, state: "created"|"running"|"paused"|"ended"|"failed", alive (its process runs), ready (it has shown something),
+              reason, refused (why the last wish was not carried out), tapes: [name], source, from, to, position (ms UTC),
+              position_ns, speed: number|"max", reached (recorded s per s), frames, frames_total, seeking: {to, done 0…1}|None,
+              loop: [ms, ms]|None, digest|None, whole (the engine began with the recording), books_live, books_total,
+              holes: [{from, to, lost, reason}], problems: [str], created}
+``marks``    [[ms, kind: "opp"|"book", text]] moments passed so far that are worth a look
 """
 
 from __future__ import annotations
@@ -67,8 +76,9 @@ class Command(msgspec.Struct, frozen=True):
 
 
 #: train {} · backtest {tape: str|None, latency_ms, order_size, fees} · cancel {job} · set {order_size|min_net_bps|…}
-#: · source {to: "live"|"sim"} · export {…} is answered by the API itself
-COMMANDS = ("train", "backtest", "cancel", "set", "source", "reconnect")
+#: · source {to: "live"|"sim"} · replay {do: "create"|"seek"|…, id, …} (its id is the number of the command that creates it)
+#: · export {…} is answered by the API itself
+COMMANDS = ("train", "backtest", "cancel", "set", "source", "reconnect", "replay")
 
 EMPTY = Snapshot(seq=0, t_ns=0, data={})
 
@@ -78,6 +88,7 @@ class Board:
 
     def __init__(self) -> None:
         self._snapshot = EMPTY
+        self.reads = 0  #: rises as long as anybody looks
         self._ids = itertools.count(1)
         self._handler: Callable[[int, Command], None] | None = None
         self._query: Callable[..., Any] | None = None
@@ -95,6 +106,7 @@ class Board:
 
     def read(self) -> Snapshot:
         """The newest snapshot; never blocks."""
+        self.reads += 1
         return self._snapshot
 
     def follow(self, told: Callable[[], None]) -> Callable[[], None]:
@@ -123,7 +135,10 @@ class Board:
         return job
 
     def query(self, kind: str, symbol: str = "", start: int = 0, end: int = 0) -> Any:
-        """History that no snapshot holds: kind "opportunities" | "events" | "book" | "spreads"; rows as list of dicts."""
+        """What no snapshot holds, as rows: kind "opportunities" | "events" | "book" | "spreads" | "tapes" | "recordings" | "replays".
+
+        "replay_board" gives the Board of the replay whose id is ``symbol``.
+        """
         if self._query is None:
             raise NoEngine("the engine is not running")
         return self._query(kind, symbol, start, end)

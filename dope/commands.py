@@ -7,17 +7,17 @@ import queue
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from loguru import logger
 
 from dope.board import Board, Command
 from dope.errors import DopeError, UnknownName
 from dope.feed.clock import Clock
 from dope.jobs import Jobs
+from dope.recordings import tapes_by_name
+from dope.replays import Replays
 from dope.session import Session
 from dope.settings import Settings
 from dope.sources import Sources
-from dope.tape.catalogue import TapeInfo, list_tapes
 from dope.training import Training
 from dope.workers import backtest_worker
 
@@ -25,14 +25,19 @@ from dope.workers import backtest_worker
 class Commands:
     """``ask`` belongs to any thread, the rest to the loop."""
 
-    def __init__(self, settings: Settings, clock: Clock, board: Board, sources: Sources, training: Training, jobs: Jobs) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, board: Board, *, sources: Sources, training: Training, jobs: Jobs, replays: Replays
+    ) -> None:
         self._settings, self._clock, self._board = settings, clock, board
-        self._sources, self._training, self._jobs = sources, training, jobs
+        self._sources, self._training, self._jobs, self._replays = sources, training, jobs, replays
         self._waiting: queue.SimpleQueue[tuple[int, Command]] = queue.SimpleQueue()
 
     def ask(self, job: int, command: Command) -> None:
         """Queue a wish. Raises DopeError or ValueError at once for what cannot be meant or is not possible now."""
         session, args = self._sources.session, command.args
+        if command.name == "replay":  # beside the loop: whoever asks is answered at once
+            self._replays.wish(job, args)
+            return
         if session is None and command.name != "cancel":
             raise DopeError("the engine is still starting")
         if command.name == "set" and session is not None:
@@ -93,13 +98,3 @@ class Commands:
         if name not in known:
             raise UnknownName("tape", str(name), known)
         return [known[name]]
-
-
-def tapes_by_name(folder: Path) -> list[tuple[TapeInfo, Path]]:
-    """All tapes below ``folder``, named without their folder where that says which one is meant."""
-    infos = list_tapes(folder)
-    plain = [Path(info.name).name for info in infos]
-    return [
-        (msgspec.structs.replace(info, name=name if plain.count(name) == 1 else info.name), folder / info.name)
-        for info, name in zip(infos, plain, strict=True)
-    ]

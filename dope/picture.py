@@ -54,7 +54,10 @@ def book_row(market: Market, book: Book, now: int) -> dict[str, Any]:
 class Picture:
     """Keeps what a screen needs over time (events, closed lives, price series) for one engine."""
 
-    def __init__(self, engine: Engine, arbitrage: Arbitrage, spreads: Spreads, *, started_ns: int, alert_pct: float) -> None:
+    def __init__(
+        self, engine: Engine, arbitrage: Arbitrage, spreads: Spreads, *, started_ns: int, alert_pct: float, first_event: int = 0
+    ) -> None:
+        """Lines of the event tape are numbered from ``first_event`` + 1 on."""
         self.engine, self.arbitrage, self.spreads = engine, arbitrage, spreads
         self.started_ns, self.alert_pct = started_ns, alert_pct
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
@@ -65,7 +68,7 @@ class Picture:
         self._sum_pct = 0.0
         self._max_pct: float | None = None
         self._opened: deque[int] = deque(maxlen=CLOSED_KEPT)
-        self._event_id = 0
+        self.last_event = first_event  #: number of the newest line of the event tape
         self._told: dict[tuple[str, str], tuple[int, int]] = {}
         self._t: deque[int] = deque(maxlen=SERIES_POINTS)
         self._mid: dict[str, deque[float | None]] = {}
@@ -95,8 +98,8 @@ class Picture:
 
     def tell(self, ts: int, kind: str, text: str, value: str = "", tone: str = "") -> None:
         """One line for the event tape."""
-        self._event_id += 1
-        self.events.append({"id": self._event_id, "t": ts // MS, "kind": kind, "text": text, "value": value, "tone": tone})
+        self.last_event += 1
+        self.events.append({"id": self.last_event, "t": ts // MS, "kind": kind, "text": text, "value": value, "tone": tone})
 
     def _limited(self, ts: int, subject: str, kind: str, text: str) -> None:
         minute = ts // (60 * NS)

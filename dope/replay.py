@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dope.engine import Engine
+from dope.engines import build_engine
 from dope.feed.clock import Clock
-from dope.session import build_engine
 from dope.settings import Settings
 from dope.tape.pace import paced
 from dope.tape.read import Tape, merge

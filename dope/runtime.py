@@ -16,13 +16,16 @@ from loguru import logger
 
 from dope import __version__
 from dope.board import Board
-from dope.commands import Commands, tapes_by_name
+from dope.commands import Commands
+from dope.engines import costs
 from dope.errors import NoEngine, UnknownName
 from dope.feed.clock import Clock
 from dope.jobs import Jobs, JobState
 from dope.picture import book_row, finite, opportunity_row, stopped
+from dope.recordings import calendar, tapes_by_name
+from dope.replays import Replays
 from dope.sealing import Sealing, keep
-from dope.session import Session, costs
+from dope.session import Session
 from dope.settings import Settings
 from dope.sources import Sources
 from dope.training import Training
@@ -35,7 +38,7 @@ SEAL_S = 5.0  #: s between two looks for closed tapes
 SLICE_PAUSE_S = 0.001  #: s left to the market between two slices of a publication
 ANSWER_S = 5.0  #: s that a query waits for a turn of the loop
 EXIT_ENGINE_DIED = 70
-QUERIES = ("opportunities", "events", "book", "spreads", "tapes")
+QUERIES = ("opportunities", "events", "book", "spreads", "tapes", "recordings", "replays", "replay_board")
 
 T = TypeVar("T")
 
@@ -57,7 +60,10 @@ class Runtime:
         self._sealing = Sealing(keep(settings), clock_ns=self.clock.now)
         self._training = Training(settings, self.clock, self._jobs)
         self._sources = Sources(settings, self.clock, tapes, self._training.begin)
-        self._commands = Commands(settings, self.clock, board, self._sources, self._training, self._jobs)
+        self._replays = Replays(settings, self.clock)
+        self._commands = Commands(
+            settings, self.clock, board, sources=self._sources, training=self._training, jobs=self._jobs, replays=self._replays
+        )
         self._thread = threading.Thread(target=self._run, name="dope-runtime", daemon=True)
         self._stopping = threading.Event()
         self._closing = False
@@ -103,6 +109,12 @@ class Runtime:
             raise UnknownName("query", kind, QUERIES)
         if kind == "tapes":
             return [msgspec.to_builtins(info) for info, _ in tapes_by_name(self.settings.data_dir)]
+        if kind == "recordings":
+            return calendar(self.settings.data_dir)
+        if kind == "replays":
+            return self._replays.statuses(symbol)
+        if kind == "replay_board":
+            return self._replays.board(symbol)
         session = self.session
         if not self.alive():
             raise NoEngine("the engine is not running")
@@ -168,7 +180,7 @@ class Runtime:
             for task in beside:
                 task.cancel()
             await self._sources.close()
-            await asyncio.gather(asyncio.to_thread(self._jobs.close), asyncio.to_thread(self._sealing.close))
+            await asyncio.gather(*(asyncio.to_thread(each.close) for each in (self._jobs, self._sealing, self._replays)))
 
     async def _pulse(self) -> None:
         """Shows that the loop turns, and how late."""
@@ -193,6 +205,7 @@ class Runtime:
             due = max(due + period, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
             await self._sources.look_after()
+            self._replays.look_after()
             await self._commands.carry_out()
             states = self._jobs.poll()
             await self._training.take(states, self.session)

@@ -8,10 +8,10 @@ from typing import Any
 
 from dope.backtest.report import report_dict
 from dope.backtest.run import run
+from dope.engines import build_engine
 from dope.model.job import train_job
 from dope.model.predictor import SpreadPredictor, Trained
 from dope.model.table import Table
-from dope.session import build_engine
 from dope.settings import Settings
 from dope.tape.read import Tape, merge
 from dope.types import Frame

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from dope.engine import Engine
+from dope.engines import build_engine
 from dope.feed.clock import Clock
 from dope.replay import replay, summary
-from dope.session import Session, build_engine
+from dope.session import Session
 from dope.settings import Settings
 from dope.sim.world import World
 from dope.tape.read import Tape, merge

@@ -13,8 +13,8 @@ import pytest
 from dope.detectors.arbitrage import Arbitrage, Opportunity
 from dope.detectors.spreads import Spreads
 from dope.engine import Engine
+from dope.engines import build_engine, detector_of
 from dope.picture import FAULT_LINES_PER_MIN, Picture, book_row, finite, opportunity_row, stopped
-from dope.session import build_engine, detector_of
 from dope.settings import Settings
 from dope.types import TICK, BookState, Fault, Frame
 from tests.frames import MS, T0, okx_book, okx_script, play, spot_script

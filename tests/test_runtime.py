@@ -12,8 +12,8 @@ import pytest
 
 from dope import commands, sources, training
 from dope.board import Board, Command
-from dope.commands import tapes_by_name
 from dope.errors import DopeError, NoEngine, UnknownName
+from dope.recordings import tapes_by_name
 from dope.runtime import Runtime
 from dope.settings import Settings
 from dope.tape.format import Meta

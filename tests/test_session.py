@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from dope.engines import costs, rules
 from dope.feed.clock import Clock
-from dope.session import Session, costs, rules
+from dope.session import Session
 from dope.settings import Settings
 from dope.sim.world import World
 from dope.tape.catalogue import list_tapes

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from dope import __version__
-from dope.api import export, health, routes, sign_in
+from dope.api import export, health, replays, routes, sign_in
 from dope.api.answers import answer_errors, nothing_here
 from dope.api.compress import Compress
 from dope.api.context import Web
@@ -30,7 +30,8 @@ from dope.settings import Settings
 __all__ = ["mount", "server_options"]
 
 DESCRIPTION = (
-    "Price differences between crypto venues. Times are UTC, sizes in base and prices in quote currency. Live: WebSocket `/ws/v1/live`."
+    "Price differences between crypto venues. Times are UTC, sizes in base and prices in quote currency. "
+    "WebSockets: `/ws/v1/live` is the live market, `/ws/v1/replay/{id}` a recorded one."
 )
 ASKED = 1000  #: commands remembered, so that a job can be asked for before it is on the board
 BURST_S = 4.0  #: s worth of requests that may come at once
@@ -72,12 +73,13 @@ def mount(
     tokens, rates = Tokens(settings, clock_ns), Rates(limits(settings), clock_ns)
     hub = Hub(board, settings, tokens, clock_ns=clock_ns)
     refused: Counter[str] = Counter()
-    app.state.web, app.state.hub, app.state.asked = web, hub, Asked()
+    app.state.web, app.state.hub, app.state.asked, app.state.replays = web, hub, Asked(), replays.Hubs(web, tokens)
     app.state.tokens, app.state.rates, app.state.pages = tokens, rates, frozenset(pages := tuple(pages))
     app.state.registry = registry(web, hub, refused)
     app.title, app.version, app.description = "DOPE", __version__, DESCRIPTION
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") not in REPLACED]
-    for part in (routes.router, routes.stream, export.router, health.router, sign_in.router, nothing_here((routes.router, export.router))):
+    spoken = (routes.router, export.router, replays.router)
+    for part in (*spoken, routes.stream, replays.stream, health.router, sign_in.router, nothing_here(spoken)):
         app.include_router(part)
     app.mount("/docs/files", StaticFiles(directory=health.SWAGGER), name="docs files")
     answer_errors(app)

@@ -59,7 +59,7 @@ def filters(
         raise UnknownName("venue", venue, ids)
     return Filters(
         state=state, asset=asset, kind=kind, venue=venue, min_net=min_net, max_net=max_net, min_size=min_size,
-        since_ms=_time("since", since), until_ms=_time("until", until),
+        since_ms=moment("since", since), until_ms=moment("until", until),
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def _least(value: float | None) -> float:
     return float("-inf") if value is None else value
 
 
-def _time(name: str, text: str | None) -> int | None:
+def moment(name: str, text: str | None) -> int | None:
     """ms UTC of an ISO-8601 text or of a number of ms."""
     if text is None:
         return None

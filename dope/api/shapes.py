@@ -185,6 +185,78 @@ class AcceptedOut(BaseModel):
     job: int = Field(description="id of the job; ask /api/v1/jobs/{id}")
 
 
+class MissingOut(BaseModel):
+    """A stretch in which frames were lost while recording."""
+
+    from_: str | None = Field(None, alias="from")
+    from_ms: int | None = None
+    to: str | None = None
+    to_ms: int | None = None
+    lost: int = Field(0, description="frames; 0 = not known how many")
+    reason: str = ""
+
+
+class RecordingOut(BaseModel):
+    """One tape."""
+
+    name: str
+    source: str = Field(description="live, sim or import; empty when it cannot be read")
+    session: str = Field("", description="run of the program that recorded it; its parts continue each other")
+    part: int = 1
+    venues: list[str] = []
+    first: str | None = None
+    first_ms: int | None = None
+    last: str | None = None
+    last_ms: int | None = None
+    frames: int = 0
+    bytes: int = 0
+    complete: bool = Field(False, description="closed in order; false = still being written, or cut by a crash")
+    sealed: bool = Field(False, description="its tables stand in the sealed history")
+    lost: int = Field(0, description="frames known to be missing")
+    gaps: list[MissingOut] = []
+    error: str = Field("", description="why it cannot be read")
+
+
+class SeekingOut(BaseModel):
+    to: str | None = Field(None, description="null = one event earlier")
+    to_ms: int | None = None
+    done: float = Field(0.0, ge=0, le=1)
+
+
+class ReplayOut(BaseModel):
+    """A recording that is played beside the live market."""
+
+    id: int
+    state: Literal["created", "running", "paused", "ended", "failed"]
+    alive: bool = Field(description="its process runs: it can be sought, also after its end")
+    ready: bool = Field(description="it has shown something")
+    reason: str = Field("", description="why it ended or failed")
+    refused: str = Field("", description="why the last wish was not carried out")
+    tapes: list[str]
+    source: str = Field(description="who recorded it: live, sim or import")
+    from_: str | None = Field(None, alias="from")
+    from_ms: int | None = None
+    to: str | None = None
+    to_ms: int | None = None
+    position: str | None = Field(None, description="recorded time reached")
+    position_ms: int | None = None
+    position_ns: int | None = Field(None, description="the same, exactly")
+    speed: float | Literal["max"]
+    reached: float | None = Field(None, description="recorded seconds per second, as measured; null while it stands still")
+    frames: int = Field(0, description="frames that the engine has seen")
+    frames_total: int = 0
+    seeking: SeekingOut | None = None
+    loop: list[int] | None = Field(None, description="from and to in ms")
+    digest: str | None = Field(None, description="of all that was seen; null while seeking, or when it began later than the recording")
+    whole: bool = True
+    books_live: int = 0
+    books_total: int = 0
+    holes: list[MissingOut] = Field([], description="where frames were lost while recording")
+    problems: list[str] = Field([], description="damaged places met so far")
+    created: str | None = None
+    created_ms: int | None = None
+
+
 class HealthOut(BaseModel):
     status: Literal["ok", "starting", "down"]
     runtime_alive: bool

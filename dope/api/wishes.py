@@ -21,15 +21,17 @@ VenueId = Annotated[str, Field(max_length=32, pattern=r"^[a-z0-9_]+\z")]
 TapeName = Annotated[str, Field(max_length=128), AfterValidator(_plain_file_name)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Knows all its fields: a misspelt one is refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class Nothing(_Strict):
+class Nothing(Strict):
     pass
 
 
-class BacktestArgs(_Strict):
+class BacktestArgs(Strict):
     tape: TapeName | None = Field(None, description="name of a tape; null = what was recorded since start")
     latency_ms: Amount | None = Field(None, ge=0, le=60_000, description="ms from decision to fill")
     order_size: Amount | None = Field(None, gt=0, le=1e9, description="quote currency")
@@ -38,51 +40,51 @@ class BacktestArgs(_Strict):
     )
 
 
-class CancelArgs(_Strict):
+class CancelArgs(Strict):
     job: int = Field(ge=1)
 
 
-class SetArgs(_Strict):
+class SetArgs(Strict):
     order_size: Amount | None = Field(None, gt=0, le=1e9, description="your own order size, quote currency")
     min_net_bps: Amount | None = Field(None, ge=-1e4, le=1e4, description="bps after fees from which an opportunity opens")
     leave_net_bps: Amount | None = Field(None, ge=-1e4, le=1e4, description="bps after fees below which it closes")
     min_notional: Amount | None = Field(None, ge=0, le=1e9, description="smallest executable size worth a row, quote currency")
 
 
-class SourceArgs(_Strict):
+class SourceArgs(Strict):
     to: Literal["live", "sim"]
 
 
-class ReconnectArgs(_Strict):
+class ReconnectArgs(Strict):
     venue: VenueId | None = Field(None, description="one venue; null = all")
 
 
-class Train(_Strict):
+class Train(Strict):
     name: Literal["train"]
     args: Nothing = Nothing()
 
 
-class Backtest(_Strict):
+class Backtest(Strict):
     name: Literal["backtest"]
     args: BacktestArgs = BacktestArgs()
 
 
-class Cancel(_Strict):
+class Cancel(Strict):
     name: Literal["cancel"]
     args: CancelArgs
 
 
-class Set(_Strict):
+class Set(Strict):
     name: Literal["set"]
     args: SetArgs
 
 
-class Source(_Strict):
+class Source(Strict):
     name: Literal["source"]
     args: SourceArgs
 
 
-class Reconnect(_Strict):
+class Reconnect(Strict):
     name: Literal["reconnect"]
     args: ReconnectArgs = ReconnectArgs()
 

@@ -1,0 +1,184 @@
+"""The process of one replay, so that stepping at full speed takes nothing from the live market: ``python -m dope.projector``.
+
+Read from stdin: one JSON object per line, first the plan {settings, paths, speed, start, until, loop, run}, then wishes
+{do: resume|pause|seek|speed|step|loop, …}. Written to stdout: messages, each a length in four bytes and a pickle:
+{"sections": …} for a board, {"refused": text}, or, last of all, {"failed": text}. When stdin closes the owner has gone, and so
+does this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pickle
+import resource
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from dope.errors import DopeError
+from dope.feed.clock import Clock
+from dope.jobs import MEMORY_BYTES, NICENESS
+from dope.player import Player
+from dope.reel import Reel
+from dope.settings import Settings
+
+NS = 1_000_000_000
+HEAD = 4  #: bytes of a message's length
+SLICE_S = 0.05  #: longest sleep while it runs
+IDLE_S = 1.0  #: between two words of one that stands still
+DIGEST_NS = NS  #: a digest costs a look at every book: not more often while it runs
+
+
+class Projector:
+    """Turns the player's wheel, hears wishes, tells what is seen."""
+
+    def __init__(self, player: Player, out: IO[bytes], *, clock: Clock, period_s: float, seekable: list[dict[str, Any]]) -> None:
+        self.player, self.wishes = player, asyncio.Queue[dict[str, Any] | None]()
+        self._out, self._clock, self._period = out, clock, round(period_s * NS)
+        self._holes = seekable
+        self._next = 0
+        self._shown: tuple[object, int, str, int] = (None, -1, "", 0)
+        self._digest: tuple[object, int, int, str] = (None, -1, 0, "")
+        self._pace = (clock.now(), player.position, 0.0)
+
+    async def run(self) -> None:
+        """Until the owner has gone."""
+        while True:
+            wait = self.player.turn(self._clock.now())
+            self._tell(self._clock.now())
+            wish = await self._wish(wait)
+            if wish == {}:
+                continue
+            if wish is None:
+                return
+            try:
+                carry_out(self.player, wish)
+            except DopeError as error:
+                send(self._out, {"refused": str(error)})
+            self._next = 0  # at once
+
+    async def _wish(self, wait: float) -> dict[str, Any] | None:
+        """The next wish, {} when none comes in time."""
+        try:
+            async with asyncio.timeout(min(wait, SLICE_S if self.player.running or self.player.goal is not None else IDLE_S)):
+                return await self.wishes.get()
+        except TimeoutError:
+            return {}
+
+    def _tell(self, now: int) -> None:
+        """Not more often than ``period``; while seeking only how far it is, standing still only that it lives."""
+        if now < self._next:
+            return
+        self._next = now + self._period
+        player = self.player
+        shown = (player.engine, player.engine.frames, player.state(), player.position)
+        sections = {} if player.goal is not None or shown == self._shown else player.sections()
+        if player.goal is None:
+            self._shown = shown
+        status = player.status()
+        sections["replay"] = status | {"reached": self._reached(now), "digest": self._sum(now), "holes": self._holes}
+        send(self._out, {"sections": sections})
+
+    def _reached(self, now: int) -> float | None:
+        """Recorded seconds per second over about the last one, None while it stands still."""
+        then, position, speed = self._pace
+        if not self.player.running or self.player.goal is not None or self.player.position < position:
+            self._pace = (now, self.player.position, 0.0)
+            return None
+        if now - then > NS:
+            speed = (self.player.position - position) / (now - then)
+            self._pace = (now, self.player.position, speed)
+        return speed or None
+
+    def _sum(self, now: int) -> str | None:
+        """The digest so far; None when the engine began later than the recording."""
+        engine = self.player.engine
+        of, frames, at, text = self._digest
+        if self.player.goal is not None or not self.player.reel.whole:
+            return None
+        if of is not engine or (frames != engine.frames and (not self.player.running or now - at > DIGEST_NS)):
+            text = engine.digest()
+            self._digest = (engine, engine.frames, now, text)
+        return text
+
+
+def carry_out(player: Player, wish: dict[str, Any]) -> None:
+    """One wish. Raises DopeError for what is not possible now."""
+    match wish:
+        case {"do": "resume"}:
+            player.resume()
+        case {"do": "pause"}:
+            player.pause()
+        case {"do": "seek", "to": int(to)}:
+            player.seek(to)
+        case {"do": "speed", "speed": int(speed) | float(speed)}:
+            player.set_speed(speed)
+        case {"do": "step", "by": int(by)}:
+            player.step(by)
+        case {"do": "loop", "loop": loop}:
+            player.loop = None if loop is None else (loop[0], loop[1])
+        case _:
+            raise DopeError(f"not understood: {str(wish)[:80]}")
+
+
+def send(out: IO[bytes], message: dict[str, Any]) -> None:
+    """One message to the owner."""
+    payload = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    out.write(len(payload).to_bytes(HEAD, "little") + payload)
+    out.flush()
+
+
+def receive(pipe: IO[bytes]) -> dict[str, Any] | None:
+    """The next message of a projector, None when there will be none."""
+    head = pipe.read(HEAD)
+    length = int.from_bytes(head, "little")
+    payload = pipe.read(length) if len(head) == HEAD else b""
+    message: dict[str, Any] | None = pickle.loads(payload) if payload and len(payload) == length else None
+    return message
+
+
+async def _serve(out: IO[bytes]) -> None:
+    stdin = asyncio.StreamReader(limit=1 << 20)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
+    line = await stdin.readline()
+    if not line:
+        return
+    plan = json.loads(line)
+    settings = Settings.model_validate(plan["settings"])
+    reel = Reel([Path(path) for path in plan["paths"]])
+    player = Player(settings, reel, speed=plan["speed"], until=plan["until"])
+    player.loop = tuple(plan["loop"]) if plan["loop"] else None
+    if plan["start"] > reel.first:
+        player.seek(plan["start"])
+    if plan["run"]:
+        player.resume()
+    projector = Projector(player, out, clock=Clock(), period_s=1.0 / min(10.0, settings.push_hz), seekable=reel.holes())
+    listening = asyncio.create_task(_listen(stdin, projector.wishes))
+    await projector.run()
+    listening.cancel()
+
+
+async def _listen(stdin: asyncio.StreamReader, wishes: asyncio.Queue[dict[str, Any] | None]) -> None:
+    while line := await stdin.readline():
+        wishes.put_nowait(json.loads(line))
+    wishes.put_nowait(None)
+
+
+def main() -> None:
+    """Bounds first, then the replay."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    os.nice(NICENESS)
+    out = sys.stdout.buffer
+    try:
+        asyncio.run(_serve(out))
+    except DopeError as error:
+        send(out, {"failed": str(error)})
+        sys.exit(1)
+    except BrokenPipeError:
+        os._exit(1)  # the owner has gone
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,360 @@
+"""Replays beside the live market: one digest at any speed and after any death, no book shown that is not known, all bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from dope import replays
+from dope.engine import Engine
+from dope.engines import build_engine
+from dope.errors import DopeError, JobError, UnknownName
+from dope.feed.clock import Clock
+from dope.player import Player, by_second
+from dope.recordings import calendar, choose
+from dope.reel import Reel
+from dope.replay import replay
+from dope.replays import Replays
+from dope.session import Session
+from dope.settings import Settings
+from dope.sim.world import World
+from dope.tape.format import Meta
+from dope.tape.read import Tape, merge
+from dope.tape.segment import write_tape
+from dope.types import DATA, TICK, Frame
+from tests.frames import okx_script, play, spot_script
+from tests.program import gone, until
+from tests.test_live_equals_replay import until as until_async
+
+SPAN_NS = 1_000_000_000  #: recorded after all books have come
+
+
+class Recorded:
+    """A live run over loopback and the tape that it left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings(data_dir=folder / "data", model_dir=folder / "models", _env_file=None)
+        self.digest = asyncio.run(self._live())
+        (self.path,) = (folder / "data").rglob("*.dope")
+
+    async def _live(self) -> str:
+        world = World(11, epoch_ms=Clock().now() // 1_000_000)
+        session = Session(self.settings, "sim", await world.start(), Clock())
+        task = asyncio.create_task(session.feed.run())
+        books = session.engine.market.books
+        await until_async(lambda: len(books) == 12 and all(book.state == "LIVE" for book in books.values()))
+        end = session.engine.market.now + SPAN_NS
+        await until_async(lambda: session.engine.market.now > end)
+        await session.stop()
+        await asyncio.wait([task], timeout=5)
+        await world.stop()
+        return session.engine.digest()
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return Recorded(tmp_path_factory.mktemp("recorded"))
+
+
+@pytest.fixture
+def house(recorded: Recorded) -> Iterator[Replays]:
+    running = Replays(recorded.settings, Clock())
+    yield running
+    running.close()
+
+
+def at(house: Replays, number: int) -> dict[str, Any]:
+    return house.of(number).status
+
+
+def create(house: Replays, number: int, recorded: Recorded, **args: Any) -> None:
+    house.wish(number, {"do": "create", "tape": recorded.path.name, **args})
+
+
+def worker(house: Replays, number: int) -> psutil.Process:
+    return psutil.Process(house.of(number)._process.pid)
+
+
+# -- the digest --------------------------------------------------------------------------------------------------------
+def test_live_and_every_way_to_replay_it_give_one_digest(recorded: Recorded, house: Replays) -> None:
+    engine, _ = asyncio.run(replay([recorded.path], recorded.settings))
+    assert engine.digest() == recorded.digest
+    create(house, 1, recorded, speed=1.0)
+    create(house, 2, recorded, speed=50.0)
+    create(house, 3, recorded, speed=5.0)
+    until(lambda: at(house, 3)["frames"] > 300, "some frames")
+    worker(house, 3).kill()
+    until(lambda: at(house, 3)["state"] == "failed", "its end to be seen")
+    assert "signal 9" in at(house, 3)["reason"] and not at(house, 3)["alive"]
+    create(house, 4, recorded, speed="max")
+    for number in (1, 2, 4):
+        until(lambda number=number: at(house, number)["state"] == "ended", f"the end of {number}")
+        status = at(house, number)
+        assert (status["digest"], status["frames"], status["whole"]) == (recorded.digest, status["frames_total"], True)
+
+
+def test_sought_to_and_fro_it_still_ends_with_that_digest(recorded: Recorded) -> None:
+    player, rng = Player(recorded.settings, Reel([recorded.path])), random.Random(5)
+    for _ in range(3):
+        player.seek(rng.randint(player.reel.first, player.reel.last))
+        for _ in range(rng.randint(0, 9)):
+            player.turn(0)
+    player.set_speed(float("inf"))
+    player.resume()
+    while not player.over or player.goal is not None:
+        player.turn(0)
+    assert player.engine.digest() == recorded.digest
+
+
+# -- no book that is not known -----------------------------------------------------------------------------------------
+def books(player: Player) -> dict[str, Any]:
+    return {row["key"]: (row["state"], row["bid"], row["ask"], row["age_ms"]) for row in player.sections()["instruments"]}
+
+
+def expected(engine: Engine) -> dict[str, Any]:
+    """The same of an engine, for books that have heard anything."""
+    found = {}
+    for key, book in engine.market.books.items():
+        bid, _, ask, _ = book.touch() if book.state == "LIVE" else (None,) * 4
+        if book.own_ts:
+            found[key] = (book.state, bid, ask, engine.market.age(book, engine.market.now) / 1e6)
+    return found
+
+
+def test_after_a_seek_the_books_are_those_of_a_replay_up_to_there(recorded: Recorded) -> None:
+    player, rng = Player(recorded.settings, Reel([recorded.path])), random.Random(7)
+    frames = list(Tape(recorded.path))
+    states = set()
+    for _ in range(6):
+        ts = rng.randint(player.reel.first, player.reel.last)
+        player.seek(ts)
+        while player.goal is not None:
+            player.turn(0)
+        plain = build_engine(recorded.settings, player.reel.venues, {})
+        plain.step_many([frame for frame in frames if frame.ts <= ts])
+        assert player.position == ts and player.engine.digest() == plain.digest()
+        states |= {row[0] for row in books(player).values()}
+        assert {key: row for key, row in books(player).items() if row[3] is not None} == expected(plain)
+    assert "LIVE" in states
+
+
+def test_nothing_of_the_market_is_published_while_it_seeks(recorded: Recorded, house: Replays) -> None:
+    create(house, 1, recorded, speed="max")
+    until(lambda: at(house, 1)["state"] == "ended", "the end")
+    before = house.board("1").read().data["instruments"]
+    middle = (at(house, 1)["from"] + at(house, 1)["to"]) // 2 * 1_000_000
+    house.wish(0, {"do": "seek", "id": 1, "to": middle})
+    seen: list[tuple[Any, Any]] = []
+
+    def there() -> bool:
+        seen.append((at(house, 1)["seeking"], house.board("1").read().data["instruments"]))
+        return bool(at(house, 1)["position_ns"] == middle)
+
+    until(there, "arrival")
+    assert all(rows is before for seeking, rows in seen if seeking)
+    assert at(house, 1)["state"] == "paused" and at(house, 1)["digest"] != recorded.digest
+
+
+def test_a_later_run_begins_with_a_new_engine_and_says_that_the_digest_is_not_of_all(tmp_path: Path) -> None:
+    script = play("okx", okx_script())
+    later = [Frame(frame.ts + 3600 * 10**9, frame.venue, frame.conn, frame.kind, frame.data) for frame in script]
+    write_tape(tmp_path / "a.dope", Meta("import", 1, venues=("okx",), session="a"), script)
+    write_tape(tmp_path / "b.dope", Meta("import", 1, venues=("okx",), session="b"), later)
+    reel = Reel([tmp_path / "a.dope", tmp_path / "b.dope"])
+    assert reel.beginning(script[-1].ts) == script[0].ts and reel.beginning(later[-1].ts) == later[0].ts
+    player = Player(Settings(_env_file=None), reel)
+    player.seek(reel.last)
+    while player.goal is not None:
+        player.turn(0)
+    assert player.engine.frames == len(script) + len(later) and player.reel.whole
+    player.seek(later[3].ts)
+    while player.goal is not None:
+        player.turn(0)
+    assert player.engine.frames == 4 and not player.reel.whole
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+SECOND = 10**9
+T0 = 1_795_238_000 * SECOND
+
+
+def still(tmp_path: Path, *seconds: float) -> Player:
+    """A player over messages at these seconds, none of which says anything, with a tick between any two of them."""
+    frames = []
+    for i, s in enumerate(seconds):
+        frames.append(Frame(T0 + round(s * SECOND), "okx", 1, DATA, b"%d" % i))
+        frames.append(Frame(T0 + round(s * SECOND) + 1000, "", 0, TICK, b"0"))
+    path = tmp_path / "still.dope"
+    write_tape(path, Meta("import", 1, venues=("okx",)), frames)
+    return Player(Settings(_env_file=None), Reel([path]))
+
+
+def watched(player: Player, seconds: float, *, begin: float = 0.0) -> float:
+    """Turn it for so long, 10 ms at a time; the recorded seconds reached."""
+    for step in range(round(begin * 100), round((begin + seconds) * 100) + 1):
+        player.turn(step * 10_000_000)
+    return (player.position - T0) / SECOND
+
+
+def test_recorded_time_runs_at_the_speed_asked_for_and_stands_still_when_paused(tmp_path: Path) -> None:
+    player = still(tmp_path, *(n / 10 for n in range(300)))
+    assert player.state() == "created" and watched(player, 1.0) == 0.0
+    player.resume()
+    assert watched(player, 1.0) == pytest.approx(1.0, abs=0.11)
+    player.set_speed(5)
+    assert watched(player, 1.0, begin=1.0) == pytest.approx(6.0, abs=0.11)
+    player.pause()
+    assert watched(player, 9.0, begin=2.0) == pytest.approx(6.0, abs=0.11) and player.state() == "paused"
+    player.resume()
+    assert watched(player, 1.0, begin=11.0) == pytest.approx(11.0, abs=0.2)
+    with pytest.raises(DopeError, match="replay speed"):
+        player.set_speed(0.01)
+
+
+def test_one_that_cannot_keep_up_does_not_run_ahead_when_it_is_slowed_down(tmp_path: Path) -> None:
+    player = still(tmp_path, *(n / 1000 for n in range(3000)))
+    player.set_speed(100)
+    player.resume()
+    for step in range(3):  # 512 frames a turn: a quarter of a second, where 100 s were due
+        player.turn(step * SECOND)
+    assert (player.position - T0) / SECOND < 0.8
+    player.set_speed(1)
+    reached = (player.position - T0) / SECOND
+    assert watched(player, 0.5, begin=5.0) < reached + 0.5 + 0.3
+
+
+def test_where_nothing_was_recorded_it_passes_over_and_says_so(tmp_path: Path) -> None:
+    player = still(tmp_path, 0, 1, 3601, 3602)
+    player.resume()
+    assert watched(player, 1.5) == pytest.approx(3601, abs=1)
+    assert any("passed over" in event["text"] for event in player.sections()["events"])
+
+
+def test_a_step_is_one_event_forth_or_back(tmp_path: Path) -> None:
+    player = still(tmp_path, 0, 1, 2, 3)
+    reached = []
+    for by in (1, 1, 1, -1, -1, 1):
+        player.step(by)
+        while player.goal is not None:
+            player.turn(0)
+        reached.append(round((player.position - T0) / SECOND))
+    assert reached == [0, 1, 2, 1, 0, 1] and player.state() == "paused"
+    player.step(-1)
+    while player.goal is not None:
+        player.turn(0)
+    with pytest.raises(DopeError, match="no event before"):
+        player.step(-1)
+
+
+def test_it_ends_at_until_goes_round_a_loop_and_begins_anew_at_its_end(tmp_path: Path) -> None:
+    still(tmp_path, *(n / 10 for n in range(100)))
+    player = Player(Settings(_env_file=None), Reel([tmp_path / "still.dope"]), until=T0 + 2 * SECOND)
+    player.resume()
+    assert watched(player, 3.0) == pytest.approx(2.0, abs=0.01) and player.state() == "ended"
+    player.resume()
+    assert watched(player, 1.0, begin=3.0) == pytest.approx(1.0, abs=0.11)
+    player.loop = (T0 + SECOND // 2, T0 + SECOND)
+    reached = [watched(player, 0.1, begin=4.0 + n / 10) for n in range(20)]
+    assert max(reached) < 1.2 and sum(b < a for a, b in itertools.pairwise(reached)) >= 3
+
+
+def test_frames_are_cut_where_a_second_begins_and_lines_go_on_being_numbered(tmp_path: Path) -> None:
+    frames = [Frame(T0 + n * SECOND // 4, "", 0, TICK, b"0") for n in range(10)]
+    assert [len(part) for part in by_second(frames)] == [4, 4, 2] and not list(by_second([]))
+    player = still(tmp_path, 0, 100, 200)
+    player.resume()
+    watched(player, 0.5)
+    last = player.picture.last_event
+    player.seek(T0)
+    assert last > 0 and player.picture.last_event == last
+
+
+# -- the house ---------------------------------------------------------------------------------------------------------
+def test_they_are_few_each_can_be_ended_and_what_does_not_exist_is_named(
+    recorded: Recorded, house: Replays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, replays.AT_ONCE + 1):
+        create(house, number, recorded, start=False)
+    with pytest.raises(JobError, match="run already"):
+        create(house, 9, recorded)
+    house.wish(0, {"do": "stop", "id": 1})
+    until(lambda: not at(house, 1)["alive"], "its end")
+    assert (at(house, 1)["state"], at(house, 1)["reason"]) == ("ended", "stopped on request")
+    with pytest.raises(DopeError, match="over: stopped on request"):
+        house.wish(0, {"do": "resume", "id": 1})
+    create(house, 9, recorded)
+    process = worker(house, 2)
+    house.wish(0, {"do": "remove", "id": 2})
+    until(lambda: gone([process]), "the end of its process")
+    with pytest.raises(UnknownName):
+        house.wish(0, {"do": "pause", "id": 2})
+    with pytest.raises(UnknownName):
+        house.wish(5, {"do": "create", "tape": "nothing.dope"})
+    for wrong in ({"speed": 0.01}, {"speed": "fast"}, {"from": -1}, {"loop": (5, 5)}, {"from": 9, "until": 8}):
+        with pytest.raises(ValueError):
+            create(house, 10, recorded, **wrong)
+    with pytest.raises(DopeError, match="recorded then"):
+        house.wish(11, {"do": "create", "from": 2**62})
+
+
+def test_one_that_nobody_watches_is_ended(recorded: Recorded, house: Replays, monkeypatch: pytest.MonkeyPatch) -> None:
+    create(house, 1, recorded, start=False)
+    house.look_after()
+    assert house.of(1).alive
+    monkeypatch.setattr(replays, "IDLE_NS", 0)
+    house.board("1").read()
+    house.look_after()
+    assert house.of(1).alive, "somebody has looked since"
+    until(lambda: house.look_after() or not at(house, 1)["alive"], "its end")
+    assert "nobody watched" in at(house, 1)["reason"]
+
+
+def test_one_that_dies_shows_no_market_any_more(recorded: Recorded, house: Replays) -> None:
+    create(house, 1, recorded, speed=1.0)
+    until(lambda: at(house, 1)["books_live"] == 12, "twelve live books")
+    worker(house, 1).kill()
+    until(lambda: at(house, 1)["state"] == "failed" and "banner" in house.board("1").read().data["mode"], "its death")
+    data = until(lambda: (d := house.board("1").read().data)["mode"]["stopped"] and d, "the last word")
+    assert {row["state"] for row in data["instruments"]} == {"DOWN"} and not data["opps"] and not data["matrix"]
+    assert data["mode"]["banner"].startswith("REPLAY FAILED: the process of this replay ended by itself (signal 9)")
+
+
+def test_a_tape_that_vanishes_before_it_is_opened_fails_with_its_reason(recorded: Recorded, house: Replays, tmp_path: Path) -> None:
+    plan = {"settings": recorded.settings.model_dump(mode="json"), "paths": [str(tmp_path / "gone.dope")], "speed": 1.0}
+    lost = replays.Replay(77, {**plan, "start": 0, "until": 0, "loop": None, "run": True}, {}, Clock())
+    until(lambda: lost.status["state"] == "failed", "its failure")
+    assert "gone.dope: No such file" in lost.status["reason"]
+
+
+# -- recordings --------------------------------------------------------------------------------------------------------
+def test_the_calendar_tells_what_each_tape_covers_and_the_right_recording_is_chosen(tmp_path: Path) -> None:
+    spot, later = play("binance_spot", spot_script()), 3600 * 10**9
+    moved = [Frame(f.ts + later, f.venue, f.conn, f.kind, f.data) for f in spot]
+    (tmp_path / "sim").mkdir()
+    write_tape(tmp_path / "sim" / "a.dope", Meta("sim", 1, venues=("binance_spot",), session="s", part=1), spot[:4])
+    write_tape(tmp_path / "sim" / "b.dope", Meta("sim", 1, venues=("binance_spot",), session="s", part=2), spot[4:])
+    write_tape(tmp_path / "sim" / "c.dope", Meta("sim", 1, venues=("binance_spot",), session="t"), moved)
+    (tmp_path / "broken.dope").write_text("nothing")
+    sealed = tmp_path / "sim" / "sealed" / "gap" / "date=2026-11-20" / "hour=00"
+    sealed.mkdir(parents=True)
+    (sealed / "c.parquet").write_text("")
+    rows = {row["name"]: row for row in calendar(tmp_path)}
+    assert rows["a.dope"]["frames"] + rows["b.dope"]["frames"] == len(spot) and rows["broken.dope"]["error"]
+    assert [rows[name]["sealed"] for name in ("a.dope", "b.dope", "c.dope")] == [False, False, True]
+    assert rows["c.dope"]["first"] == moved[0].ts // 1_000_000 and rows["c.dope"]["gaps"] == []
+
+    def names(**wanted: Any) -> list[str]:
+        return [info.name for info, _ in choose(tmp_path, **wanted)]
+
+    assert names(name="b.dope") == names(at=spot[0].ts) == ["a.dope", "b.dope"], "a later part needs the earlier one"
+    assert names(at=spot[-1].ts + 1) == names(name="c.dope") == ["c.dope"]
+    assert [frame.ts for frame in merge([Tape(path) for _, path in choose(tmp_path, name="a.dope")])] == [frame.ts for frame in spot]
+    with pytest.raises(DopeError, match="nothing has been recorded"):
+        choose(tmp_path / "nowhere", at=1)
