@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from dope.market import kernel, lane
+from dope.market.digits import AHEAD
 from dope.market.lane import Names, Template
 from dope.market.market import Market
 from dope.types import LIVE, Event, Frame, Touch
@@ -15,6 +16,7 @@ from dope.venues.base import Venue
 
 REST = 512  #: messages of a venue that are stepped after the lane has brought nothing
 WORTH = 3  #: messages per compiled call below which it brings nothing
+_PADDING = bytes(AHEAD)
 
 
 class Judge(Protocol):
@@ -70,7 +72,7 @@ class FastLane:
         ends = np.cumsum(np.array([len(text) for text in texts], dtype=np.int64))
         stamps = np.array([frame.ts for frame in frames], dtype=np.int64)
         k, calls, before = 0, 0, self.messages
-        text = b"".join(texts)
+        text = b"".join([*texts, _PADDING])
         while k < len(frames):
             k = self._call(known, text, ends, stamps, k, frames, out)
             calls += 1

@@ -54,6 +54,7 @@ SEAMS: dict[str, tuple[frozenset[str], str]] = {
     "dope/sim/__main__.py": (frozenset({"clock"}), "the process of the sample market starts now"),
     "dope/runtime.py": (frozenset({"clock"}), "watches its own thread and schedules trainings; the market's time comes with the frames"),
     "app.py": (frozenset({"clock"}), "waits for the web server to listen, and before it ends"),
+    "dope/market/compiled.py": (frozenset({"file"}), "machine code is used again only while all its sources are the same"),
     "dope/session.py": (frozenset({"chance"}), "two machines must not reconnect in step"),
 }
 #: the only places that may catch everything, each once: a loop or process whose end must be told

@@ -7,12 +7,10 @@ differences to the rolling minimum are used, so negative latencies are as good a
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-jit: Any = njit(cache=True, boundscheck=False)
+from dope.market.compiled import jit
+
 NS = 1_000_000_000
 MIN_LIMIT_S, MAX_LIMIT_S = 0.25, 5.0
 HALF_LIFE_S = 60.0

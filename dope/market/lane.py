@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from dope.market import kernel
+from dope.market.compiled import jit
+from dope.market.digits import parse
 from dope.market.freshness import late_by
-
-jit: Any = njit(cache=True, boundscheck=False)
+from dope.market.memory import address, byte, get, put, word
 
 # roles of the fields of a template
 SYMBOL, BIDS, ASKS, SEQ, PREV, FIRST, STAMP_MS, NUMBER, WORD = range(9)
@@ -73,7 +73,7 @@ class Names:
         if name in self._known or len(raw) > NAME or len(self._known) >= BUCKETS // 2:
             return
         self._known.add(name)
-        at = _hash(np.frombuffer(raw, dtype=np.uint8), 0, len(raw)) & BUCKETS - 1
+        at = _hash_of(raw) & BUCKETS - 1
         while self.table[at] >= 0:
             at = at + 1 & BUCKETS - 1
         self.table[at] = slot
@@ -143,22 +143,27 @@ class Slots:
 
 
 @jit
-def _hash(text: Any, start: int, end: int) -> int:
+def _hash(text: int, start: int, end: int) -> int:
     value = np.int64(5381)
     for i in range(start, end):
-        value = (value * 33 + text[i]) & 0x7FFFFFFF
+        value = (value * 33 + byte(text, i)) & 0x7FFFFFFF
     return value
 
 
 @jit
-def _find_slot(buf: bytes, start: int, end: int, table: np.ndarray, names: np.ndarray) -> int:
+def _hash_of(name: bytes) -> int:
+    return _hash(address(name), 0, len(name))
+
+
+@jit
+def _find_slot(text: int, start: int, end: int, table: np.ndarray, names: np.ndarray) -> int:
     if end - start > NAME or end == start:
         return -1
-    at = _hash(buf, start, end) & BUCKETS - 1
+    at = _hash(text, start, end) & BUCKETS - 1
     while table[at] >= 0:
         same = True
         for i in range(end - start):
-            if names[at, i] != buf[start + i]:
+            if names[at, i] != byte(text, start + i):
                 same = False
                 break
         if same and (end - start == NAME or names[at, end - start] == 0):
@@ -168,14 +173,14 @@ def _find_slot(buf: bytes, start: int, end: int, table: np.ndarray, names: np.nd
 
 
 @jit
-def _integer(buf: bytes, i: int, n: int) -> tuple[int, int]:
+def _integer(text: int, i: int, n: int) -> tuple[int, int]:
     """Digits from i → (value, next position); position −1 = not a plain number of at most 18 digits."""
     start = i
     value = np.int64(0)
-    while i < n and 48 <= buf[i] <= 57 and i - start < 19:
-        value = value * 10 + (buf[i] - 48)
+    while i < n and 48 <= byte(text, i) <= 57 and i - start < 19:
+        value = value * 10 + (byte(text, i) - 48)
         i += 1
-    if i == start or i - start > 18 or (buf[start] == 48 and i - start > 1):
+    if i == start or i - start > 18 or (byte(text, start) == 48 and i - start > 1):
         return 0, -1
     return value, i
 
@@ -218,49 +223,57 @@ def _is_near(slot: int, prices: np.ndarray, pairs_of: np.ndarray, pairs: np.ndar
 
 @jit
 def _read(
-    buf: bytes, i: int, n: int, ops: np.ndarray, text: np.ndarray, table: np.ndarray, names: np.ndarray,
-    scratch: np.ndarray, got: np.ndarray,
+    text: int, i: int, n: int, room: int, template: tuple[int, int, int], table: np.ndarray, names: np.ndarray,
+    rows: int, width: int, got: int,
 ) -> bool:  # fmt: skip
     """Match one message against the template; ``got`` = slot, bids, asks, seq, prev, stamp in ms. False = no match."""
-    got[4] = -1
-    for o in range(ops.shape[0]):
-        role = ops[o, 0]
+    ops, count, letters = template
+    put(got, 4, -1)
+    for o in range(count):
+        role = get(ops, 3 * o)
         if role == LITERAL:
-            at, length = ops[o, 1], ops[o, 2]
+            at, length = letters + get(ops, 3 * o + 1), get(ops, 3 * o + 2)
             if i + length > n:
                 return False
-            for k in range(length):
-                if buf[i + k] != text[at + k]:
+            k = 0
+            while k + 8 <= length:
+                if word(text, i + k) != word(at, k):
                     return False
+                k += 8
+            while k < length:
+                if byte(text, i + k) != byte(at, k):
+                    return False
+                k += 1
             i += length
         elif role in (BIDS, ASKS):
             start = i
-            count, i = kernel._parse(buf, i, n, scratch, 0 if role == BIDS else 3)
-            if count < 0 or (count == 0 and i - start != 2):
+            found, i = parse(text, i, n, room, rows if role == BIDS else rows + 24 * width, width)
+            if found < 0 or (found == 0 and i - start != 2):
                 return False
-            got[1 if role == BIDS else 2] = count
+            put(got, 1 if role == BIDS else 2, found)
         elif role in (SYMBOL, WORD):
             start = i
-            while i < n and buf[i] != 34:
-                if buf[i] < 32 or buf[i] > 126 or buf[i] == 92:
+            while i < n and byte(text, i) != 34:
+                if byte(text, i) < 32 or byte(text, i) > 126 or byte(text, i) == 92:
                     return False
                 i += 1
             if role == SYMBOL:
-                got[0] = _find_slot(buf, start, i, table, names)
-                if got[0] < 0:
+                slot = _find_slot(text, start, i, table, names)
+                if slot < 0:
                     return False
+                put(got, 0, slot)
         else:
-            value, i = _integer(buf, i, n)
+            value, i = _integer(text, i, n)
             if i < 0:
                 return False
             if role == SEQ:
-                got[3] = value
+                put(got, 3, value)
             elif role == PREV:
-                got[4] = value
+                put(got, 4, value)
             elif role == FIRST:
-                got[4] = value - 1
+                put(got, 4, value - 1)
             elif role == STAMP_MS:
-                got[5] = value
+                put(got, 5, value)
     return i == n
 
 
@@ -275,35 +288,37 @@ def run(
     state), and the market must look at its effect now: ``flags`` are the kernel's, the touch stands in ``touch``.
     The tuples are those of ``Template.words``, ``Slots.books``, ``Slots.watch`` and the caller's working space.
     """
-    ops, text, table, names = words
+    ops, letters, table, names = words
     levels, state, touch, prices, ring_t, ring, ring_n = books
     pairs_of, pairs, walls, near = watch
-    scratch, got = work
+    scratch, numbers = work
+    text, room, rows, width, got = address(buf), len(buf), address(scratch), scratch.shape[1], address(numbers)
+    template = address(ops), ops.shape[0], address(letters)
+    book = address(levels)
     while k < ends.shape[0]:
         start = ends[k - 1] if k > 0 else 0
         if k > 0 and stamps[k] - stamps[k - 1] > SILENCE_NS:
             return k, STEP, -1, 0
-        if not _read(buf, start, ends[k], ops, text, table, names, scratch, got):
+        if not _read(text, start, ends[k], room, template, table, names, rows, width, got):
             return k, STEP, -1, 0
-        slot = got[0]
-        if state[slot, READY] != 1 or state[slot, CONN] != conn or got[4] != state[slot, LAST] or got[4] < 0:
+        slot, bids, asks, seq, prev, ms = get(got, 0), get(got, 1), get(got, 2), get(got, 3), get(got, 4), get(got, 5)
+        if state[slot, READY] != 1 or state[slot, CONN] != conn or prev != state[slot, LAST] or prev < 0:
             return k, STEP, slot, 0
-        seq = got[3]
         if state[slot, QUOTE_SEQ] > min(seq, state[slot, LAST]):
             return k, STEP, slot, 0  # the venue's own quote leads before or after
-        flags, bid, bid_size, ask, ask_size = kernel.commit(levels[slot], scratch, got[1], got[2], False)
+        flags, bid, bid_size, ask, ask_size = kernel.commit(book + slot * kernel.BOOK_BYTES, rows, width, bids, asks, False)
         if flags < 0:
             return k, STEP, slot, 0
         ts = stamps[k]
         state[slot, LAST] = seq
         state[slot, COUNT] += 1
         state[slot, OWN_TS] = ts
-        state[slot, STAMP] = got[5] * MS if got[5] < MAX_STAMP else 0
+        state[slot, STAMP] = ms * MS if ms < MAX_STAMP else 0
         state[slot, DIRTY] = 1
         touch[slot, BID], touch[slot, BID_SIZE], touch[slot, ASK], touch[slot, ASK_SIZE] = bid, bid_size, ask, ask_size
         prices[slot, 0], prices[slot, 1] = bid, ask
-        if got[5] < MAX_STAMP and -HOUR < ts - got[5] * MS < HOUR and got[1] + got[2] > 0:
-            state[slot, LATE] = late_by(delays, ts, got[5] * MS)
+        if ms < MAX_STAMP and -HOUR < ts - ms * MS < HOUR and bids + asks > 0:
+            state[slot, LATE] = late_by(delays, ts, ms * MS)
         k += 1
         if flags & (kernel.CROSSED | kernel.WINDOW | kernel.ONE_SIDED) or state[slot, WATCHED] > 0:
             return k - 1, LOOK, slot, flags

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dope.market import kernel
+from dope.market import digits, kernel
 from dope.market.book import Book
 from dope.market.freshness import NS, DelayFloor, next_sigma
 from dope.market.lane import Slots, remember
@@ -106,8 +106,8 @@ class Market:
         bids, asks = update.bids, update.asks
         flags, bid, bid_size, ask, ask_size = kernel.apply(book.a, self._scratch, bids, asks, snapshot)
         if flags < 0:
-            if flags != kernel.TOO_MANY or self._scratch.shape[1] > MAX_SCRATCH:
-                return self._distrust(book, ts, INVALID, kernel.ERRORS[flags], update)
+            if flags != digits.TOO_MANY or self._scratch.shape[1] > MAX_SCRATCH:
+                return self._distrust(book, ts, INVALID, digits.ERRORS[flags], update)
             self._scratch = kernel.new_scratch(self._scratch.shape[1] * 2)
             return self.apply(update, conn)
         book.book_updates += 1

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dope.market import kernel
+from dope.market import digits, kernel
 from tests.oracle.plain_book import PlainBook
 
 
@@ -49,7 +49,7 @@ def test_any_stream_gives_the_same_book_as_the_plain_one(stream: list[tuple[byte
     book, scratch, plain = kernel.empty_book(), kernel.new_scratch(64), PlainBook()
     for bids, asks, snapshot in stream:
         flags, bid, _, ask, _ = kernel.apply(book, scratch, bids, asks, snapshot)
-        assert flags >= 0, kernel.ERRORS[flags]
+        assert flags >= 0, digits.ERRORS[flags]
         plain.apply(bids, asks, snapshot)
         for side in ("bid", "ask"):
             got = kernel.levels(book, side == "bid", 100).tolist()
@@ -73,27 +73,27 @@ def test_the_checksum_text_is_what_the_plain_book_writes(stream: list[tuple[byte
 
 
 BAD = {
-    b'[["1e5","1"]]': kernel.UNREADABLE,
-    b'[["NaN","1"]]': kernel.UNREADABLE,
-    b'[["Infinity","1"]]': kernel.UNREADABLE,
-    b'[["","1"]]': kernel.UNREADABLE,
-    b'[["10\\u0030","1"]]': kernel.UNREADABLE,
-    b'[["-1","1"]]': kernel.RANGE,
-    b'[["0","1"]]': kernel.RANGE,
-    b'[["1000000000000","1"]]': kernel.RANGE,
-    b'[["100","1000000000000000"]]': kernel.RANGE,
-    b'[["100","-1"]]': kernel.RANGE,
-    b'[["100","99999999999999999999"]]': kernel.RANGE,
-    b'[["100.123456789012345678","1"]]': kernel.OVERFLOW,
-    b'[["100.12345678901234","1"]]': kernel.PRECISION,
-    b'[[null,"1"]]': kernel.UNREADABLE,
-    b'[["100"]]': kernel.MALFORMED,
-    b'[["100","1"]': kernel.MALFORMED,
-    b'[["100","1"],]': kernel.MALFORMED,
-    b'[["100","1"]]x': kernel.MALFORMED,
-    b"{}": kernel.MALFORMED,
-    b"null": kernel.MALFORMED,
-    b"[[[[[[": kernel.UNREADABLE,
+    b'[["1e5","1"]]': digits.UNREADABLE,
+    b'[["NaN","1"]]': digits.UNREADABLE,
+    b'[["Infinity","1"]]': digits.UNREADABLE,
+    b'[["","1"]]': digits.UNREADABLE,
+    b'[["10\\u0030","1"]]': digits.UNREADABLE,
+    b'[["-1","1"]]': digits.RANGE,
+    b'[["0","1"]]': digits.RANGE,
+    b'[["1000000000000","1"]]': digits.RANGE,
+    b'[["100","1000000000000000"]]': digits.RANGE,
+    b'[["100","-1"]]': digits.RANGE,
+    b'[["100","99999999999999999999"]]': digits.RANGE,
+    b'[["100.123456789012345678","1"]]': digits.OVERFLOW,
+    b'[["100.12345678901234","1"]]': digits.PRECISION,
+    b'[[null,"1"]]': digits.UNREADABLE,
+    b'[["100"]]': digits.MALFORMED,
+    b'[["100","1"]': digits.MALFORMED,
+    b'[["100","1"],]': digits.MALFORMED,
+    b'[["100","1"]]x': digits.MALFORMED,
+    b"{}": digits.MALFORMED,
+    b"null": digits.MALFORMED,
+    b"[[[[[[": digits.UNREADABLE,
 }
 
 

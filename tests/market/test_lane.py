@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 
 from dope.market import kernel, lane
+from dope.market.compiled import jit
+from dope.market.memory import address
 from dope.venues import VENUES
 from tests.frames import okx_book, spot_diff, usdm_diff
 
@@ -21,13 +24,22 @@ NATIVE = {"okx": "BTC-USDT", "binance_spot": "BTCUSDT", "binance_usdm": "BTCUSDT
 TEMPLATES = {venue.ID: venue.TEMPLATE for venue in VENUES if venue.TEMPLATE}
 
 
+@jit
+def _matched(text: bytes, ops: Any, letters: Any, table: Any, names: Any, scratch: Any, got: Any) -> bool:
+    """The compiled reader takes addresses, which only compiled code has."""
+    template = address(ops), ops.shape[0], address(letters)
+    at, n = address(text), len(text)
+    matched: bool = lane._read(at, 0, n, n, template, table, names, address(scratch), scratch.shape[1], address(got))
+    return matched
+
+
 def read(venue: str, text: bytes, name: str | None = None) -> list[int] | None:
     """[slot, bids, asks, seq, prev] of a message, None when it does not match."""
     template, names = lane.Template(TEMPLATES[venue]), lane.Names()
     names.add("OTHER", 3)
     names.add(name or NATIVE[venue], 7)
     scratch, got = kernel.new_scratch(64), np.zeros(8, dtype=np.int64)
-    matched = lane._read(text, 0, len(text), template.ops, template.text, names.table, names.names, scratch, got)
+    matched = _matched(text, template.ops, template.text, names.table, names.names, scratch, got)
     return got[:5].tolist() if matched else None
 
 

@@ -1,0 +1,56 @@
+"""The fast reader of numbers reads what the careful one reads, or leaves it to that one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dope.market import digits
+from dope.market.compiled import jit
+from dope.market.memory import address
+
+Number = tuple[int, int, int]
+
+
+@jit
+def both(text: bytes) -> tuple[Number, Number]:
+    """(fast, careful) readings of the number at the start of ``text``; behind it there must be room."""
+    start = address(text)
+    return digits._fast_number(start, 0), digits._number(start, 0, len(text), digits.MAX_PRICE_DIGITS)
+
+
+def read(number: bytes) -> tuple[Number, Number]:
+    found: tuple[Number, Number] = both(number + b',"0","1"]' + bytes(digits.AHEAD))
+    return found
+
+
+plain = st.tuples(st.integers(0, 10**12 - 1), st.integers(0, 8), st.integers(0, 10**8 - 1)).map(
+    lambda t: b'"%d.%0*d"' % (t[0], t[1], t[2] % 10 ** t[1]) if t[1] else b'"%d"' % t[0]
+)
+marks = st.binary(max_size=18) | st.text(alphabet='0123456789."-e,]\x80\xfe', max_size=18).map(lambda t: t.encode("latin-1"))
+bent = st.tuples(plain, st.integers(0, 16), marks).map(lambda t: t[0][: t[1]] + t[2] + t[0][t[1] :])
+
+
+@settings(max_examples=2000, deadline=None)
+@given(plain | bent | marks)
+@example(b'"1234567."')
+@example(b'"1."')
+@example(b'"1.2.3"')
+@example(b'".5"')
+@example(b'""')
+@example(b'"123456.7\xb9"')
+@example(b'"0.00000000000"')
+def test_what_the_fast_reader_accepts_the_careful_one_reads_the_same(number: bytes) -> None:
+    fast, careful = read(number)
+    assert fast[2] == digits.NO_NUMBER or fast == careful
+
+
+NUMBERS = ("1", "0", "8476.5", "0.0001", "61837.63", "1234567.1234567", "0.1234567890123", "1234567", "0.00000000")
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_ordinary_prices_and_sizes_take_the_fast_way(number: str) -> None:
+    whole, _, fraction = number.partition(".")
+    fast, _ = read(b'"%s"' % number.encode())
+    assert fast == (int(whole + fraction), len(fraction), len(number) + 2)
