@@ -1,4 +1,5 @@
-"""The command line: serve (default), record, import, replay, backtest; "python app.py COMMAND --help" explains each."""
+"""The command line: serve (default), record, import, replay, backtest, and the care of what is on disk: verify, repair, backup,
+restore, bundle; "python app.py COMMAND --help" explains each."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ from loguru import logger
 
 from dope import __version__
 from dope.board import Board
+from dope.care.commands import refuse_mixture, register, replay_bundle
 from dope.errors import DopeError, TapeError
 from dope.replay import replay as replay_tapes
 from dope.replay import summary
@@ -35,7 +37,7 @@ DEATH_GRACE_S = 5.0  #: s that a dead engine is shown on the page before the pro
 LOG_FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS!UTC} {level: <7} {name}: {message}"
 
 app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None)
-Tapes = Annotated[list[Path], typer.Argument(help="recordings (.dope); several are merged by time")]
+Tapes = Annotated[list[Path], typer.Argument(help="recordings (.dope), several are merged by time; or one bundle (.zip)")]
 
 
 def _settings(**given: Any) -> Settings:
@@ -170,11 +172,14 @@ def replay(
 ) -> None:
     """Step a fresh engine over recordings and say what was seen."""
     settings = _settings()
-    _print_summary(*asyncio.run(replay_tapes(tapes, settings, speed)), json_)
+    if refuse_mixture(tapes):
+        found = asyncio.run(replay_bundle(tapes[0], speed))
+    else:
+        found = summary(*asyncio.run(replay_tapes(tapes, settings, speed)))
+    _print_summary(found, json_)
 
 
-def _print_summary(engine: Any, tapes: Any, as_json: bool) -> None:
-    found = summary(engine, tapes)
+def _print_summary(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(found))
         return
@@ -182,6 +187,8 @@ def _print_summary(engine: Any, tapes: Any, as_json: bool) -> None:
         counts = " ".join(f"{name} {row[name]}" for name in ("book_updates", "gaps", "faults", "crossed"))
         print(f"{key:36} {row['state']:8} bid {row['bid']} ask {row['ask']}  {counts}  live {row['live_seconds']:.1f} s")
     print(f"{found['frames']} frames · opportunities {found['opportunities']} · digest {found['digest']}")
+    if "as_bundled" in found:
+        print("the digest is the one it was bundled with" if found["as_bundled"] else "NOT the digest that it was bundled with")
 
 
 @app.command()
@@ -197,6 +204,9 @@ def backtest(
     paths = [str(path) for path in _readable(tapes)]
     done = backtest_worker(lambda *_: None, paths, {"latency_ms": latency_ms}, settings.model_dump(mode="json"))
     print(json.dumps(done))
+
+
+register(app, _settings)
 
 
 def run(args: list[str]) -> None:

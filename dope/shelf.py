@@ -138,6 +138,13 @@ class Shelf:
         cards: list[dict[str, Any]] = json.loads(data)
         return cards
 
+    def check(self, source: str = "live") -> None:
+        """Raises ModelError unless the bytes of model, predecessor and versions are those that were sealed. Nothing is loaded."""
+        newest = self.path(source)
+        for path in (newest, _previous(newest), newest.with_name(VERSIONS_NAME)):
+            if path.exists():
+                self._read(path, source)
+
     # -- one file and its seal ----------------------------------------------------------------------------------------
     def _load_one(self, path: Path, source: str, wanted: dict[str, Any]) -> Trained:
         data, meta = self._read(path, source)

@@ -23,7 +23,7 @@ FLOORS = {
     "app": 6,
 }  # fmt: skip
 #: rooms that fill several files without a folder of their own
-RUNTIME = ("session", "sources", "commands", "training", "picture", "replay", "sealing", "workers", "worlds",
+RUNTIME = ("session", "sources", "commands", "training", "picture", "replay", "care", "sealing", "workers", "worlds",
            "engines", "recordings", "reel", "player", "projector", "replays")  # fmt: skip
 ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "__init__": "errors"}
 #: the screens read the board and show it: of what lies below they may know only this
@@ -47,6 +47,7 @@ SOFT = {"lines of file": 300, "lines of function": 40, "parameters": 6}
 #: where what the tests must be able to drive is taken from the machine itself: path (or folder) → (what, why)
 SEAMS: dict[str, tuple[frozenset[str], str]] = {
     "dope/tape/": (frozenset({"file"}), "the room of files"),
+    "dope/care/": (frozenset({"file"}), "looks after files"),
     "dope/shelf.py": (frozenset({"file"}), "model files"),
     "dope/store/": (frozenset({"clock"}), "how long a question may take; the time of the recording is handed in"),
     "dope/tape/importing.py": (frozenset({"clock"}), "stamps the day of the import"),

@@ -88,7 +88,7 @@ class Tape:
                 at += BLOCK_HEAD + head.length
                 self.end = head if head.kind == END else None
                 continue
-            further = _next_block(file, at + 1, size)
+            further = next_block(file, at + 1, size)
             if further is None:
                 break
             self._places.append(_Place(at, None))
@@ -256,7 +256,7 @@ def _sound(file: IO[bytes], place: _Place) -> bool:
     return True
 
 
-def _next_block(file: IO[bytes], at: int, size: int) -> int | None:
+def next_block(file: IO[bytes], at: int, size: int) -> int | None:
     """Offset of the next block that is sound in header and payload, at or behind ``at``."""
     while at + BLOCK_HEAD <= size:
         file.seek(at)

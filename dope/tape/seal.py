@@ -162,7 +162,7 @@ def _one(tables: list[pa.Table]) -> pa.Table:
 def _harm(tape: Tape) -> list[dict[str, Any]]:
     """What only a reader of the whole file can know, as rows of the gap table."""
     return [
-        gap(hole.first, hole.last if hole.lost else None, "file" if hole.lost else "recording", hole.reason, lost=hole.lost or None)
+        gap(hole.first, hole.last, "file" if hole.lost else "recording", hole.reason, lost=hole.lost or None)
         for hole in tape.harm()
     ]
 

@@ -88,7 +88,7 @@ def test_what_the_tape_lacks_is_in_the_gap_table(tmp_path: Path) -> None:
     assert said == {
         damaged: ("file", 5, START, START + 4_000_000),
         "disk full": ("recording", 7, START + 5, START + 9),
-        "the recorder ended without closing its tape": ("recording", None, START + 19_000_000, None),
+        "the recorder ended without closing its tape": ("recording", None, START + 19_000_000, START + 19_000_000),
     }
 
 
