@@ -153,5 +153,5 @@ def test_commands_in_the_readme_exist() -> None:
     assert verbs and all(re.search(rf"^{verb}:", text("Makefile"), re.MULTILINE) for verb in verbs)
     table = text("README.md").split("## Commands")[1].split("##")[0]
     named = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
-    declared = set(re.findall(r'@app\.command\((?:"(\w+)")?\)\ndef (\w+)', text("app.py")))
+    declared = set(re.findall(r'@app\.command\((?:"(\w+)")?\)\n *def (\w+)', text("app.py") + text("dope/care/commands.py")))
     assert named and set(named) <= {name for pair in declared for name in pair}
