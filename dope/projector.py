@@ -98,7 +98,7 @@ class Projector:
         of, frames, at, text = self._digest
         if self.player.goal is not None or not self.player.reel.whole:
             return None
-        if of is not engine or (frames != engine.frames and (not self.player.running or now - at > DIGEST_NS)):
+        if of is not engine or (frames != engine.frames and (self.player.state() != "running" or now - at > DIGEST_NS)):
             text = engine.digest()
             self._digest = (engine, engine.frames, now, text)
         return text

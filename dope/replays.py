@@ -60,7 +60,8 @@ class Replay:
         )  # fmt: skip
         self._publish({})
         self._say(plan)
-        threading.Thread(target=self._listen, name=f"dope-replay-{number}", daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, name=f"dope-replay-{number}", daemon=True)
+        self._thread.start()
 
     @property
     def alive(self) -> bool:
@@ -90,7 +91,7 @@ class Replay:
         """End its process now and wait until it is gone."""
         self.end("the program ends")
         self._process.kill()
-        self._process.wait()
+        self._thread.join()
 
     def idle(self, now: int) -> bool:
         """Whether nobody has looked or asked for a long time."""

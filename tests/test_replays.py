@@ -50,7 +50,8 @@ class Recorded:
         task = asyncio.create_task(session.feed.run())
         books = session.engine.market.books
         await until_async(lambda: len(books) == 12 and all(book.state == "LIVE" for book in books.values()))
-        end = session.engine.market.now + SPAN_NS
+        self.all_live = session.engine.market.now
+        end = self.all_live + SPAN_NS
         await until_async(lambda: session.engine.market.now > end)
         await session.stop()
         await asyncio.wait([task], timeout=5)
@@ -94,7 +95,7 @@ def test_live_and_every_way_to_replay_it_give_one_digest(recorded: Recorded, hou
     until(lambda: at(house, 3)["state"] == "failed", "its end to be seen")
     assert "signal 9" in at(house, 3)["reason"] and not at(house, 3)["alive"]
     create(house, 4, recorded, speed="max")
-    for number in (1, 2, 4):
+    for number in (1, 2, 4):  # no "ended" without the digest of all
         until(lambda number=number: at(house, number)["state"] == "ended", f"the end of {number}")
         status = at(house, number)
         assert (status["digest"], status["frames"], status["whole"]) == (recorded.digest, status["frames_total"], True)
@@ -317,7 +318,7 @@ def test_one_that_nobody_watches_is_ended(recorded: Recorded, house: Replays, mo
 
 
 def test_one_that_dies_shows_no_market_any_more(recorded: Recorded, house: Replays) -> None:
-    create(house, 1, recorded, speed=1.0)
+    house.wish(1, {"do": "create", "tape": recorded.path.name, "from": recorded.all_live, "start": False})
     until(lambda: at(house, 1)["books_live"] == 12, "twelve live books")
     worker(house, 1).kill()
     until(lambda: at(house, 1)["state"] == "failed" and "banner" in house.board("1").read().data["mode"], "its death")
