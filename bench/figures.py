@@ -37,7 +37,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 def figure(name: str, unit: str, rounds: Sequence[float], samples: int, *, target: float | None = None, note: str = "") -> Figure:
     """The median of ``rounds``."""
-    return Figure(name=name, value=median(rounds), unit=unit, samples=samples, rounds=tuple(rounds), target=target, note=note)
+    kept = tuple(map(float, rounds))
+    return Figure(name=name, value=median(kept), unit=unit, samples=samples, rounds=kept, target=target, note=note)
 
 
 def quantiles(values: np.ndarray) -> dict[str, float]:

@@ -52,7 +52,7 @@ def measure(file: Path, rate: float, seconds: float, warm_s: float) -> Run:
                 subprocess.run(receiver, check=True, timeout=TIMEOUT_S, cwd=ROOT)
             finally:
                 sender.stdin.close()
-                sender.terminate()
+                sender.wait(TIMEOUT_S)
         with np.load(sent) as out, np.load(done) as seen:
             return evaluate(dict(out), dict(seen), plants.read(file, count)[1], round(rate * warm_s))
 
@@ -94,7 +94,8 @@ def figures(runs: dict[float, list[Run]]) -> list[Figure]:
                     target = TARGETS_US.get(int(rate)) if (q, what, since) == ("p99", "signal", "due") else None
                     told.append(figure(f"{name} {since} → {what} {q}", "µs", [e[q] for e in each if q in e], samples, target=target))
         missed = [100.0 * (1 - run.found / run.planted) for run in repeated if run.planted]
-        told.append(figure(f"{name} planted signals missed", "%", missed or [0.0], sum(run.planted for run in repeated), target=0.0))
+        if missed:
+            told.append(figure(f"{name} planted signals missed", "%", missed, sum(run.planted for run in repeated), target=0.0))
         for part in repeated[0].parts:
             values = [run.parts[part] for run in repeated if len(run.parts[part])]
             for q in ("p50", "p99", "max"):

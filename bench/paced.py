@@ -1,11 +1,11 @@
-"""Two venues on one loopback port, sending by the clock: ``python -m bench.paced FILE COUNT RATE SENT``.
+"""Two venues on one loopback port, sending by the clock: ``python -m bench.paced FILE COUNT RATE SENT`` (COUNT 0 = over and over).
 
 An open loop: each message has its planned time (a Poisson stream of RATE a second, the same for the same seed) before the first is
 sent, and a receiver that stalls moves none of them. What is due goes out together; where the receiver does not keep up, that is too
 late, and the planned time tells it. At the end SENT holds, in ns of the monotonic clock, when each message was due and when it went.
 
 The busy venue speaks the messages of ``bench.plants`` to the first client of its public path; the other one has a snapshot, and
-ten small changes a second. Prints the port; ends when its standard input does.
+ten small changes a second. Prints the port; ends when its standard input does: SENT is there by then.
 """
 
 from __future__ import annotations
@@ -22,27 +22,32 @@ import sys
 import threading
 import time
 from bisect import bisect_right
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, islice
 from pathlib import Path
 
 import numpy as np
 
+from bench.endless import Endless
 from bench.plants import PLANTED, other_levels, read
 from bench.server import MAGIC, PATH, framed
 from bench.stream import SYMBOLS
 
 BEAT_NS = 100_000_000  #: between two changes of the other venue's books
 ALIVE = b'{"event":"channel-conn-count","channel":"candle1m","connCount":"1","connId":"1"}'
+PIECE_S = 0.1  #: of an endless stream made ready at once
 READY_S = 1.0  #: after the snapshots, before the first planned message
 ID0 = 1_000  #: number of the other venue's snapshot
 TIMER_SLACK = 29  #: prctl option: how late the system may wake us
 NS = 1_000_000_000
 
 
-def planned(count: int, rate: float, *, seed: int = 1) -> list[int]:
-    """Offsets in ns of ``count`` messages: a Poisson stream of ``rate`` a second."""
-    rng = random.Random(seed)
-    return [int(at * 1e9) for at in accumulate(rng.expovariate(rate) for _ in range(count))]
+def planned(rate: float, *, seed: int = 1) -> Iterator[int]:
+    """Offsets in ns of a Poisson stream of ``rate`` messages a second, without end."""
+    rng, at = random.Random(seed), 0.0
+    while True:
+        at += rng.expovariate(rate)
+        yield int(at * 1e9)
 
 
 class Peer:
@@ -179,59 +184,89 @@ class House:
             return  # the client has gone
 
 
-def pace(house: House, texts: list[bytes], due: list[int]) -> tuple[int, list[tuple[int, int]]]:
-    """Send each message when it is due, until all are out: (ns at which the plan began, [(messages out, ns)])."""
-    assert house.reader is not None
-    frames = [framed(text) for text in texts]
-    ends = list(accumulate(map(len, frames), initial=0))
-    whole = memoryview(b"".join(frames))
-    start, sent, out, beat = time.monotonic_ns(), [(0, 0)], 0, 0
-    while out < len(due):
-        now = time.monotonic_ns() - start
-        upto = bisect_right(due, now)
-        if upto > out:
-            house.reader.send(whole[ends[out] : ends[upto]])
-            sent.append((upto, now))
-            out = upto
-        if now >= beat:
-            house.other.beat()
-            beat += BEAT_NS
-        if out < len(due):
-            time.sleep(max(min(due[out], beat) - (time.monotonic_ns() - start), 0) / NS)
-    return start, sent
+class Sending:
+    """What was due when, and when it went. ``stop`` ends it between two messages."""
+
+    def __init__(self, house: House) -> None:
+        self.stop = threading.Event()
+        self._house = house
+        self._due: list[int] = []
+        self._sent: list[tuple[int, int]] = [(0, 0)]  #: (messages out, ns)
+        self._start = self._beat = 0
+
+    def begin(self, snapshots: Sequence[bytes]) -> None:
+        """Snapshots, and some changes of the other venue, whose books begin with a change and a snapshot over REST."""
+        assert self._house.reader is not None
+        self._house.reader.send(b"".join(map(framed, snapshots)))
+        for _ in range(round(READY_S * NS / BEAT_NS)):
+            self._house.other.beat()
+            time.sleep(BEAT_NS / NS)
+        self._start = time.monotonic_ns()
+
+    def beat(self) -> None:
+        """One sign of life of everything that only beats."""
+        self._house.other.beat()
+
+    def piece(self, texts: Sequence[bytes], due: Sequence[int]) -> None:
+        """Send each message when it is due."""
+        reader, other = self._house.reader, self._house.other
+        assert reader is not None
+        frames = [framed(text) for text in texts]
+        ends, whole = list(accumulate(map(len, frames), initial=0)), memoryview(b"".join(frames))
+        before, out, start = len(self._due), 0, self._start
+        self._due += due
+        while out < len(due) and not self.stop.is_set():
+            now = time.monotonic_ns() - start
+            upto = bisect_right(due, now)
+            if upto > out:
+                reader.send(whole[ends[out] : ends[upto]])
+                self._sent.append((before + upto, now))
+                out = upto
+            if now >= self._beat:
+                other.beat()
+                self._beat += BEAT_NS
+            if out < len(due):
+                time.sleep(max(min(due[out], self._beat) - (time.monotonic_ns() - start), 0) / NS)
+
+    def save(self, path: Path) -> None:
+        """Write what was noted, at once or not at all."""
+        sent, before = np.zeros(self._sent[-1][0], dtype=np.int64), 0
+        for upto, now in self._sent:
+            sent[before:upto], before = now, upto
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, due=np.array(self._due[: len(sent)], dtype=np.int64) + self._start, sent=sent + self._start)
+        part.rename(path)
+
+
+def _work(sending: Sending, ready: threading.Event, file: Path, count: int, rate: float) -> None:
+    """All messages of the plan, then only signs of life."""
+    texts, due = read(file, count or sys.maxsize)[0], planned(rate)
+    stream: Iterator[bytes] = iter(texts) if count else iter(Endless(texts, per_s=rate))
+    first = list(islice(stream, len(SYMBOLS)))
+    ready.wait()
+    with contextlib.suppress(OSError):  # the receiver has gone
+        sending.begin(first)
+        piece = len(texts) if count else max(1, round(rate * PIECE_S))
+        while not sending.stop.is_set() and (some := list(islice(stream, piece))):
+            sending.piece(some, list(islice(due, len(some))))
+        while not sending.stop.wait(BEAT_NS / NS):
+            sending.beat()
 
 
 def main(file: Path, count: int, rate: float, result: Path) -> None:
     ctypes.CDLL(None).prctl(TIMER_SLACK, 1)  # a planned time is kept as well as the system can
     house = House()
-    texts, _ = read(file, count)
-    due = planned(count - len(SYMBOLS), rate)
+    sending = Sending(house)
     threading.Thread(target=house.serve, daemon=True).start()
+    work = threading.Thread(target=_work, args=(sending, house.ready, file, count, rate), daemon=True)
+    work.start()
     print(house.listener.getsockname()[1], flush=True)
-    threading.Thread(target=_work, args=(house, texts, due, result), daemon=True).start()
-    sys.stdin.read()  # ends with its owner
-
-
-def _work(house: House, texts: list[bytes], due: list[int], result: Path) -> None:
-    house.ready.wait()
-    assert house.reader is not None
-    house.reader.send(b"".join(map(framed, texts[: len(SYMBOLS)])))
-    for _ in range(round(READY_S * NS / BEAT_NS)):  # the other venue's books begin with a change and a snapshot
-        house.other.beat()
-        time.sleep(BEAT_NS / NS)
-    start, sent = pace(house, texts[len(SYMBOLS) :], due)
-    at = np.zeros(len(due), dtype=np.int64)
-    before = 0
-    for upto, now in sent:
-        at[before:upto], before = now, upto
-    part = result.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(file, due=np.array(due) + start, sent=at + start)
-    part.rename(result)
-    with contextlib.suppress(OSError):  # until the receiver has gone
-        while True:
-            time.sleep(BEAT_NS / NS)
-            house.other.beat()
+    sys.stdin.read()
+    sending.stop.set()
+    if house.ready.is_set():
+        work.join()
+        sending.save(result)
 
 
 if __name__ == "__main__":

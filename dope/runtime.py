@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ ALIVE_S = 2.0  #: s without a turn of the loop after which the runtime counts as
 RESULTS_SHOWN = 5  #: results of finished jobs that travel with the board
 PULSE_S = 0.1
 SEAL_S = 5.0  #: s between two looks for closed tapes
+SETTLED_S = 10.0  #: s after which everything that a session needs is loaded and compiled
 SLICE_PAUSE_S = 0.001  #: s left to the market between two slices of a publication
 ANSWER_S = 5.0  #: s that a query waits for a turn of the loop
 EXIT_ENGINE_DIED = 70
@@ -199,7 +201,7 @@ class Runtime:
                 await self._sealing.step(session.folder, session.closed_tapes)
 
     async def _publish_for_ever(self) -> None:
-        second, shown, period = 0, None, 1.0 / self.settings.push_hz
+        second, shown, settled, period = 0, None, None, 1.0 / self.settings.push_hz
         due = time.monotonic()
         while True:
             due = max(due + period, time.monotonic())
@@ -220,6 +222,9 @@ class Runtime:
             sections = await self._sections(session, full=full)
             sections["jobs"] = _job_rows(states)
             self.board.publish(self.clock.now(), sections)
+            if session is not settled and self.clock.now() - session.picture.started_ns > SETTLED_S * 1e9:
+                settled = session
+                gc.freeze()  # what is here by now stays: looking through all of it again stops the market for 0.15 s
 
     async def _sections(self, session: Session, *, full: bool) -> dict[str, Any]:
         """What changes many times a second, and, when ``full``, what changes once. The market goes on in between."""

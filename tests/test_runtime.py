@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime,
     until(lambda: sum(venue["books_live"] for venue in board.read().data.get("venues", ())) == 12, "all books live")
     yield runtime, board
     runtime.stop()
+    gc.unfreeze()
     assert not runtime.alive() and not runtime.died
 
 
@@ -49,6 +51,10 @@ def test_every_section_of_the_board_is_published(running: Running) -> None:
     until(lambda: set(board.read().data) == set(named.split()), "all sections")
     seq = board.read().seq
     until(lambda: board.read().seq > seq + 5, "further publications")
+
+
+def test_what_is_loaded_by_then_is_taken_out_of_garbage_collection(running: Running) -> None:
+    until(lambda: gc.get_freeze_count() > 50_000, "a frozen heap")
 
 
 def test_what_web_threads_ask_is_answered_between_two_turns_of_the_loop(running: Running) -> None:

@@ -1,0 +1,51 @@
+"""The benchmark of watching drives the real program, and tells a slow ingest from a slow screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import served, watched
+from bench.figures import Figure
+from bench.stream import SYMBOLS
+
+MS = 1_000_000
+assert served  # run as a process of its own by what is tested here
+
+
+def test_only_messages_of_a_phase_count_for_it() -> None:
+    due = np.arange(4000, dtype=np.int64) * MS
+    over = due + np.where(np.arange(4000) < 2000, 100_000, 300_000)
+    batches = np.column_stack([np.arange(1, 4001) + len(SYMBOLS), due, over])
+    none = np.zeros((0, 2), dtype=np.int64)
+    done = {"batches": batches, "signals": none, "collections": none, "publishing": none}
+    calm = watched.Phase("nobody watches", 0, 2000 * MS, 1.0, 0, {})
+    pixel = {"newest": [30.0] * 100, "every": [80.0] * 100, "own": [29.0, 40.0]}
+    busy = watched.Phase("20 watchers", 2000 * MS, 4000 * MS, 1.5, 1000, pixel)
+    told = {each.name: each for each in watched.figures([calm, busy], {"due": due, "sent": due}, done)}
+    assert told["ingest p99, 20 watchers ÷ nobody"].value == pytest.approx(3.0) and not told["ingest p99, 20 watchers ÷ nobody"].met
+    assert told["dashboard CPU per client and update"].value == pytest.approx(0.5)
+    assert told["newest event shown → pixel, 20 watchers: p95"].met and told["any event → pixel, 20 watchers: p95"].value == 80.0
+
+
+def test_the_real_program_is_fed_watched_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Figure] = []
+    monkeypatch.setattr(watched, "publish", lambda name, machine, figures: said.extend(figures))
+    monkeypatch.setattr(watched, "WARM_S", 4.0)
+    assert watched.main(["--rate", "300", "--rounds", "1", "--settle", "0.5", "--seconds", "1", "--browsers", "0"]) == 0
+    by_name: dict[str, Any] = {each.name: each for each in said}
+    assert by_name["ingest, nobody watches: p50"].samples > 100 and by_name["ingest, 20 watchers: p50"].value > 0
+    assert by_name["dashboard CPU per client and update"].samples > 20
+
+
+@pytest.mark.full
+@pytest.mark.browser
+def test_a_real_page_tells_when_events_reach_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Figure] = []
+    monkeypatch.setattr(watched, "publish", lambda name, machine, figures: said.extend(figures))
+    if not watched.chromium():
+        pytest.skip("no Chromium on this machine")
+    assert watched.main(["--rate", "500", "--rounds", "1", "--settle", "2", "--seconds", "4", "--browsers", "1"]) == 0
+    assert any(each.name.startswith("any event → pixel") for each in said)
