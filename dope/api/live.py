@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 from loguru import logger
+from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dope.api.delta import Differ, Discontinuity, whole
@@ -27,6 +28,7 @@ from dope.settings import Settings
 
 QUEUE = 64  #: messages waiting for one client; when full they are replaced by one fresh snapshot
 DRAIN_S = 10.0  #: s that one message may take to leave before its client is closed
+RETRY_S = 10  #: s after which a client that found no place may try again
 KEEPALIVE_S = 1.0  #: longest silence
 AUTH_S = 5.0  #: s that a client without header or cookie has for its first message, the token
 MAX_REQUESTS_S = 50  #: messages a client may send us per second
@@ -123,15 +125,15 @@ class Hub:
     async def serve(self, socket: WebSocket) -> None:
         """One client from accept to close."""
         address = socket.client.host if socket.client else ""
-        await socket.accept()
         if len(self._clients) + len(self._waiting) >= self._max_clients or self._addresses[address] >= self._per_address:
             self.counts["refused"] += 1
-            await socket.close(TRY_LATER, "too many clients")
+            await socket.send_denial_response(Response(status_code=503, headers={"Retry-After": str(RETRY_S)}))
             return
         outbox = Outbox(QUEUE)
         self._waiting.add(outbox)
         self._addresses[address] += 1
         try:
+            await socket.accept()
             if await self._admitted(socket, address):
                 self._waiting.discard(outbox)
                 self._clients.add(outbox)

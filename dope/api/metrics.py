@@ -65,7 +65,7 @@ class BoardCollector(Collector):
             yield _counter(f"dope_live_{name}", text, self._hub.counts[name])
         yield _counter("dope_live_work_seconds", "time spent comparing, encoding and queueing", self._hub.counts["work_ns"] / 1e9)
         family = CounterMetricFamily("dope_http_refused", "requests refused at the door", labels=["status"])
-        for status in ("400", "401", "403", "404", "413", "421", "429"):
+        for status in ("400", "401", "403", "404", "413", "421", "429", "503"):
             family.add_metric([status], self._refused[status])
         yield family
 

@@ -18,11 +18,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dope.api.rates import Rates, kind_of
 from dope.api.sign_in import page as sign_in_page
-from dope.api.tokens import Tokens, address_of, challenge
+from dope.api.tokens import Tokens, Verdict, address_of, challenge
 from dope.errors import SettingsError
 from dope.settings import Settings
 
 MAX_BODY = 64 * 1024  #: bytes of a request body
+COUNTED_STREAMS = ("/ws/v1/",)  #: these bound their clients themselves
+MAX_STRANGE_STREAMS = 64  #: WebSockets of the dashboard library at once
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 OPERATION = ("/health", "/ready", "/metrics", "/docs", "/openapi.json")
 DASH = ("/_dash-layout", "/_dash-dependencies", "/_dash-update-component", "/_dash-ws-callback", "/_reload-hash", "/_favicon.ico")
@@ -93,6 +95,7 @@ class Door:
         self._policy = policy
         self._refused = refused
         self._tokens, self._rates = tokens, rates
+        self._strange_streams = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -121,17 +124,27 @@ class Door:
         if not status:
             verdict = self._tokens.judge(scope)
             scope["dope.access"], status = verdict.access, verdict.status
+        if not status and not scope["path"].startswith(COUNTED_STREAMS) and self._strange_streams >= MAX_STRANGE_STREAMS:
+            status, verdict = 503, Verdict(503, wait_s=10)
         if not status:
-            await self._app(scope, receive, send)
+            await self._stream(scope, receive, send)
             return
         self._refused[str(status)] += 1
         await receive()
-        if status in (401, 429):
+        if status in (401, 429, 503):
             headers = [(name.lower().encode(), value.encode()) for name, value in challenge(verdict).items()]
             await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
             await send({"type": "websocket.http.response.body", "body": b""})
             return
         await send({"type": "websocket.close", "code": 1008, "reason": ERRORS[status][0]})  # before accept: HTTP 403
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        strange = not scope["path"].startswith(COUNTED_STREAMS)
+        self._strange_streams += strange
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._strange_streams -= strange
 
     async def _stopped(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Refuse who comes too often or without the right token; False = may go on."""

@@ -146,7 +146,7 @@ def cookie_of(scope: Scope) -> str:
 
 def challenge(verdict: Verdict) -> Mapping[str, str]:
     """The headers of a refusal."""
-    if verdict.status == 429:
+    if verdict.wait_s:
         return {"Retry-After": str(verdict.wait_s)}
     why = ', error="insufficient_scope", scope="operate"' if verdict.status == 403 else ', error="invalid_token"' if verdict.wrong else ""
     return {"WWW-Authenticate": f'Bearer realm="dope"{why}'}
