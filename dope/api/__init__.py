@@ -18,7 +18,7 @@ from dope.api import export, health, replays, routes, sign_in
 from dope.api.answers import answer_errors, nothing_here
 from dope.api.compress import Compress
 from dope.api.context import Web
-from dope.api.live import Hub
+from dope.api.live import Hub, Places
 from dope.api.metrics import registry
 from dope.api.rates import Limit, Rates
 from dope.api.security import POLICY, Door, check_bind
@@ -71,9 +71,10 @@ def mount(
     check_bind(settings)
     web = Web(board, settings, alive, clock_ns)
     tokens, rates = Tokens(settings, clock_ns), Rates(limits(settings), clock_ns)
-    hub = Hub(board, settings, tokens, clock_ns=clock_ns)
+    places = Places(settings)
+    hub = Hub(board, settings, tokens, places, clock_ns=clock_ns)
     refused: Counter[str] = Counter()
-    app.state.web, app.state.hub, app.state.asked, app.state.replays = web, hub, Asked(), replays.Hubs(web, tokens)
+    app.state.web, app.state.hub, app.state.asked, app.state.replays = web, hub, Asked(), replays.Hubs(web, tokens, places)
     app.state.tokens, app.state.rates, app.state.pages = tokens, rates, frozenset(pages := tuple(pages))
     app.state.registry = registry(web, hub, refused)
     app.title, app.version, app.description = "DOPE", __version__, DESCRIPTION

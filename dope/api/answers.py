@@ -79,5 +79,5 @@ async def _http(_request: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
     """Outside the door, so the headers are put on here; the server's log has the traceback."""
-    headers = {name.decode(): value.decode() for name, value in HEADERS}
+    headers = {name.decode(): value.decode() for name, value in HEADERS} | {"Connection": "close"}  # the server hangs up after an error
     return answer(500, "something went wrong inside", "the log of the server tells more", headers)

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dope.api.delta import Differ, Discontinuity, whole
+from dope.api.rates import block
 from dope.api.tokens import Access, Tokens
 from dope.board import Board, Snapshot
 from dope.settings import Settings
@@ -91,19 +92,34 @@ class Outbox:
         return text
 
 
+class Places:
+    """How many clients there may be at once, on all streams together and of one address. Lives on the web server's event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._total, self._per_address = settings.max_clients, settings.max_clients_per_address
+        self._taken: Counter[str] = Counter()
+
+    def take(self, address: str) -> bool:
+        """False when all are taken."""
+        if self._taken.total() >= self._total or self._taken[address] >= self._per_address:
+            return False
+        self._taken[address] += 1
+        return True
+
+    def give_back(self, address: str) -> None:
+        self._taken -= Counter((address,))
+
+
 class Hub:
     """All clients of the live stream. Lives on the web server's event loop; the broadcaster runs while clients are there."""
 
-    def __init__(self, board: Board, settings: Settings, tokens: Tokens, *, clock_ns: Callable[[], int], drain_s: float = DRAIN_S) -> None:
+    def __init__(self, board: Board, settings: Settings, tokens: Tokens, places: Places, *, clock_ns: Callable[[], int]) -> None:
         self._board = board
         self._least_gap = 0.5 / settings.push_hz  #: s between two messages: a publisher in a hurry is not followed faster than that
-        self._max_clients, self._per_address = settings.max_clients, settings.max_clients_per_address
-        self._tokens = tokens
+        self._tokens, self._places = tokens, places
         self._clock_ns = clock_ns
-        self._drain_s, self._auth_s = drain_s, AUTH_S
+        self._drain_s, self._auth_s = DRAIN_S, AUTH_S
         self._clients: set[Outbox] = set()
-        self._waiting: set[Outbox] = set()  #: places of those who have not shown their token yet
-        self._addresses: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
         self._differ = Differ({})
         self._seq = 0
@@ -125,24 +141,20 @@ class Hub:
     async def serve(self, socket: WebSocket) -> None:
         """One client from accept to close."""
         address = socket.client.host if socket.client else ""
-        if len(self._clients) + len(self._waiting) >= self._max_clients or self._addresses[address] >= self._per_address:
+        if not self._places.take(block(address)):
             self.counts["refused"] += 1
             await socket.send_denial_response(Response(status_code=503, headers={"Retry-After": str(RETRY_S)}))
             return
         outbox = Outbox(QUEUE)
-        self._waiting.add(outbox)
-        self._addresses[address] += 1
         try:
             await socket.accept()
             if await self._admitted(socket, address):
-                self._waiting.discard(outbox)
                 self._clients.add(outbox)
                 self._start()
                 await self._attend(socket, outbox)
         finally:
-            self._waiting.discard(outbox)
             self._clients.discard(outbox)
-            self._addresses -= Counter((address,))
+            self._places.give_back(block(address))
 
     async def _admitted(self, socket: WebSocket, address: str) -> bool:
         """Whether the client may read; one that has shown nothing yet must do so in its first message."""

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response, WebSocket
 from pydantic import Field
 
 from dope.api.context import Refusal, TheWeb, Web, with_times
-from dope.api.live import Hub
+from dope.api.live import Hub, Places
 from dope.api.routes import problems, unknown, writes
 from dope.api.select import moment
 from dope.api.shapes import RecordingOut, ReplayOut
@@ -64,8 +64,8 @@ class LoopArgs(Strict):
 class Hubs:
     """One stream per replay that somebody watches. Lives on the web server's event loop."""
 
-    def __init__(self, web: Web, tokens: Tokens) -> None:
-        self._web, self._tokens = web, tokens
+    def __init__(self, web: Web, tokens: Tokens, places: Places) -> None:
+        self._web, self._tokens, self._places = web, tokens, places
         self._hubs: dict[int, Hub] = {}
 
     def of(self, number: int) -> Hub:
@@ -73,7 +73,7 @@ class Hubs:
         hub = self._hubs.get(number)
         board = self._web.board.query("replay_board", str(number))
         if hub is None:
-            hub = Hub(board, self._web.settings, self._tokens, clock_ns=self._web.clock_ns)
+            hub = Hub(board, self._web.settings, self._tokens, self._places, clock_ns=self._web.clock_ns)
             for old in [each for each, stream in self._hubs.items() if not stream.clients][: max(0, len(self._hubs) - HUBS + 1)]:
                 del self._hubs[old]
             self._hubs[number] = hub
@@ -161,6 +161,9 @@ async def watch(socket: WebSocket, id: int) -> None:
     try:
         hub = hubs.of(id)
     except DopeError as error:
+        if socket.scope["dope.access"] < socket.app.state.tokens.needed("GET", socket.scope["path"]):
+            await socket.close()  # who may not read is not told which there are
+            return
         await socket.accept()
         await socket.close(GONE, str(error)[:100])
         return

@@ -18,13 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dope.api.rates import Rates, kind_of
 from dope.api.sign_in import page as sign_in_page
-from dope.api.tokens import Tokens, Verdict, address_of, challenge
+from dope.api.tokens import STREAMS, Tokens, Verdict, address_of, challenge
 from dope.errors import SettingsError
 from dope.settings import Settings
 
 MAX_BODY = 64 * 1024  #: bytes of a request body
-COUNTED_STREAMS = ("/ws/v1/",)  #: these bound their clients themselves
-MAX_STRANGE_STREAMS = 64  #: WebSockets of the dashboard library at once
+MAX_STRANGE_STREAMS = 64  #: WebSockets other than ours (the dashboard library's) at once
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 OPERATION = ("/health", "/ready", "/metrics", "/docs", "/openapi.json")
 DASH = ("/_dash-layout", "/_dash-dependencies", "/_dash-update-component", "/_dash-ws-callback", "/_reload-hash", "/_favicon.ico")
@@ -124,7 +123,7 @@ class Door:
         if not status:
             verdict = self._tokens.judge(scope)
             scope["dope.access"], status = verdict.access, verdict.status
-        if not status and not scope["path"].startswith(COUNTED_STREAMS) and self._strange_streams >= MAX_STRANGE_STREAMS:
+        if not status and STREAMS.fullmatch(scope["path"]) is None and self._strange_streams >= MAX_STRANGE_STREAMS:
             status, verdict = 503, Verdict(503, wait_s=10)
         if not status:
             await self._stream(scope, receive, send)
@@ -139,7 +138,7 @@ class Door:
         await send({"type": "websocket.close", "code": 1008, "reason": ERRORS[status][0]})  # before accept: HTTP 403
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        strange = not scope["path"].startswith(COUNTED_STREAMS)
+        strange = STREAMS.fullmatch(scope["path"]) is None
         self._strange_streams += strange
         try:
             await self._app(scope, receive, send)

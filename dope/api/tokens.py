@@ -27,7 +27,7 @@ MAX_SESSIONS = 1000  #: the oldest gives way
 SESSION_BYTES = 32
 BEARER = re.compile(r"bearer +([!-~]+)", re.IGNORECASE)
 PUBLIC = frozenset({"/health", "/ready", "/sign-in", "/sign-out"})  #: for supervisors, and the way in
-FIRST_MESSAGE = "/ws/v1/"  #: streams whose client may show its token in the first message
+STREAMS = re.compile(r"/ws/v1/(live|replay/[0-9]{1,16})")  #: ours: they count their clients, and take a token as first message
 
 
 class Access(IntEnum):
@@ -90,7 +90,7 @@ class Tokens:
             access = self.of_session(cookie_of(scope))
         if access >= need:
             return Verdict(0, access)
-        if scope["type"] == "websocket" and access is Access.NOTHING and path.startswith(FIRST_MESSAGE):
+        if scope["type"] == "websocket" and access is Access.NOTHING and STREAMS.fullmatch(path):
             return Verdict(0, access)
         return Verdict(403 if access else 401, access)
 

@@ -32,7 +32,13 @@ class House:
         self.port = port = server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self.ws = f"ws://127.0.0.1:{port}/ws/v1/live"
-        self.client = httpx.Client(base_url=self.url, timeout=20.0)
+        self.client = httpx.Client(base_url=self.url, timeout=60.0, event_hooks={"request": [self._still_fresh]})
+
+    def _still_fresh(self, _request: httpx.Request) -> None:
+        """On a slow machine the engine of a test would count as silent, because nobody published meanwhile."""
+        age_s = (time.time_ns() - self.publisher.board.read().t_ns) / 1e9
+        if 1.0 < age_s < 50.0:
+            self.publisher.board.publish(time.time_ns(), {})
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         return self.client.get(path, params=parameters or None)

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from dope.board import Board, Command
+from dope.errors import UnknownName
 
 VENUES = ("binance_spot", "binance_usdm", "okx")
 MARKETS = (
@@ -233,6 +234,10 @@ class Publisher:
     def _answer(self, kind: str, symbol: str, start: int, end: int) -> Any:
         if kind == "opportunities":
             return [row for row in self.history if start <= row["opened"] * 1_000_000 <= (end or 2**63)]
+        if kind in ("recordings", "replays", "replay_board"):
+            if symbol:
+                raise UnknownName("replay", symbol, ())
+            return []
         assert kind == "book"
         return [self._book(row) for row in self.board.read().data["instruments"] if row["symbol"] == symbol]
 
