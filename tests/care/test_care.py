@@ -15,7 +15,9 @@ from dope.care.backup import BACKUP, backup, restore
 from dope.care.repair import repair
 from dope.care.verify import NOT_CLOSED, verify
 from dope.errors import TapeError, UnknownName
+from dope.model.predictor import SpreadPredictor
 from dope.settings import Settings
+from dope.shelf import Shelf
 from dope.tape.catalogue import SEALED
 from dope.tape.files import FolderLock
 from dope.tape.format import Hole
@@ -23,9 +25,11 @@ from dope.tape.journal import Journal
 from dope.tape.read import Tape
 from dope.tape.seal import read, sealed_tapes
 from dope.tape.writer import Bounds
+from tests.model.markets import START, fed, reverting
 from tests.tape.frames import META, numbered, numbers, until
 from tests.tape.sealed import sealed_of, tape_of
 
+NOW = START + 5_000 * 10**9
 RULES = Settings(_env_file=None, order_size=77.0)
 
 
@@ -97,6 +101,21 @@ def test_sixty_damages_are_all_noticed_and_their_file_and_place_named(data: Path
 @pytest.mark.full
 def test_five_hundred_damages_are_all_noticed_and_their_file_and_place_named(data: Path) -> None:
     check_damages(data, 500)
+
+
+@pytest.mark.full
+def test_a_damaged_model_its_seal_or_list_of_versions_is_noticed_unloaded(tmp_path: Path) -> None:
+    recipe = SpreadPredictor(models=("gradient_boosting",), rows_per_feature=1, blocks=2)
+    Shelf(tmp_path).save(recipe.train(fed({"BTC-USDT": reverting(700, 3)}).table(), now_ns=NOW))
+    assert verify([tmp_path]).problems == []
+    chance = random.Random(7)
+    files = sorted(path for path in tmp_path.iterdir() if path.name != ".key")
+    for number in range(60):
+        path = files[number % len(files)]
+        whole = path.read_bytes()
+        path.write_bytes(harmed(whole, number % 3, chance)[0])
+        assert verify([tmp_path]).problems, path
+        path.write_bytes(whole)
 
 
 def test_a_missing_sealed_file_and_one_that_nobody_described_are_named(data: Path) -> None:

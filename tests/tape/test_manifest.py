@@ -50,6 +50,13 @@ def test_a_flipped_bit_is_found_in_the_64_kib_where_it_is(tmp_path: Path) -> Non
         assert str(found) == f"{tmp_path / 'b.parquet'} at byte {found.at}: these 64 KiB do not match their checksum"
 
 
+def test_content_whose_pieces_happen_to_have_the_same_crc_is_not_taken_for_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "b.parquet"
+    path.write_bytes(CONTENT)
+    other = msgspec.structs.replace(entry(), sha256=hashlib.sha256(b"another").hexdigest())
+    assert [found.what for found in check_file(other, path)] == ["does not match its SHA-256"]
+
+
 def test_one_damaged_stretch_is_one_line_and_two_are_two(tmp_path: Path) -> None:
     assert [found.at for found in after(tmp_path, bytes(2 * PIECE) + CONTENT[2 * PIECE :])] == [0]
     harmed = bytearray(CONTENT)
