@@ -280,6 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pages = chosen.browsers if path else 0
     with tempfile.TemporaryDirectory() as place:
         folder, machine = Path(place), Machine()
+        latency.compiled(folder)
         with program(chosen.rate, folder) as (url, served):
             browser = Chromium(path) if pages and path else None
             watchers = Watchers(url, psutil.Process(served.pid), browser, chosen.settle, chosen.seconds)
