@@ -73,12 +73,13 @@ class Command(msgspec.Struct, frozen=True):
 
     name: str
     args: Mapping[str, Any] = {}
+    who: str = ""  #: who asks, for the audit log: an address, or "" = the program itself
 
 
 #: train {} · backtest {tape: str|None, latency_ms, order_size, fees} · cancel {job} · set {order_size|min_net_bps|…}
 #: · source {to: "live"|"sim"} · replay {do: "create"|"seek"|…, id, …} (its id is the number of the command that creates it)
-#: · export {…} is answered by the API itself
-COMMANDS = ("train", "backtest", "cancel", "set", "source", "reconnect", "replay")
+#: · save_view {page, name, state} · delete_view {page, name} · export {…} is answered by the API itself
+COMMANDS = ("train", "backtest", "cancel", "set", "source", "reconnect", "replay", "save_view", "delete_view")
 
 EMPTY = Snapshot(seq=0, t_ns=0, data={})
 
@@ -134,11 +135,13 @@ class Board:
         self._handler(job, command)
         return job
 
-    def query(self, kind: str, symbol: str = "", start: int = 0, end: int = 0) -> Any:
-        """What no snapshot holds, as rows: kind "opportunities" | "events" | "book" | "spreads" | "tapes" | "recordings" | "replays".
+    def query(self, kind: str, symbol: str = "", start: int = 0, end: int = 0, *, limit: int = 0, source: str = "") -> Any:
+        """What no snapshot holds.
 
+        As rows: kind "opportunities" | "events" | "book" | "spreads" | "tapes" | "recordings" | "replays" | "views" | "log" | "past_jobs".
         "replay_board" gives the Board of the replay whose id is ``symbol``.
+        A kind of ``dope.tables.KINDS`` gives a ``History`` of [start, end) ns UTC (``end`` 0 = now) of one ``source`` ("" = what runs now).
         """
         if self._query is None:
             raise NoEngine("the engine is not running")
-        return self._query(kind, symbol, start, end)
+        return self._query(kind, symbol, start, end, limit=limit, source=source)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import queue
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loguru import logger
 
 from dope.board import Board, Command
-from dope.errors import DopeError, UnknownName
+from dope.errors import DopeError, StoreError, UnknownName
 from dope.feed.clock import Clock
-from dope.jobs import Jobs
+from dope.jobs import Jobs, JobState
 from dope.recordings import tapes_by_name
 from dope.replays import Replays
 from dope.session import Session
 from dope.settings import Settings
 from dope.sources import Sources
+from dope.store.records import Records
 from dope.training import Training
 from dope.workers import backtest_worker
 
@@ -26,10 +29,13 @@ class Commands:
     """``ask`` belongs to any thread, the rest to the loop."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, board: Board, *, sources: Sources, training: Training, jobs: Jobs, replays: Replays
-    ) -> None:
+        self, settings: Settings, clock: Clock, board: Board, *, sources: Sources, training: Training, jobs: Jobs, replays: Replays,
+        records: Records,
+    ) -> None:  # fmt: skip
         self._settings, self._clock, self._board = settings, clock, board
         self._sources, self._training, self._jobs, self._replays = sources, training, jobs, replays
+        self._records = records
+        self._open_jobs: set[int] = set()  # on record as asked for, not yet as ended
         self._waiting: queue.SimpleQueue[tuple[int, Command]] = queue.SimpleQueue()
 
     def ask(self, job: int, command: Command) -> None:
@@ -37,6 +43,9 @@ class Commands:
         session, args = self._sources.session, command.args
         if command.name == "replay":  # beside the loop: whoever asks is answered at once
             self._replays.wish(job, args)
+            return
+        if command.name in ("save_view", "delete_view"):
+            self._change_view(command.name, args, command.who)
             return
         if session is None and command.name != "cancel":
             raise DopeError("the engine is still starting")
@@ -64,10 +73,47 @@ class Commands:
             session = self._sources.session
             try:
                 await self._do(job, command, session)
+                await self._on_record(job, command)
             except (DopeError, ValueError) as error:
                 logger.warning("{} refused: {}", command.name, error)
                 if self._sources.session is not None:
                     self._sources.session.picture.tell(self._clock.now(), "system", f"{command.name} refused: {error}", "", "warn")
+
+    def _change_view(self, name: str, args: Mapping[str, Any], who: str) -> None:
+        page, title = args.get("page"), args.get("name")
+        if not isinstance(page, str) or not isinstance(title, str):
+            raise ValueError(f"{name} needs page and name")
+        if name == "save_view":
+            self._records.save_view(page, title, dict(args.get("state") or {}))
+        else:
+            self._records.delete_view(page, title)
+        self._records.note(who, name, {"page": page, "name": title})
+
+    async def _on_record(self, job: int, command: Command) -> None:
+        """Who asked for what, and what has to hold after a restart; a full disk does not undo what was done."""
+        args = dict(command.args)
+        try:
+            if command.name == "set":
+                await asyncio.to_thread(self._records.keep, args)
+            elif command.name in ("train", "backtest"):
+                await asyncio.to_thread(self._records.job_asked, job, command.name, args)
+                self._open_jobs.add(job)
+            await asyncio.to_thread(self._records.note, command.who or "the program", command.name, args)
+        except StoreError as error:
+            logger.error("{} is not on record: {}", command.name, error)
+
+    async def note_ended(self, states: Sequence[JobState]) -> None:
+        """Put on record what became of jobs."""
+        for state in states:
+            if state.ended is None or state.id not in self._open_jobs:
+                continue
+            self._open_jobs.discard(state.id)
+            result = getattr(state.result, "card", state.result)  # of a training, what its model says of itself
+            end = partial(self._records.job_ended, started=state.started, ended=state.ended, error=state.error, result=result)
+            try:
+                await asyncio.to_thread(end, state.id, state.state)
+            except StoreError as error:
+                logger.error("the end of job {} is not on record: {}", state.id, error)
 
     async def _do(self, job: int, command: Command, session: Session | None) -> None:
         args = command.args

@@ -21,6 +21,7 @@ from dope.commands import Commands
 from dope.engines import costs
 from dope.errors import NoEngine, UnknownName
 from dope.feed.clock import Clock
+from dope.history import Histories
 from dope.jobs import Jobs, JobState
 from dope.picture import book_row, finite, opportunity_row, stopped
 from dope.recordings import calendar, tapes_by_name
@@ -29,6 +30,8 @@ from dope.sealing import Sealing, keep
 from dope.session import Session
 from dope.settings import Settings
 from dope.sources import Sources
+from dope.store.records import NAME, Records
+from dope.tables import KINDS
 from dope.training import Training
 
 STOP_S = 4.5  #: s within which everything must be flushed and closed
@@ -40,7 +43,9 @@ SETTLED_S = 10.0  #: s after which everything that a session needs is loaded and
 SLICE_PAUSE_S = 0.001  #: s left to the market between two slices of a publication
 ANSWER_S = 5.0  #: s that a query waits for a turn of the loop
 EXIT_ENGINE_DIED = 70
-QUERIES = ("opportunities", "events", "book", "spreads", "tapes", "recordings", "replays", "replay_board")
+QUERIES = (
+    "opportunities", "events", "book", "spreads", "tapes", "recordings", "replays", "replay_board", "views", "log", "past_jobs",
+)  # fmt: skip
 
 T = TypeVar("T")
 
@@ -61,11 +66,14 @@ class Runtime:
         self._jobs = Jobs()
         self._sealing = Sealing(keep(settings), clock_ns=self.clock.now)
         self._training = Training(settings, self.clock, self._jobs)
-        self._sources = Sources(settings, self.clock, tapes, self._training.begin)
+        self.records = Records(settings.data_dir / NAME, clock_ms=lambda: self.clock.now() // 1_000_000)
+        self._sources = Sources(settings, self.clock, tapes, self._training.begin, self.records.kept())
+        self._histories = Histories(settings, self.clock, lambda: self._sources.session)
         self._replays = Replays(settings, self.clock)
         self._commands = Commands(
-            settings, self.clock, board, sources=self._sources, training=self._training, jobs=self._jobs, replays=self._replays
-        )
+            settings, self.clock, board, sources=self._sources, training=self._training, jobs=self._jobs, replays=self._replays,
+            records=self.records,
+        )  # fmt: skip
         self._thread = threading.Thread(target=self._run, name="dope-runtime", daemon=True)
         self._stopping = threading.Event()
         self._closing = False
@@ -105,10 +113,12 @@ class Runtime:
         """What runs now; belongs to the loop."""
         return self._sources.session
 
-    def query(self, kind: str, symbol: str, start: int, end: int) -> Any:
+    def query(self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "") -> Any:
         """Answers of ``Board.query``: copied between two turns of the loop, made into rows in the asker's thread."""
+        if kind in KINDS:
+            return self._histories.query(kind, symbol, start, end, limit=limit, source=source)
         if kind not in QUERIES:
-            raise UnknownName("query", kind, QUERIES)
+            raise UnknownName("query", kind, (*QUERIES, *KINDS))
         if kind == "tapes":
             return [msgspec.to_builtins(info) for info, _ in tapes_by_name(self.settings.data_dir)]
         if kind == "recordings":
@@ -117,6 +127,8 @@ class Runtime:
             return self._replays.statuses(symbol)
         if kind == "replay_board":
             return self._replays.board(symbol)
+        if kind in ("views", "log", "past_jobs"):
+            return self._from_records(kind)
         session = self.session
         if not self.alive():
             raise NoEngine("the engine is not running")
@@ -133,6 +145,13 @@ class Runtime:
         market = session.engine.market
         wanted = [book for book in list(market.books.values()) if book.instrument.symbol == symbol]
         return self._between_turns(lambda: [finite(book_row(market, book, self.clock.now())) for book in wanted])
+
+    def _from_records(self, kind: str) -> list[dict[str, Any]]:
+        if kind == "views":
+            return [view._asdict() for view in self.records.views()]
+        if kind == "log":
+            return [row._asdict() for row in self.records.audit()]
+        return [job._asdict() for job in self.records.jobs()]
 
     def _between_turns(self, read: Callable[[], T]) -> T:
         """What ``read`` gives in the loop's own thread, where nothing changes meanwhile. Raises NoEngine."""
@@ -183,6 +202,8 @@ class Runtime:
                 task.cancel()
             await self._sources.close()
             await asyncio.gather(*(asyncio.to_thread(each.close) for each in (self._jobs, self._sealing, self._replays)))
+            self._histories.close()
+            self.records.close()
 
     async def _pulse(self) -> None:
         """Shows that the loop turns, and how late."""
@@ -210,6 +231,7 @@ class Runtime:
             self._replays.look_after()
             await self._commands.carry_out()
             states = self._jobs.poll()
+            await self._commands.note_ended(states)
             await self._training.take(states, self.session)
             session = self.session
             if session is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from loguru import logger
 
@@ -29,7 +30,12 @@ MENDED_ONCE_NS = 60 * 10**9  #: a process that ends by itself twice within this 
 class Sources:
     """Belongs to the loop; other threads may read ``session`` and ``banner``. ``on_begin`` is told each new session."""
 
-    def __init__(self, settings: Settings, clock: Clock, tapes: tuple[Path, ...], on_begin: Callable[[Session], None]) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, tapes: tuple[Path, ...], on_begin: Callable[[Session], None],
+        changes: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """``changes`` = rules that a user changed before and that still hold."""
+        self._changes = dict(changes or {})
         self.settings, self.clock, self.tapes = settings, clock, tapes
         self.session: Session | None = None
         self.banner: str | None = None
@@ -79,11 +85,22 @@ class Sources:
     def _begin(self, session: Session, banner: str | None) -> None:
         if self._rules is not None:
             session.take_rules(self._rules)
+        elif self._changes:
+            self._restore(session)
         self.banner, self.live_available, self._give_up_at = banner, False, 0
         self._on_begin(session)
         session.picture.tell(self.clock.now(), "system", f"watching {len(session.engine.venues)} venues ({session.source})")
         self._feed = asyncio.create_task(session.feed.run())
         self.session = session
+
+    def _restore(self, session: Session) -> None:
+        try:
+            session.take_rules(session.changed_rules(self._changes))
+        except ValueError as error:  # kept by another version, or by hand
+            logger.warning("rules that were changed before are not used: {}", error)
+            return
+        told = ", ".join(f"{name} {value:g}" for name, value in self._changes.items())
+        session.picture.tell(self.clock.now(), "system", f"rules as they were changed before: {told}")
 
     async def close(self) -> None:
         """Close the sockets, the tape, the process."""

@@ -23,7 +23,7 @@ FLOORS = {
     "app": 6,
 }  # fmt: skip
 #: rooms that fill several files without a folder of their own
-RUNTIME = ("session", "sources", "commands", "training", "picture", "replay", "care", "sealing", "workers", "worlds",
+RUNTIME = ("session", "history", "sources", "commands", "training", "picture", "replay", "care", "sealing", "workers", "worlds",
            "engines", "recordings", "reel", "player", "projector", "replays")  # fmt: skip
 ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "__init__": "errors"}
 #: the screens read the board and show it: of what lies below they may know only this

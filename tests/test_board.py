@@ -74,7 +74,7 @@ def test_asking_without_an_engine_says_so() -> None:
 
 def test_an_unknown_command_is_refused_before_it_reaches_the_engine() -> None:
     board, heard = Board(), list[Command]()
-    board.serve(lambda _job, command: heard.append(command), lambda *_: [])
+    board.serve(lambda _job, command: heard.append(command), lambda *_, **__: [])
     with pytest.raises(ValueError, match="unknown command 'format_disk'"):
         board.ask(Command("format_disk"))
     assert heard == []
@@ -82,7 +82,7 @@ def test_an_unknown_command_is_refused_before_it_reaches_the_engine() -> None:
 
 def test_every_known_command_gets_a_job_id_of_its_own() -> None:
     board, heard = Board(), list[tuple[int, str]]()
-    board.serve(lambda job, command: heard.append((job, command.name)), lambda *_: [])
+    board.serve(lambda job, command: heard.append((job, command.name)), lambda *_, **__: [])
     ids = [board.ask(Command(name)) for name in COMMANDS]
     assert len(set(ids)) == len(ids)
     assert heard == list(zip(ids, COMMANDS, strict=True))
@@ -90,5 +90,6 @@ def test_every_known_command_gets_a_job_id_of_its_own() -> None:
 
 def test_a_query_reaches_the_engine_with_its_bounds() -> None:
     board = Board()
-    board.serve(lambda *_: None, lambda *asked: list(asked))
-    assert board.query("opportunities", "BTC-USDT", 5, 9) == ["opportunities", "BTC-USDT", 5, 9]
+    board.serve(lambda *_: None, lambda *asked, **more: [*asked, *more.values()])
+    assert board.query("opportunities", "BTC-USDT", 5, 9) == ["opportunities", "BTC-USDT", 5, 9, 0, ""]
+    assert board.query("spread", "BTC-USDT", limit=7, source="sim") == ["spread", "BTC-USDT", 0, 0, 7, "sim"]

@@ -129,6 +129,8 @@ def test_two_trainings_in_a_row_are_both_taken_in(running: Running) -> None:
     until(lambda: len(board.read().data["pred"]["versions"]) == 3, "both versions")
     assert board.read().data["pred"]["error"] == ""
     assert all(row["result"] is None for row in board.read().data["jobs"] if row["kind"] == "train")
+    kept = until(lambda: (jobs := {job["id"]: job for job in board.query("past_jobs")})[second]["ended"] and jobs, "both on record")
+    assert kept[first]["state"] == kept[second]["state"] == "done" and kept[first]["result"]["rows"] >= 20, "what the model says of itself"
 
 
 def test_a_backtest_of_this_run_is_a_job_with_a_report(running: Running) -> None:

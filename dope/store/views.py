@@ -1,6 +1,6 @@
 """Kinds of history that are one SQL sentence over ``bbo`` or ``trade``: bars, and the four tables of the usual server schema.
 
-``_n`` numbers the rows in the order in which they were made; sums are compensated, so that order does not show in them.
+``_n`` numbers the rows in the order in which they were made; sums are compensated and made in that order: the same answer each time.
 The server schema's tables, as documents about such systems draw them, and what differs here:
 
 order_book_snapshots   one row per change of a LIVE book's best prices; ``bids``/``asks`` hold that one level; no serial id, no
@@ -17,7 +17,7 @@ from __future__ import annotations
 BARS = """
 select ts // $step * $step as ts, symbol, venue,
     arg_min(price, _n) as open, max(price) as high, min(price) as low, arg_max(price, _n) as close,
-    fsum(size) as volume, count(*) as trades
+    fsum(size order by _n) as volume, count(*) as trades
 from trade group by all order by ts, symbol, venue
 """
 
@@ -46,14 +46,14 @@ with newest as (
     select *, pow(10, floor(log10(price)) - 3) as bucket_size from levels where price > 0 and size is not null
 )
 select symbol, make_timestamp(second) as timestamp, bucket_size, floor(price / bucket_size) * bucket_size as price_bucket,
-    fsum(size) as volume, side, count(distinct venue) as exchange_count
+    fsum(size order by venue) as volume, side, count(distinct venue) as exchange_count
 from buckets group by symbol, second, bucket_size, price_bucket, side order by second, symbol, price_bucket, side
 """
 
 OHLCV_DATA = """
 select symbol, make_timestamp(ts // 60000000000 * 60000000) as timestamp, '1m' as timeframe,
     arg_min(price, _n) as open_price, max(price) as high_price, min(price) as low_price, arg_max(price, _n) as close_price,
-    fsum(size) as volume, count(*) as trade_count
+    fsum(size order by _n) as volume, count(*) as trade_count
 from trade group by all order by timestamp, symbol
 """
 

@@ -83,8 +83,10 @@ def _seal_tables(path: Path, tape: Tape, tables: dict[str, pa.Table], folder: Pa
     made: dict[Path, bytes] = {}
     entries: list[Entry] = []
     counts = {name: tables[name].num_rows for name in names}
+    about = {"dope.source": tape.meta.source, "dope.tape": path.name, "dope.session": tape.meta.session}
+    about |= {"dope.first": str(tape.first), "dope.last": str(tape.last)} if tape.first else {}  # from when to when it recorded
     for name in names:
-        data = encode(name, tables.pop(name), {"dope.source": tape.meta.source, "dope.tape": path.name})
+        data = encode(name, tables.pop(name), about)
         place = Path(name, *hour, path.stem + ".parquet")
         entries.append(measure(place.as_posix(), pieces_of(data), rows=counts[name]))
         made[folder / place] = data

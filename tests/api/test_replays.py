@@ -42,7 +42,7 @@ class Playing(Publisher):
     def _carry_out(self, number: int, command: Command) -> None:
         self.replays.wish(number, command.args)
 
-    def _find(self, kind: str, symbol: str, start: int, end: int) -> Any:
+    def _find(self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "") -> Any:
         known = {
             "recordings": lambda: calendar(self.folder),
             "replays": lambda: self.replays.statuses(symbol),

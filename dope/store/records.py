@@ -1,0 +1,255 @@
+"""What must outlive the process besides the market: jobs and their results, changed rules, saved views, who asked for what.
+
+One SQLite file. Whatever a method has returned from is on the disk (WAL, synchronous FULL): a kill at any moment loses nothing
+that was acknowledged. A damaged file is moved aside, said in ``notice``, and an empty one begun; where nothing can be written, records
+live in memory and ``notice`` says so. A file of a newer version is refused, one of an older one copied, then brought up to date.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from loguru import logger
+
+from dope.errors import StoreError, UnknownName
+
+NAME = "dope.sqlite"
+BUSY_MS = 5_000  #: how long another process may hold the file
+JOBS_KEPT = 1_000
+AUDIT_KEPT = 10_000
+MAX_VIEWS = 200
+MAX_JSON = 1 << 16  #: characters of one stored value; longer results of jobs are left out
+
+#: version n → n + 1; never changed once released, only added to
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "create table job (run integer not null, id integer not null, kind text not null, state text not null, args text not null,"
+        " asked integer not null, started integer, ended integer, error text, result text, primary key (run, id)) strict",
+        "create table setting (name text primary key, value text not null, changed integer not null) strict",
+        "create table view (page text not null, name text not null, state text not null, saved integer not null,"
+        " primary key (page, name)) strict",
+    ),
+    (
+        "create table audit (id integer primary key, at integer not null, who text not null, what text not null,"
+        " detail text not null) strict",
+        "create index job_asked on job (asked)",
+    ),
+)
+VERSION = len(MIGRATIONS)
+
+
+class JobRecord(NamedTuple):
+    """One job as it was asked for and ended; times ms UTC. ``run`` = start of the process that ran it."""
+
+    run: int
+    id: int
+    kind: str
+    state: str
+    args: dict[str, Any]
+    asked: int
+    started: int | None
+    ended: int | None
+    error: str | None
+    result: Any
+
+
+class View(NamedTuple):
+    """A saved view: the filters of ``page`` under a name."""
+
+    page: str
+    name: str
+    state: dict[str, Any]
+    saved: int  #: ms UTC
+
+
+class AuditRow(NamedTuple):
+    id: int
+    at: int  #: ms UTC
+    who: str
+    what: str
+    detail: dict[str, Any]
+
+
+class Records:
+    """All methods may be called from any thread; each returns when the disk has it. They raise StoreError."""
+
+    def __init__(self, path: Path, *, clock_ms: Callable[[], int]) -> None:
+        """Opens or creates the file. Raises StoreError when it is of a newer version."""
+        self._path, self._clock_ms = path, clock_ms
+        self._lock = threading.Lock()
+        self.notice = ""  #: what went wrong with the file at the start, in words; "" = nothing
+        self.run = clock_ms()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = self._open_or_begin()
+        except (OSError, sqlite3.Error) as error:
+            self.notice = f"records are not kept: {path} cannot be used: {error}"
+            logger.error(self.notice)
+            self._db = self._open(":memory:")
+        self._run("update job set state = 'ended with the program', ended = null where state in ('queued', 'running')")
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    # -- the file ------------------------------------------------------------------------------------------------------
+    def _open_or_begin(self) -> sqlite3.Connection:
+        try:
+            return self._open(self._path)
+        except sqlite3.OperationalError:  # no permission, no room, held by somebody else: nothing is wrong with the file
+            raise
+        except (sqlite3.DatabaseError, _Damaged) as error:
+            self._move_aside(error)
+            return self._open(self._path)
+
+    def _open(self, path: Path | str) -> sqlite3.Connection:
+        db = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+        try:
+            found = db.execute("pragma integrity_check(1)").fetchone()[0]
+            if found != "ok":
+                raise _Damaged(found)
+            for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = on", f"busy_timeout = {BUSY_MS}"):
+                db.execute(f"pragma {pragma}").fetchall()
+            self._migrate(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        version = db.execute("pragma user_version").fetchone()[0]
+        if version > VERSION:
+            raise StoreError(f"{self._path} was written by a newer version of this program (records {version}, this one knows {VERSION})")
+        if version == VERSION:
+            return
+        if version:
+            copy = self._path.with_name(f"{self._path.name}.version{version}")
+            with sqlite3.connect(copy) as target:
+                db.backup(target)
+            target.close()
+            logger.info("records brought from version {} to {}; a copy of the old ones is {}", version, VERSION, copy.name)
+        db.execute("begin immediate")
+        for number in range(db.execute("pragma user_version").fetchone()[0], VERSION):
+            for statement in MIGRATIONS[number]:
+                db.execute(statement)
+        db.execute(f"pragma user_version = {VERSION}")
+        db.execute("commit")
+
+    def _move_aside(self, error: Exception) -> None:
+        aside = self._path.with_name(f"{self._path.name}.damaged-{self.run}")
+        self._path.rename(aside)
+        for ending in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+        self.notice = f"the records were damaged ({str(error)[:100]}): begun anew, the old file is {aside.name}"
+        logger.error(self.notice)
+
+    def _run(self, sentence: str, *given: Any) -> int:
+        """One change, on the disk when this returns; the number of rows changed."""
+        with self._lock:
+            try:
+                return self._db.execute(sentence, given).rowcount
+            except (sqlite3.Error, sqlite3.Warning) as error:
+                raise StoreError(f"records cannot be written: {error}") from error
+
+    def _rows(self, sentence: str, *given: Any) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                return self._db.execute(sentence, given).fetchall()
+            except sqlite3.Error as error:
+                raise StoreError(f"records cannot be read: {error}") from error
+
+    # -- jobs ----------------------------------------------------------------------------------------------------------
+    def job_asked(self, id: int, kind: str, args: dict[str, Any]) -> None:
+        """A job was accepted."""
+        self._run("insert or replace into job (run, id, kind, state, args, asked) values (?, ?, ?, 'queued', ?, ?)",
+                  self.run, id, kind, _text(args), self._clock_ms())  # fmt: skip
+        self._run("delete from job where rowid in (select rowid from job order by asked desc, id desc limit -1 offset ?)", JOBS_KEPT)
+
+    def job_ended(self, id: int, state: str, *, started: int | None, ended: int | None, error: str | None, result: Any) -> None:
+        """What became of it; a result that is too long is left out."""
+        text = _text(result)
+        self._run("update job set state = ?, started = ?, ended = ?, error = ?, result = ? where run = ? and id = ?",
+                  state, started, ended, error, text if len(text) <= MAX_JSON else "null", self.run, id)  # fmt: skip
+
+    def jobs(self, limit: int = 100) -> list[JobRecord]:
+        """The newest first."""
+        rows = self._rows("select run, id, kind, state, args, asked, started, ended, error, result from job"
+                          " order by asked desc, id desc limit ?", limit)  # fmt: skip
+        return [
+            JobRecord(run, id, kind, state, json.loads(args), asked, started, ended, error, json.loads(result or "null"))
+            for run, id, kind, state, args, asked, started, ended, error, result in rows
+        ]
+
+    # -- changed rules -------------------------------------------------------------------------------------------------
+    def keep(self, changes: dict[str, Any]) -> None:
+        """Settings that a user changed; all or none."""
+        with self._lock:
+            try:
+                self._db.execute("begin immediate")
+                for name, value in changes.items():
+                    self._db.execute("insert or replace into setting values (?, ?, ?)", (name, _text(value), self._clock_ms()))
+                self._db.execute("commit")
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+                raise StoreError(f"records cannot be written: {error}") from error
+
+    def kept(self) -> dict[str, Any]:
+        """All settings that a user changed, as they are now."""
+        return {name: json.loads(value) for name, value in self._rows("select name, value from setting order by name")}
+
+    # -- saved views ---------------------------------------------------------------------------------------------------
+    def save_view(self, page: str, name: str, state: dict[str, Any]) -> View:
+        """Under this name, in place of an older one."""
+        text = _text(state)
+        if len(text) > MAX_JSON:
+            raise StoreError("this view is too large to be saved")
+        known = {(view.page, view.name) for view in self.views()}
+        if (page, name) not in known and len(known) >= MAX_VIEWS:
+            raise StoreError(f"{MAX_VIEWS} views are saved already; delete one first")
+        view = View(page, name, state, self._clock_ms())
+        self._run("insert or replace into view values (?, ?, ?, ?)", page, name, text, view.saved)
+        return view
+
+    def views(self) -> list[View]:
+        """By page and name."""
+        rows = self._rows("select page, name, state, saved from view order by page, name")
+        return [View(page, name, json.loads(state), saved) for page, name, state, saved in rows]
+
+    def delete_view(self, page: str, name: str) -> None:
+        """Raises UnknownName when there is none."""
+        if not self._run("delete from view where page = ? and name = ?", page, name):
+            raise UnknownName("view", name, [view.name for view in self.views() if view.page == page])
+
+    # -- who asked for what ----------------------------------------------------------------------------------------------
+    def note(self, who: str, what: str, detail: dict[str, Any]) -> int:
+        """One line of the audit log; gives its number."""
+        text = _text(detail)
+        given = (self._clock_ms(), who[:100], what[:100], text if len(text) <= MAX_JSON else "{}")
+        with self._lock:
+            try:
+                number = self._db.execute("insert into audit (at, who, what, detail) values (?, ?, ?, ?)", given).lastrowid
+            except sqlite3.Error as error:
+                raise StoreError(f"records cannot be written: {error}") from error
+        assert number is not None
+        if number % 100 == 0:
+            self._run("delete from audit where id <= ?", number - AUDIT_KEPT)
+        return number
+
+    def audit(self, limit: int = 100) -> list[AuditRow]:
+        """The newest first."""
+        rows = self._rows("select id, at, who, what, detail from audit order by id desc limit ?", limit)
+        return [AuditRow(id, at, who, what, json.loads(detail)) for id, at, who, what, detail in rows]
+
+
+class _Damaged(Exception):
+    """What the integrity check found."""
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, default=str, allow_nan=True)
