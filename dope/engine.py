@@ -20,6 +20,7 @@ from dope.types import (
     DATA,
     LAG,
     OPEN,
+    SET,
     TICK,
     Ack,
     Action,
@@ -33,9 +34,11 @@ from dope.types import (
     Funding,
     Gap,
     Instrument,
+    Link,
     Listed,
     Notice,
     Quote,
+    Setting,
     Tick,
     Trade,
 )
@@ -103,17 +106,21 @@ class Engine:
             self._tick(frame, out)
         elif frame.kind == LAG:
             self._lag(frame, out)
+        elif frame.kind == SET:
+            self.detect(Setting(frame.ts, frame.data), out)
         else:
             venue = self.venues.get(frame.venue)
             if venue is None:
                 return [self._note(Fault(frame.ts, frame.venue, "", "no such venue here"))]
             if frame.kind == OPEN:
                 self.connections[frame.conn] = frame.venue
+                self.detect(Link(frame.ts, frame.venue, frame.conn, True, frame.data), out)
             for event in venue.receive(frame):
                 self._take(event, frame, venue, out)
             if frame.kind == CLOSED:
                 self.connections.pop(frame.conn, None)
                 market.conn_ts.pop(frame.conn, None)
+                self.detect(Link(frame.ts, frame.venue, frame.conn, False, frame.data), out)
         if market.resyncs:
             self.resync(frame, out)
         return out

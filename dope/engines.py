@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dope.detectors import Cost, Rules, default_detectors
@@ -37,10 +38,12 @@ def rules(settings: Settings) -> Rules:
     )
 
 
-def build_engine(settings: Settings, venue_ids: tuple[str, ...], endpoints: dict[str, dict[str, str]]) -> Engine:
-    """Engine with venues and the default detectors; the same for live, simulation, replay and backtest."""
+def build_engine(
+    settings: Settings, venue_ids: tuple[str, ...], endpoints: dict[str, dict[str, str]], also: Sequence[Detector] = ()
+) -> Engine:
+    """Engine with venues and the default detectors, ``also`` behind them; the same for live, simulation, replay and backtest."""
     venues: dict[str, Venue] = {v: make(v, settings.symbols, endpoints.get(v)) for v in venue_ids}
-    detectors: list[Detector] = [*default_detectors(costs(settings), rules(settings))]
+    detectors: list[Detector] = [*default_detectors(costs(settings), rules(settings)), *also]
     return Engine(venues, detectors)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,20 @@ from dope.feed.clock import Clock
 from dope.feed.feed import Feed
 from dope.model.live import PredictorState
 from dope.picture import Picture
+from dope.rows import Collector
 from dope.settings import Settings
+from dope.tail import Tail
 from dope.tape.catalogue import list_tapes
 from dope.tape.format import Meta, parse_name
 from dope.tape.journal import Journal
 from dope.tape.writer import Bounds
-from dope.types import Frame
+from dope.types import SET, Frame
 
 MS = 1_000_000
 NS = 1_000_000_000
 CLOSE_S = 3.0  #: s that the tape may take to close
+COLLECT_NS = 100 * MS  #: rows are taken this often
+HURRY_FRAMES = 1024  #: frames after which it is looked whether they must be taken sooner
 
 
 class Session:
@@ -38,14 +43,16 @@ class Session:
     def __init__(self, settings: Settings, source: str, endpoints: dict[str, dict[str, str]], clock: Clock) -> None:
         self.settings, self.source, self.clock = settings, source, clock
         venue_ids = tuple(v for v in settings.venues if source == "live" or v in endpoints)
-        self.engine = build_engine(settings, venue_ids, {**endpoints, **(settings.endpoints if source == "live" else {})})
+        self._run = f"{source}-{clock.now()}"
+        self.rows, self.tail = Collector(self._run), Tail()
+        places = {**endpoints, **(settings.endpoints if source == "live" else {})}
+        self.engine = build_engine(settings, venue_ids, places, (self.rows,))
         self.arbitrage: Arbitrage = detector_of(self.engine, Arbitrage)
         self.spreads: Spreads = detector_of(self.engine, Spreads)
         self.picture = Picture(
             self.engine, self.arbitrage, self.spreads, started_ns=clock.now(), alert_pct=settings.min_profit_threshold
         )
         self.predictor = PredictorState(buffer_rows=settings.buffer_per_symbol, min_samples=settings.min_samples)
-        self._run = f"{source}-{clock.now()}"
         self.folder = settings.data_dir / source  #: of its tapes
         self.journal: Journal | None = None
         self.recording_trouble = ""
@@ -53,9 +60,12 @@ class Session:
             self._record(settings)
         self.feed = Feed(self.engine.venues, self.on_frames, clock=clock, rng=random.Random())
         self._volumes: dict[str, float] = {}
+        self._collected = self._collected_frames = 0
+        self.take_rules(self.arbitrage.rules)  # what is recorded begins with the rules and fees in force
 
     def _record(self, settings: Settings) -> None:
-        meta = Meta(self.source, self.clock.now(), __version__, tuple(self.engine.venues), session=self._run)
+        digest = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
+        meta = Meta(self.source, self.clock.now(), __version__, tuple(self.engine.venues), digest, self._run)
         bounds = Bounds(total_bytes=settings.tape_max_mb << 20, close_s=CLOSE_S)
         try:
             self.journal = Journal(self.folder, meta, bounds=bounds)
@@ -70,9 +80,30 @@ class Session:
         engine = self.engine
         for event in engine.step_many(frames):
             self.picture.note(event)
+            self.rows.note(event)
+        if engine.market.now - self._collected >= COLLECT_NS or engine.frames - self._collected_frames >= HURRY_FRAMES:
+            self._collect_if_due()
         actions = engine.drain()
         if actions:
             self.feed.actions(actions)
+
+    def _collect_if_due(self) -> None:
+        market = self.engine.market
+        self._collected_frames = self.engine.frames
+        if market.now - self._collected >= COLLECT_NS or self.rows.hurry(market):
+            self.collect()
+
+    def collect(self) -> None:
+        """Rows since the last time: to the tape, and into the tail."""
+        self._collected = self.engine.market.now
+        for name, batch in self.rows.take(self.engine.market).items():
+            ticket = 0 if self.journal is None else self.journal.append_rows(name, batch)
+            if ticket or self.journal is None:  # what the journal refuses is lost, and it says so in a row of its own
+                self.tail.add(name, batch, ticket)
+        if self.journal is not None:
+            for ticket, batch in self.journal.losses():
+                self.tail.add("gap", batch, ticket)
+            self.tail.placed(self.journal.placed())
 
     def second(self) -> None:
         """Once per second: series, features, predictions."""
@@ -100,14 +131,17 @@ class Session:
         return msgspec.structs.replace(new, leave=min(new.leave, new.enter))
 
     def take_rules(self, rules: Rules) -> None:
-        """Judge by these levels and sizes from now on."""
-        self.arbitrage.set_rules(rules, self.engine.market)
+        """Judge by these levels and sizes from now on; on the tape it is a frame like all others, so that a replay does the same."""
+        self.feed.tell(SET, self.arbitrage.terms(rules))
 
     async def stop(self) -> None:
         """Close all sockets, then the tape."""
         await self.feed.stop()
+        self.rows.finish(self.engine.market.now)
+        self.collect()
         if self.journal is not None:
             await asyncio.to_thread(self.journal.close)
+            self.tail.placed(self.journal.placed())
 
     def recording(self) -> dict[str, Any]:
         """The ``recording`` part of the mode section."""

@@ -17,15 +17,16 @@ CLOSED = 3  #: a connection has ended; data = ClosedInfo as JSON
 REPLY = 4  #: an answer to a Fetch; data = ReplyInfo as JSON, newline, raw body
 LAG = 5  #: our own loop was late; data = seconds as text
 TICK = 6  #: the 10 ms clock; data = wall-clock offset in ns as text
+SET = 7  #: rules and fees are in force from here on: at the start of a run, and when a user changes them; data = JSON
 
-KIND_NAMES = ("data", "open", "sent", "closed", "reply", "lag", "tick")
+KIND_NAMES = ("data", "open", "sent", "closed", "reply", "lag", "tick", "set")
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One thing that happened at the edge of the house. ``conn`` is the connection epoch: never reused in a run."""
 
     ts: int
-    venue: str  #: venue id; "" for TICK and LAG
+    venue: str  #: venue id; "" for TICK, LAG and SET
     conn: int
     kind: int
     data: bytes
@@ -206,6 +207,21 @@ class Confirmed(Event, frozen=True, gc=False):
 
     venue: str
     conn: int
+
+
+class Setting(Event, frozen=True):
+    """Rules and fees from a SET frame, for the detectors; ``data`` is theirs to read."""
+
+    data: bytes
+
+
+class Link(Event, frozen=True):
+    """A connection is open (``up``) or has ended; ``about`` = OpenInfo or ClosedInfo as JSON."""
+
+    venue: str
+    conn: int
+    up: bool
+    about: bytes
 
 
 # -- actions: what a venue asks the feed to do -----------------------------------------------------------------------

@@ -14,7 +14,7 @@ from dope.model.predictor import SpreadPredictor, Trained
 from dope.model.table import Table
 from dope.settings import Settings
 from dope.tape.read import Tape, merge
-from dope.types import Frame
+from dope.types import SET, Frame
 
 Progress = Callable[[float, str], None]
 REPORT_EVERY = 20_000  #: frames between two reports of progress
@@ -37,7 +37,8 @@ def backtest_worker(progress: Progress, paths: list[str], options: dict[str, Any
         for n, frame in enumerate(merge(tapes)):
             if n % REPORT_EVERY == 0:
                 progress(0.02 + 0.95 * n / max(total, 1), f"Replay {n} of {total} frames")
-            yield frame
+            if frame.kind != SET:  # what was in force then is not what is asked for now
+                yield frame
 
     engine = build_engine(chosen, venues, {})
     report = run(counted(), engine, latency_ms=float(options.get("latency_ms", 100.0)), order_size=chosen.order_size)

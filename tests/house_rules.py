@@ -16,7 +16,7 @@ FLOORS = {
     "types": 0, "settings": 0, "format": 0, "tables": 0,
     "venues": 0.5, "market": 0.5,
     "detectors": 1, "model": 1,
-    "engine": 2, "backtest": 2,
+    "engine": 2, "rows": 2, "backtest": 2,
     "feed": 3, "tape": 3, "board": 3, "store": 3, "shelf": 3, "sim": 3, "jobs": 3,
     "runtime": 4, "scale": 4, "integration": 4,
     "dashboard": 5, "api": 5,
@@ -24,7 +24,7 @@ FLOORS = {
 }  # fmt: skip
 #: rooms that fill several files without a folder of their own
 RUNTIME = ("session", "history", "sources", "commands", "training", "picture", "replay", "care", "sealing", "workers", "worlds",
-           "engines", "recordings", "reel", "player", "projector", "replays")  # fmt: skip
+           "engines", "recordings", "reel", "player", "projector", "replays", "tail")  # fmt: skip
 ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "__init__": "errors"}
 #: the screens read the board and show it: of what lies below they may know only this
 SCREENS = ("dashboard", "api")

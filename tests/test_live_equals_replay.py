@@ -22,6 +22,7 @@ from dope.session import Session
 from dope.settings import Settings
 from dope.sim.world import World
 from dope.tape.read import Tape, merge
+from dope.types import SET
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 60.0
@@ -53,6 +54,9 @@ async def live(settings: Settings) -> Engine:
     world.faults.raw("okx", '{"arg":{"channel":"books","instId":"BTC-USDT"},"action":"update","data":[{"asks":[["NaN","1"]]}]}')
     await until(lambda: books["binance_spot:BTC-USDT"].snapshots > 1 and all_live())
     await until(lambda: session.arbitrage.closed >= 2)
+    session.take_rules(session.changed_rules({"order_size": 250.0, "min_net_bps": 1.5}))  # as a user does in the middle of a run
+    seen = session.arbitrage.closed
+    await until(lambda: session.arbitrage.closed >= seen + 2)
     await session.stop()
     await asyncio.wait([task], timeout=5)
     await world.stop()
@@ -85,6 +89,29 @@ def test_the_replay_of_the_tape_gives_the_same_digest(run: tuple[Engine, list[Pa
     assert again.digest() == engine.digest()
     assert again.counts == engine.counts
     assert summary(again, opened)["lost"] == 0
+
+
+def test_rules_and_fees_in_force_are_on_the_tape_whatever_the_settings_of_the_replay_are(run: tuple[Engine, list[Path], Settings]) -> None:
+    engine, tapes, settings = run
+    other = settings.model_copy(update={"order_size": 77.0, "min_net_bps": 3.0, "fees": {"okx": {"spot": 0.5, "perp": 0.5}}})
+    again, _ = asyncio.run(replay(tapes, other))
+    assert again.digest() == engine.digest()
+
+
+def test_without_what_the_user_changed_the_replay_would_differ(run: tuple[Engine, list[Path], Settings]) -> None:
+    engine, tapes, settings = run
+    frames = [frame for path in tapes for frame in Tape(path)]
+    assert frames[0].kind == SET and sum(frame.kind == SET for frame in frames) == 2
+    again = build_engine(settings, tuple(engine.venues), {})
+    again.step_many([frame for frame in frames if frame.kind != SET])
+    assert again.digest() != engine.digest()
+
+
+@pytest.mark.parametrize("speed", [50.0, pytest.param(1.0, marks=pytest.mark.full)])
+def test_the_replay_at_any_speed_gives_the_same_digest(run: tuple[Engine, list[Path], Settings], speed: float) -> None:
+    engine, tapes, settings = run
+    again, _ = asyncio.run(replay(tapes, settings, speed))
+    assert again.digest() == engine.digest()
 
 
 @pytest.mark.parametrize("seed", range(3))

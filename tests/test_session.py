@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from dope.engines import costs, rules
+from dope.detectors.arbitrage import Terms
+from dope.engines import build_engine, costs, rules
 from dope.feed.clock import Clock
+from dope.rows import Collector
 from dope.session import Session
 from dope.settings import Settings
 from dope.sim.world import World
+from dope.tables import TABLES
 from dope.tape.catalogue import list_tapes
 from dope.tape.read import Tape
-from dope.types import TICK, Frame
+from dope.types import SET, TICK, Frame
 from dope.venues import VENUES
 from tests.program import PATIENCE_S
 from tests.tape.frames import START
@@ -61,6 +66,48 @@ def test_what_it_sees_is_recorded_in_the_folder_of_its_source_and_fed_to_the_mod
     assert tape.complete and tape.count == session.engine.frames and tape.meta.source == "sim"
     assert len(session.predictor.rows) == 6, "one pair per symbol that two venues list"
     assert session.picture.slow()["series"]["t"]
+    first = next(iter(tape))
+    assert first.kind == SET and msgspec.json.decode(first.data, type=Terms).rules == session.arbitrage.rules
+    assert len(tape.meta.settings) == 16
+    check_rows(session, tape)
+
+
+def check_rows(session: Session, tape: Tape) -> None:
+    """What the tape holds beside its frames is what the tail answers, and what a replay of the frames comes to."""
+    recorded: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    for name, batch in tape.rows():
+        recorded[name] += batch.to_pylist()
+    assert {name: session.tail.table(name).to_pylist() for name in TABLES} == recorded
+    assert session.tail.tapes() == {tape.path.name}
+    again, engine = Collector(session.rows.session), session.engine
+    twin = build_engine(session.settings, tuple(engine.venues), {}, (again,))
+    replayed: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    for frames in tape.batches():
+        for event in twin.step_many(frames):
+            again.note(event)
+        for name, batch in again.take(twin.market).items():
+            replayed[name] += batch.to_pylist()
+    assert twin.digest() == engine.digest()
+    for name in ("bbo", "trade", "opportunity"):
+        order = [sorted(map(json.dumps, rows)) for rows in (recorded[name], replayed[name])]
+        assert order[0] == order[1] and (order[0] or name == "opportunity"), name
+    last = {(row["venue"], row["symbol"]): row for row in recorded["bbo"]}
+    assert len(last) == 12 and all(row["bid"] is None for row in last.values()), "a recording that has ended shows nothing as current"
+    assert {row["what"] for row in recorded["gap"]} >= {"book"}
+
+
+def test_rules_that_a_user_changes_are_a_frame_on_the_tape(tmp_path: Path) -> None:
+    async def run() -> Session:
+        session = make(settings(tmp_path))
+        session.take_rules(session.changed_rules({"order_size": 250}))
+        await session.stop()
+        return session
+
+    session = asyncio.run(run())
+    (path,) = session.tape_paths()
+    found = [msgspec.json.decode(frame.data, type=Terms) for frame in Tape(path) if frame.kind == SET]
+    assert [terms.rules.order_size for terms in found if terms.rules is not None] == [1000.0, 250.0]
+    assert all({(venue, kind): cost for venue, kind, cost in terms.costs or ()} == session.arbitrage.costs for terms in found)
 
 
 def test_each_run_knows_its_own_tapes_only(tmp_path: Path) -> None:

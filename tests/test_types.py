@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from dope import types
-from dope.types import DATA, KIND_NAMES, LAG, OPEN, TICK, ClosedInfo, Frame, Instrument, OpenInfo, ReplyInfo, Trade
+from dope.types import DATA, KIND_NAMES, LAG, OPEN, SET, TICK, ClosedInfo, Frame, Instrument, OpenInfo, ReplyInfo, Trade
 
 STRUCTS = [value for value in vars(types).values() if isinstance(value, type) and issubclass(value, msgspec.Struct)]
 
@@ -24,7 +24,7 @@ def test_a_frame_refuses_to_be_changed() -> None:
 
 def test_every_kind_of_frame_has_a_name() -> None:
     assert [KIND_NAMES[kind] for kind in (DATA, OPEN, LAG, TICK)] == ["data", "open", "lag", "tick"]
-    assert len(set(KIND_NAMES)) == len(KIND_NAMES) == TICK + 1
+    assert len(set(KIND_NAMES)) == len(KIND_NAMES) == SET + 1
 
 
 def test_a_frame_survives_being_written_and_read() -> None:

@@ -20,7 +20,7 @@ from dope.market.book import Book
 from dope.market.freshness import age_limit_ns
 from dope.market.market import Market
 from dope.market.walk import NOTHING, Walk, two_book
-from dope.types import BookState, DepthChange, Event, Instrument, Listed, Tick, Touch
+from dope.types import BookState, DepthChange, Event, Fault, Instrument, Listed, Setting, Tick, Touch
 
 WALK_LEVELS = 50  #: levels per side that a walk may use
 NEAR_BPS = 2.0  #: a pair this close to the enter level is walked and its depth watched
@@ -47,6 +47,16 @@ class Rules(msgspec.Struct, frozen=True):
     min_notional: float = 10.0
     debounce: int = 50 * MS
     max_age_s: float = 5.0
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What a SET frame carries, as JSON: the rules from now on and the fees as (venue, kind, cost); None = as before."""
+
+    rules: Rules | None = None
+    costs: tuple[tuple[str, str, Cost], ...] | None = None
+
+
+_terms = msgspec.json.Decoder(Terms)
 
 
 class Opportunity(Event, frozen=True):
@@ -110,20 +120,27 @@ class Opportunity(Event, frozen=True):
 class Pair:
     """One ordered pair of markets and the life it may be in."""
 
-    __slots__ = ("buy", "cost_buy", "cost_sell", "fee_buy", "id", "last", "life", "lot", "min_notional", "sell", "wall_bps", "watched")
+    __slots__ = (
+        "buy", "cost_buy", "cost_sell", "fee_buy", "id", "last", "life", "lot", "min_notional", "number", "sell", "wall_bps", "watched",
+    )  # fmt: skip
 
     def __init__(self, buy: Instrument, sell: Instrument, costs: tuple[Cost, Cost], rules: Rules) -> None:
         self.buy, self.sell = buy, sell
-        self.cost_buy, self.cost_sell = costs
-        fb = costs[0].fee
-        # a fee taken in base: less is received than bought, so each unit received costs fb/(1−fb) on top
-        self.fee_buy = fb / (1.0 - fb) if costs[0].currency == "base" else fb
-        self.wall_bps = ((1.0 + self.fee_buy) / (1.0 - costs[1].fee) - 1.0) * 1e4
+        self.number = -1  # among the pairs that the market watches
+        self.charge(costs)
         self.lot = common_lot(buy.lot, sell.lot)
         self.min_notional = max(rules.min_notional, buy.min_notional, sell.min_notional)
         self.life = Lifecycle(LifeRules(rules.enter, rules.leave, rules.debounce, MAX_GAP_NS))
         self.last: Opportunity | None = None
         self.id, self.watched = 0, False
+
+    def charge(self, costs: tuple[Cost, Cost]) -> None:
+        """Reckon with these fees of buying and selling."""
+        self.cost_buy, self.cost_sell = costs
+        fb = costs[0].fee
+        # a fee taken in base: less is received than bought, so each unit received costs fb/(1−fb) on top
+        self.fee_buy = fb / (1.0 - fb) if costs[0].currency == "base" else fb
+        self.wall_bps = ((1.0 + self.fee_buy) / (1.0 - costs[1].fee) - 1.0) * 1e4
 
     def net_touch_bps(self, ask: float, bid: float) -> float:
         """Net of fees at the touch, bps of the buy cost; the net matrix is exactly this."""
@@ -150,7 +167,7 @@ def common_lot(a: float, b: float) -> float:
 class Arbitrage:
     """All ordered pairs of comparable markets; only those of the market that moved are looked at."""
 
-    KINDS = (Listed, Touch, DepthChange, BookState, Tick)
+    KINDS = (Listed, Touch, DepthChange, BookState, Tick, Setting)
     NEAR_ONLY = True  #: touches of pairs that are neither open nor near have no effect here
 
     def __init__(self, costs: dict[tuple[str, str], Cost], rules: Rules | None = None) -> None:
@@ -163,7 +180,7 @@ class Arbitrage:
         self.opened = self.closed = 0  #: lives so far
         self._next_check = 0
 
-    def on(self, event: Event, market: Market) -> Sequence[Opportunity]:
+    def on(self, event: Event, market: Market) -> Sequence[Event]:
         kind = type(event)
         if kind is Touch:
             return self._moved(event.key, market, event.ts)  # type: ignore[attr-defined]
@@ -175,6 +192,8 @@ class Arbitrage:
             return self._left(event, market) if event.state != "LIVE" else ()
         if isinstance(event, Listed):
             self._list(event.instrument, market)
+        elif isinstance(event, Setting):
+            return self._set(event, market)
         return ()
 
     def rows(self) -> list[Opportunity]:
@@ -188,6 +207,30 @@ class Arbitrage:
         for pair in self.pairs.values():
             pair.life.rules = LifeRules(rules.enter, rules.leave, rules.debounce, MAX_GAP_NS)
             pair.min_notional = max(rules.min_notional, pair.buy.min_notional, pair.sell.min_notional)
+
+    def terms(self, rules: Rules) -> bytes:
+        """The payload of a SET frame: these rules, and the fees as they are."""
+        return msgspec.json.encode(Terms(rules, tuple((venue, kind, cost) for (venue, kind), cost in self.costs.items())))
+
+    def _set(self, event: Setting, market: Market) -> Sequence[Event]:
+        try:
+            terms = _terms.decode(event.data)
+        except msgspec.DecodeError as error:
+            return (Fault(event.ts, "", "", f"settings that cannot be read: {error}", event.data[:200]),)
+        if terms.costs is not None:
+            self._set_costs({(venue, kind): cost for venue, kind, cost in terms.costs}, market)
+        if terms.rules is not None:
+            self.set_rules(terms.rules, market)
+        return ()
+
+    def _set_costs(self, costs: dict[tuple[str, str], Cost], market: Market) -> None:
+        """Take other fees; a market that is a leg already and whose fee is no longer known keeps the old one."""
+        self.costs = self.costs | costs if self.of else costs
+        for pair in self.pairs.values():
+            both = self.costs[(pair.buy.venue, pair.buy.kind)], self.costs[(pair.sell.venue, pair.sell.kind)]
+            if both != (pair.cost_buy, pair.cost_sell):
+                pair.charge(both)
+                market.watch_wall(pair.number, pair.wall_bps)
 
     # -- pairs -------------------------------------------------------------------------------------------------------
     def _list(self, instrument: Instrument, market: Market) -> None:
@@ -203,7 +246,7 @@ class Arbitrage:
                 self.pairs[(buy.key, sell.key)] = pair
                 self.of[buy.key].append(pair)
                 self.of[sell.key].append(pair)
-                market.watch_pair(buy.key, sell.key, pair.wall_bps)
+                pair.number = market.watch_pair(buy.key, sell.key, pair.wall_bps)
         market.watch_level(self.rules.enter - NEAR_BPS)
         peers.append(instrument)
 

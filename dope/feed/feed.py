@@ -118,6 +118,10 @@ class Feed:
             else:
                 link.end(1000, action.reason)
 
+    def tell(self, kind: int, data: bytes) -> None:
+        """A frame of our own between those of the venues, handed over at once."""
+        self._outbox.tell(kind, data)
+
     def retry(self, venue_id: str) -> None:
         """A person wants to try now: ends waits of back-off and breaker; published limits are kept."""
         for connection in self._desks[venue_id].connections:

@@ -40,6 +40,11 @@ class Outbox:
             self.wake()
         self.frames.append(Frame(self._clock.now(), venue, conn, kind, data))
 
+    def tell(self, kind: int, data: bytes) -> None:
+        """A frame of our own, handed over at once, behind all that came before it. ``on_frames``'s errors are raised here."""
+        self.flush()
+        self._on_frames([Frame(self._clock.now(), "", 0, kind, data)])
+
     def flush(self) -> None:
         """Hand over what is there. A late loop is told first: what follows was waiting at the sockets meanwhile."""
         if not self.frames:

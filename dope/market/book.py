@@ -144,9 +144,7 @@ class Book:
         if self.state == "LIVE":
             self.live_ns += ts - self.since
             slots, nothing = self._slots, float("nan")  # from here on the last touch is no longer current
-            lane.remember(
-                self.slot, max(ts, self.touch_ts), 0, nothing, nothing, nothing, nothing, slots.ring_t, slots.ring, slots.ring_n
-            )
+            lane.remember(self.slot, ts, 0, nothing, nothing, nothing, nothing, slots.ring_t, slots.ring, slots.ring_n)
         self.state, self.reason, self.since = state, reason, ts
         return change
 

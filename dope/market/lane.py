@@ -129,8 +129,8 @@ class Slots:
         order = np.arange(max(0, n - RING), n) & RING - 1
         return self.ring_t[slot, order], self.ring[slot, order]
 
-    def pair(self, buy: int, sell: int, wall_bps: float) -> None:
-        """Stop the lane whenever ``gross − wall`` of this pair reaches ``near``."""
+    def pair(self, buy: int, sell: int, wall_bps: float) -> int:
+        """Stop the lane whenever ``gross − wall`` of this pair reaches ``near``; gives the pair's number in ``walls``."""
         number = len(self.pairs)
         self.pairs = np.concatenate([self.pairs, np.array([[buy, sell]], dtype=np.int64)])
         self.walls = np.concatenate([self.walls, np.array([wall_bps])])
@@ -140,6 +140,7 @@ class Slots:
                 self.pairs_of[slot, int(free[0])] = number
             else:
                 self.crowded.add(slot)
+        return number
 
 
 @jit
@@ -198,11 +199,16 @@ def remember(
     slot: int, ts: int, stamp: int, bid: float, bid_size: float, ask: float, ask_size: float,
     ring_t: np.ndarray, ring: np.ndarray, ring_n: np.ndarray,
 ) -> None:  # fmt: skip
-    """One more touch in the ring of a slot; only prices count, sizes change far more often."""
+    """One more touch in the ring of a slot; only prices count, sizes change far more often.
+
+    Times never fall: what was received before a snapshot and joins it later is the touch from the snapshot on.
+    """
     n = ring_n[slot]
     last = (n - 1) & (RING - 1)
-    if n > 0 and ring[slot, last, 0] == bid and ring[slot, last, 2] == ask:
-        return
+    if n > 0:
+        if ring[slot, last, 0] == bid and ring[slot, last, 2] == ask:
+            return
+        ts = max(ts, ring_t[slot, last, 0])
     at = n & (RING - 1)
     ring_t[slot, at, 0], ring_t[slot, at, 1] = ts, stamp
     ring[slot, at, 0], ring[slot, at, 1], ring[slot, at, 2], ring[slot, at, 3] = bid, bid_size, ask, ask_size

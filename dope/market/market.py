@@ -78,9 +78,13 @@ class Market:
         (self.watched.add if on else self.watched.discard)(key)
         self.dirty[key] = None
 
-    def watch_pair(self, buy: str, sell: str, wall_bps: float) -> None:
-        """A pair that must be looked at when its gross minus this wall reaches ``near``."""
-        self.slots.pair(self.books[buy].slot, self.books[sell].slot, wall_bps)
+    def watch_pair(self, buy: str, sell: str, wall_bps: float) -> int:
+        """A pair that must be looked at when its gross minus this wall reaches ``near``; gives its number."""
+        return self.slots.pair(self.books[buy].slot, self.books[sell].slot, wall_bps)
+
+    def watch_wall(self, number: int, wall_bps: float) -> None:
+        """Another wall for the pair of this number."""
+        self.slots.walls[number] = wall_bps
 
     def watch_level(self, near_bps: float) -> None:
         """Gross minus wall, in bps, from which pairs must be looked at."""

@@ -88,6 +88,7 @@ class Hole(msgspec.Struct, frozen=True):
     first: int
     last: int
     reason: str
+    ticket: int = 0  #: as of ``Rows``; not written
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -196,7 +197,7 @@ def pack_frames(frames: Sequence[Frame], cost: int = 0, *, compress: bool = True
 
 def pack_hole(hole: Hole) -> Block:
     text = hole.reason.encode()[:1000]
-    return _block(HOLE, hole.lost, (hole.first, hole.last), text, raw=len(text), codec=RAW)
+    return msgspec.structs.replace(_block(HOLE, hole.lost, (hole.first, hole.last), text, raw=len(text), codec=RAW), ticket=hole.ticket)
 
 
 def pack_rows(rows: Rows, *, compress: bool = True) -> Block:

@@ -64,7 +64,7 @@ class Journal:
         self._tickets = 0
         self._accepted_rows = self._lost_rows = 0
         self._refused: Hole | None = None  # rows that were lost since rows were last taken
-        self._losses: deque[pa.RecordBatch] = deque(maxlen=LOSSES)
+        self._losses: deque[tuple[int, pa.RecordBatch]] = deque(maxlen=LOSSES)
         self._unsaved = 0  # frames that close() could not bring to disk
         self._closed = False
         self._stop = threading.Event()
@@ -123,16 +123,15 @@ class Journal:
         lost, self._refused = self._refused, None
         if lost is not None:
             row = tables.batch("gap", [tables.gap(lost.first, lost.last, "rows", lost.reason, lost=lost.lost)])
-            self._queue_rows("gap", row, row.nbytes + ROWS_COST)
-            self._losses.append(row)
+            self._losses.append((self._queue_rows("gap", row, row.nbytes + ROWS_COST), row))
 
     def placed(self) -> list[tuple[int, str]]:
         """(ticket, name of the tape) of rows that the disk has confirmed since this was last asked."""
         waiting = self._writer.placed
         return [waiting.popleft() for _ in range(len(waiting))]
 
-    def losses(self) -> list[pa.RecordBatch]:
-        """Rows of ``gap`` about frames and rows that were lost, since this was last asked; the tape holds them already."""
+    def losses(self) -> list[tuple[int, pa.RecordBatch]]:
+        """(ticket, rows of ``gap``) about frames and rows that were lost, since this was last asked; they are queued already."""
         found = list(self._losses)
         self._losses.clear()
         return found
@@ -157,8 +156,10 @@ class Journal:
     def _end_hole(self) -> None:
         hole, self._hole = self._hole, None
         if hole is not None:
-            self._queue.append(hole)
-            self._losses.append(tables.batch("gap", [tables.gap(hole.first, hole.last, "recording", hole.reason, lost=hole.lost)]))
+            self._tickets += 1
+            self._queue.append(msgspec.structs.replace(hole, ticket=self._tickets))
+            row = tables.gap(hole.first, hole.last, "recording", hole.reason, lost=hole.lost)
+            self._losses.append((self._tickets, tables.batch("gap", [row])))
 
     def close(self) -> None:
         """Everything to disk, file closed in order, lock released; waits at most ``bounds.close_s`` for the disk."""

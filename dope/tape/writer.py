@@ -55,7 +55,7 @@ class Writer:
         self.state, self.reason = "recording", ""
         self.released = 0  #: bytes of the queue's cost that no longer occupy memory; only rises
         self.frames = self.rows = 0  #: confirmed by the disk
-        self.placed: deque[tuple[int, str]] = deque(maxlen=PLACED)  #: (ticket, tape) of rows that the disk has confirmed
+        self.placed: deque[tuple[int, str]] = deque(maxlen=PLACED)  #: (ticket, tape) of rows and holes that the disk has confirmed
         self.path: Path | None = None
         self.bytes = 0  #: of the current file
         self._folder, self._meta, self._bounds, self._files = folder, meta, bounds, files
@@ -142,6 +142,7 @@ class Writer:
                 self.frames += block.count
             elif block.kind == ROWS:
                 self.rows += block.count
+            if block.ticket:
                 self.placed.append((block.ticket, segment.path.name))
         self._written = 0
 

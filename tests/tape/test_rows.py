@@ -204,9 +204,9 @@ def test_refused_rows_are_counted_and_become_a_gap(tmp_path: Path) -> None:
     assert journal.append_rows("trade", trades(1010, 1020)) > 0 and journal.append_rows("trade", trades(1020, 1030)) > 0
     assert journal.append_rows("trade", trades(1030, 1300)) == 0
     assert journal.append_rows("trade", trades(1300, 1301)) == 0, "until half of the memory is free again, so that gaps are few"
-    (first,) = journal.losses()
+    ((_, first),) = journal.losses()
     journal.close()
-    (second,) = journal.losses()
+    ((_, second),) = journal.losses()
     (path,) = tmp_path.glob("*.dope")
     assert [batch for _, batch in Tape(path).rows("gap")] == [first, second]
     why = "the disk is too slow"
@@ -222,7 +222,7 @@ def test_rows_are_refused_while_frames_are(tmp_path: Path) -> None:
     assert journal.append_rows("trade", trades(0, 4)) == 0
     journal.close()
     (path,) = tmp_path.glob("*.dope")
-    rows = [row for batch in journal.losses() for row in batch.to_pylist()]
+    rows = [row for _, batch in journal.losses() for row in batch.to_pylist()]
     assert [(row["what"], row["lost"]) for row in rows] == [("recording", 9), ("rows", 4)]
     assert [row for batch in (batch for _, batch in Tape(path).rows()) for row in batch.to_pylist()] == rows
 

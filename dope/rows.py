@@ -1,0 +1,237 @@
+"""What history is made of: the rows of the tables of ``dope/tables.py``, collected from a running engine as they happen.
+
+Best bids and asks are read in one go from the rings that the books keep anyway; trades and changes of state come through
+the detector protocol, behind all detectors, and change nothing: signals and digests are the same with and without.
+A gap is told when it opens (``until`` null) and once more when it is over: equal (ts, symbol, venue, what), the later row counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from dope import tables
+from dope.detectors.arbitrage import Opportunity
+from dope.market import lane
+from dope.market.market import Market
+from dope.types import LIVE, Ack, BookState, ClosedInfo, Event, Fault, Gap, Link, Listed, Notice, OpenInfo, Trade
+
+WAITING = 100_000  #: rows of one table that wait to be taken; more are lost and counted
+TOLD = (Listed, Gap, Fault, Ack, Notice, BookState)  #: what an engine tells besides signals
+
+_open = msgspec.json.Decoder(OpenInfo)
+_closed = msgspec.json.Decoder(ClosedInfo)
+
+
+class Collector:
+    """``on`` and ``note`` are called as things happen, ``take`` some times a second; all belong to the engine's thread."""
+
+    KINDS = (Trade, Listed, BookState, Link)
+
+    def __init__(self, session: str) -> None:
+        """``session`` = the recording session, as in the description of its tapes."""
+        self.session = session
+        self.lost = 0  #: rows, for want of room
+        self._trades: list[Trade] = []
+        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("opportunity", "signal", "gap")}
+        self._lost: dict[str, list[int]] = {}  # table → [how many, first ts, last ts] since the last take
+        self._gaps: dict[tuple[str, str, str], dict[str, Any]] = {}  # (what, venue, symbol or plan) → its row, while open
+        self._fresh: list[tuple[str, str, str]] = []  # opened since the last take
+        self._links: dict[tuple[str, str], set[int]] = {}  # (venue, plan) → connections that are open
+        self._codes: dict[str, int] = {}  # key of a market → its number in the name columns
+        self._names = _Names([], [])
+        self._seen = np.zeros(0, dtype=np.int64)  # touches taken, per slot
+        self._until = np.zeros(0, dtype=np.int64)  # ts of the last one of them
+        self._slot_codes = np.zeros(0, dtype=np.int32)
+
+    # -- as it happens -----------------------------------------------------------------------------------------------
+    def on(self, event: Event, market: Market) -> Sequence[Event]:
+        if type(event) is Trade:
+            if len(self._trades) < WAITING:
+                self._trades.append(event)
+            else:
+                self._lose("trade", event.ts)
+        elif isinstance(event, BookState):
+            self._book(event.key, event.ts, event.state, event.reason)
+        elif isinstance(event, Link):
+            self._link(event)
+        elif isinstance(event, Listed):
+            book = market.books[event.instrument.key]
+            self._book(book.key, event.ts, book.state, book.reason)
+        return ()
+
+    def note(self, event: Event) -> None:
+        """One event that the engine told; signals among them become rows."""
+        if isinstance(event, Opportunity):
+            self._opportunity(event)
+        elif not isinstance(event, TOLD):
+            self.signal(event)
+
+    def signal(self, event: Event) -> None:
+        """A signal of another kind, from the engine or beside it."""
+        symbol = getattr(event, "symbol", "") or getattr(event, "key", "").partition(":")[2]
+        detail = msgspec.json.encode(event).decode()
+        self._add("signal", {"ts": event.ts, "symbol": symbol, "kind": type(event).__name__, "session": self.session, "detail": detail})
+
+    def _opportunity(self, o: Opportunity) -> None:
+        state = o.state if o.closed is not None else "open"
+        names = ("ts", "symbol", "id", "kind", "buy_venue", "sell_venue", "opened", "closed")
+        figures = ("gross_bps", "net_bps", "peak_bps", "size", "net")
+        row = {name: getattr(o, name) for name in names + figures}
+        self._add("opportunity", {**row, "session": self.session, "state": state, "detail": msgspec.json.encode(o).decode()})
+
+    def _book(self, key: str, ts: int, state: str, reason: str) -> None:
+        venue, _, symbol = key.partition(":")
+        if state == LIVE:
+            self._close_gap(("book", venue, symbol), ts)
+        else:
+            self._open_gap(("book", venue, symbol), tables.gap(ts, None, "book", reason or state, venue=venue, symbol=symbol))
+
+    def _link(self, link: Link) -> None:
+        """A plan without any open connection is a gap; one that is replaced before it closes is none."""
+        if link.up:
+            about = _open.decode(link.about) if link.about else OpenInfo("", "")
+            self._links.setdefault((link.venue, about.plan), set()).add(link.conn)
+            self._close_gap(("connection", link.venue, about.plan), link.ts)
+            return
+        for (venue, plan), conns in self._links.items():
+            if venue == link.venue and link.conn in conns:
+                conns.discard(link.conn)
+                if not conns:
+                    why = _closed.decode(link.about) if link.about else ClosedInfo(1006, "")
+                    text = f"{plan}: {why.reason or f'closed with code {why.code}'}"
+                    self._open_gap(("connection", venue, plan), tables.gap(link.ts, None, "connection", text, venue=venue))
+
+    def _open_gap(self, name: tuple[str, str, str], row: dict[str, Any]) -> None:
+        if name not in self._gaps:
+            self._gaps[name] = row
+            self._fresh.append(name)
+
+    def _close_gap(self, name: tuple[str, str, str], ts: int) -> None:
+        row = self._gaps.pop(name, None)
+        if row is None:
+            return
+        never_told = name in self._fresh
+        if never_told:
+            self._fresh.remove(name)
+        if ts > row["ts"] or not never_told:
+            self._add("gap", {**row, "until": ts})
+
+    def finish(self, ts: int) -> None:
+        """The recording ends: so do the gaps in it."""
+        for name in list(self._gaps):
+            self._close_gap(name, ts)
+
+    def _add(self, table: str, row: dict[str, Any]) -> None:
+        rows = self._rows[table]
+        if len(rows) < WAITING:
+            rows.append(row)
+        else:
+            self._lose(table, row["ts"])
+
+    def _lose(self, table: str, ts: int) -> None:
+        lost = self._lost.setdefault(table, [0, ts, ts])
+        lost[0], lost[2] = lost[0] + 1, ts
+
+    # -- some times a second -----------------------------------------------------------------------------------------
+    def hurry(self, market: Market) -> bool:
+        """Whether a ring is half full of touches that were not taken yet."""
+        count = market.slots.count
+        if len(self._seen) < count:
+            return True
+        return bool(count) and bool((market.slots.ring_n[:count] - self._seen[:count]).max() > lane.RING // 2)
+
+    def take(self, market: Market) -> dict[str, pa.RecordBatch]:
+        """All rows since the last time, by table; tables without new rows are left out."""
+        self._learn(market)
+        found = {"bbo": self._take_touches(market), "trade": self._take_trades()}
+        for table, (count, first, last) in self._lost.items():
+            self.lost += count
+            self._rows["gap"].append(tables.gap(first, last, "rows", f"more than {WAITING} rows of {table} were waiting", lost=count))
+        self._lost.clear()
+        self._rows["gap"] += [self._gaps[name] for name in self._fresh]
+        self._fresh.clear()
+        for table, rows in self._rows.items():
+            found[table] = tables.batch(table, rows) if rows else None
+            rows.clear()
+        return {table: batch for table, batch in found.items() if batch is not None}
+
+    def _learn(self, market: Market) -> None:
+        """New books get their numbers."""
+        new = len(self._codes)
+        if len(market.books) == new:
+            return
+        for key in list(market.books)[new:]:
+            self._codes[key] = len(self._codes)
+        self._names = _Names([key.partition(":")[2] for key in self._codes], [key.partition(":")[0] for key in self._codes])
+        grown = np.zeros((2, market.slots.count), dtype=np.int64)
+        grown[0, : len(self._seen)], grown[1, : len(self._until)] = self._seen, self._until
+        self._seen, self._until = grown
+        self._slot_codes = np.zeros(market.slots.count, dtype=np.int32)
+        for key, code in self._codes.items():
+            self._slot_codes[market.books[key].slot] = code
+
+    def _take_touches(self, market: Market) -> pa.RecordBatch | None:
+        slots = market.slots
+        have = slots.ring_n[: len(self._seen)].copy()
+        new = have - self._seen
+        if not new.any():
+            return None
+        for slot in np.flatnonzero(new > lane.RING).tolist():
+            self._overran(slot, int(new[slot]) - lane.RING, int(slots.ring_t[slot, have[slot] & lane.RING - 1, 0]))
+        new = np.minimum(new, lane.RING)
+        slot_of = np.repeat(np.arange(len(new)), new)
+        place = np.arange(int(new.sum())) - np.repeat(np.cumsum(new) - new, new) + np.repeat(have - new, new) & lane.RING - 1
+        times, touch = slots.ring_t[slot_of, place], slots.ring[slot_of, place]
+        self._seen = have
+        moved = new > 0
+        self._until[moved] = times[np.cumsum(new)[moved] - 1, 0]
+        no_bid, no_ask = ~(touch[:, 0] > 0.0), ~(touch[:, 2] > 0.0)
+        columns = [
+            pa.array(times[:, 0]), *self._names.columns(self._slot_codes[slot_of]), pa.array(times[:, 1], mask=times[:, 1] <= 0),
+            pa.array(touch[:, 0], mask=no_bid), pa.array(touch[:, 2], mask=no_ask),
+            pa.array(touch[:, 1], mask=no_bid), pa.array(touch[:, 3], mask=no_ask),
+        ]  # fmt: skip
+        return pa.RecordBatch.from_arrays(columns, schema=tables.BBO)
+
+    def _overran(self, slot: int, count: int, until: int) -> None:
+        self.lost += count
+        code = int(self._slot_codes[slot])
+        venue, symbol = self._names.venues[code], self._names.symbols[code]
+        why = f"more than {lane.RING} changes of the touch at once"
+        self._rows["gap"].append(tables.gap(int(self._until[slot]), until, "rows", why, lost=count, venue=venue, symbol=symbol))
+
+    def _take_trades(self) -> pa.RecordBatch | None:
+        trades, self._trades = self._trades, []
+        if not trades:
+            return None
+        codes = np.array([self._codes[trade.key] for trade in trades], dtype=np.int32)
+        stamps = np.array([trade.ts_exch for trade in trades], dtype=np.int64)
+        columns = [
+            pa.array([trade.ts for trade in trades], type=pa.int64()), *self._names.columns(codes), pa.array(stamps, mask=stamps <= 0),
+            pa.array([trade.trade_id for trade in trades], type=pa.string()),
+            pa.array([trade.price for trade in trades], type=pa.float64()), pa.array([trade.size for trade in trades], type=pa.float64()),
+            pa.array([trade.side for trade in trades], type=tables.TRADE.field("side").type),
+        ]  # fmt: skip
+        return pa.RecordBatch.from_arrays(columns, schema=tables.TRADE)
+
+
+class _Names:
+    """Symbol and venue of every market by number, and as dictionary columns."""
+
+    def __init__(self, symbols: list[str], venues: list[str]) -> None:
+        self.symbols, self.venues = symbols, venues
+        self._columns = [_coded(symbols), _coded(venues)]
+
+    def columns(self, codes: np.ndarray) -> list[pa.DictionaryArray]:
+        return [pa.DictionaryArray.from_arrays(pa.array(number[codes]), names) for number, names in self._columns]
+
+
+def _coded(names: list[str]) -> tuple[np.ndarray, pa.Array]:
+    """Market number → number of its name; and the names, each once."""
+    order = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([order[name] for name in names], dtype=np.int32), pa.array(list(order), type=pa.string())

@@ -1,0 +1,98 @@
+"""Rows kept in memory: what the bound may drop, what a sealed segment takes away, what a query gets."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pyarrow as pa
+import pytest
+
+from dope.tables import TABLES
+from dope.tail import MERGE, Tail
+from tests.tape.frames import START, trades
+
+
+def ids(table: pa.Table) -> list[int]:
+    return [int(number) for number in table.column("trade_id").to_pylist()]
+
+
+def at(n: int) -> int:
+    return START + n * 1_000_000
+
+
+def test_rows_come_back_in_order_by_time_and_symbol() -> None:
+    tail = Tail()
+    for n in range(0, 30, 10):
+        tail.add("trade", trades(n, n + 10))
+    assert tail.table("trade").schema.equals(TABLES["trade"], check_metadata=True)
+    assert ids(tail.table("trade")) == list(range(30))
+    assert ids(tail.table("trade", "BTC-USDT", at(7), at(21))) == list(range(7, 22)), "both ends are meant"
+    assert ids(tail.table("trade", "ETH-USDT")) == [] and ids(tail.table("trade", "", at(25))) == list(range(25, 30))
+    assert tail.table("bbo").num_rows == 0 and tail.table("bbo").schema.equals(TABLES["bbo"])
+
+
+def test_at_the_bound_only_what_the_disk_has_confirmed_goes_and_since_says_so() -> None:
+    tail = Tail({"trade": 25})
+    for n in range(5):
+        tail.add("trade", trades(10 * n, 10 * n + 10), ticket=n + 1)
+    assert ids(tail.table("trade")) == list(range(50)) and tail.since("trade") == 0, "a stuck disk loses nothing here"
+    tail.placed([(1, "a.dope"), (2, "a.dope")])
+    assert ids(tail.table("trade")) == list(range(20, 50)) and tail.since("trade") == at(19) + 1
+    tail.placed([(3, "a.dope"), (4, "b.dope"), (5, "b.dope")])
+    assert ids(tail.table("trade")) == list(range(30, 50)) and tail.since("trade") == at(29) + 1
+    assert tail.since("bbo") == 0
+    assert ids(tail.table("trade", "", at(0))) == list(range(30, 50))
+
+
+def test_what_is_not_recorded_is_forgotten_at_the_bound() -> None:
+    tail = Tail({"trade": 25})
+    for n in range(5):
+        tail.add("trade", trades(10 * n, 10 * n + 10))
+    assert ids(tail.table("trade")) == list(range(30, 50)) and tail.since("trade") == at(29) + 1
+
+
+def test_a_sealed_segment_takes_its_rows_and_no_others() -> None:
+    tail = Tail()
+    for n in range(6):
+        tail.add("trade", trades(n, n + 1), ticket=n + 1)
+    tail.placed([(1, "a.dope"), (2, "a.dope"), (3, "b.dope")])
+    assert tail.tapes() == {"a.dope", "b.dope"}
+    tail.forget("a.dope")
+    assert ids(tail.table("trade")) == [2, 3, 4, 5] and tail.tapes() == {"b.dope"}
+    tail.placed([(4, "a.dope")])
+    tail.forget("a.dope")
+    assert ids(tail.table("trade")) == [2, 4, 5]
+
+
+def test_many_small_batches_become_few_and_stay_what_they_are() -> None:
+    tail = Tail()
+    for n in range(10 * MERGE):
+        tail.add("trade", trades(n, n + 1), ticket=n + 1)
+        tail.placed([(n + 1, f"{n // (2 * MERGE)}.dope")])
+    assert ids(tail.table("trade")) == list(range(10 * MERGE))
+    assert tail.table("trade").column("trade_id").num_chunks <= MERGE + 5
+    tail.forget("1.dope")
+    assert ids(tail.table("trade")) == [*range(2 * MERGE), *range(4 * MERGE, 10 * MERGE)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_query_beside_the_recorder_sees_each_row_once(seed: int) -> None:
+    tail, rng, stop = Tail(), random.Random(seed), threading.Event()
+    seen: list[list[int]] = []
+
+    def ask() -> None:
+        while not stop.is_set():
+            seen.append(ids(tail.table("trade")))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    for n in range(300):
+        tail.add("trade", trades(n, n + 1), ticket=n + 1)
+        if rng.random() < 0.5:
+            tail.placed([(n + 1 - k, f"{(n + 1 - k) // 50}.dope") for k in range(5)])
+        if n % 100 == 99:
+            tail.forget(f"{n // 50 - 1}.dope")
+    stop.set()
+    thread.join()
+    assert seen and all(got == sorted(set(got)) for got in seen)
