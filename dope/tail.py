@@ -87,11 +87,21 @@ class Tail:
 
     def table(self, name: str, symbol: str = "", start: int = 0, end: int = 0) -> pa.Table:
         """Rows with ``start`` ≤ ts ≤ ``end`` (ns UTC, 0 = no end) of one symbol ("" = all), in the order in which they were made."""
+        found = [batch for _, batch in self._within(name, symbol, start, end)]
+        return pa.Table.from_batches(found, schema=TABLES[name]).unify_dictionaries()
+
+    def by_tape(self, name: str, symbol: str = "", start: int = 0, end: int = 0) -> list[tuple[str | None, pa.Table]]:
+        """The same as (tape, rows), tapes in their order. ``None`` = on no disk yet, "" = not recorded; names with their ending."""
+        found: dict[str | None, list[pa.RecordBatch]] = {}
+        for tape, batch in self._within(name, symbol, start, end):
+            found.setdefault(tape, []).append(batch)
+        return [(tape, pa.Table.from_batches(batches, schema=TABLES[name])) for tape, batches in found.items()]
+
+    def _within(self, name: str, symbol: str, start: int, end: int) -> list[tuple[str | None, pa.RecordBatch]]:
         with self._lock:
             parts, since = self._parts[name], self._since[name]
         start, end = max(start, since), end or 2**63 - 1
-        found = [_chosen(part, symbol, start, end) for part in parts if part.first <= end and part.last >= start]
-        return pa.Table.from_batches(found, schema=TABLES[name]).unify_dictionaries()
+        return [(part.tape, _chosen(part, symbol, start, end)) for part in parts if part.first <= end and part.last >= start]
 
 
 def _chosen(part: _Part, symbol: str, start: int, end: int) -> pa.RecordBatch:

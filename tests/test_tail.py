@@ -58,6 +58,7 @@ def test_a_sealed_segment_takes_its_rows_and_no_others() -> None:
         tail.add("trade", trades(n, n + 1), ticket=n + 1)
     tail.placed([(1, "a.dope"), (2, "a.dope"), (3, "b.dope")])
     assert tail.tapes() == {"a.dope", "b.dope"}
+    assert [(tape, ids(rows)) for tape, rows in tail.by_tape("trade")] == [("a.dope", [0, 1]), ("b.dope", [2]), (None, [3, 4, 5])]
     tail.forget("a.dope")
     assert ids(tail.table("trade")) == [2, 3, 4, 5] and tail.tapes() == {"b.dope"}
     tail.placed([(4, "a.dope")])

@@ -319,11 +319,12 @@ def run(
         state[slot, LAST] = seq
         state[slot, COUNT] += 1
         state[slot, OWN_TS] = ts
-        state[slot, STAMP] = ms * MS if ms < MAX_STAMP else 0
+        stamped = ms < MAX_STAMP and -HOUR < ts - ms * MS < HOUR
+        state[slot, STAMP] = ms * MS if stamped else 0
         state[slot, DIRTY] = 1
         touch[slot, BID], touch[slot, BID_SIZE], touch[slot, ASK], touch[slot, ASK_SIZE] = bid, bid_size, ask, ask_size
         prices[slot, 0], prices[slot, 1] = bid, ask
-        if ms < MAX_STAMP and -HOUR < ts - ms * MS < HOUR and bids + asks > 0:
+        if stamped and bids + asks > 0:
             state[slot, LATE] = late_by(delays, ts, ms * MS)
         k += 1
         if flags & (kernel.CROSSED | kernel.WINDOW | kernel.ONE_SIDED) or state[slot, WATCHED] > 0:

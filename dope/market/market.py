@@ -117,7 +117,8 @@ class Market:
         book.book_updates += 1
         book.seq = update.seq
         book.own_ts = ts
-        book.stamp = update.ts_exch
+        stamped = -HOUR < ts - update.ts_exch < HOUR
+        book.stamp = update.ts_exch if stamped else 0
         book.conn = conn
         book.bid = bid
         book.bid_size = bid_size
@@ -126,7 +127,7 @@ class Market:
         if snapshot:
             book.snapshots += 1
             book.excess = 0
-        elif -HOUR < ts - update.ts_exch < HOUR and not (bids in EMPTY and asks in EMPTY):
+        elif stamped and not (bids in EMPTY and asks in EMPTY):
             # a snapshot or keep-alive carries the stamp of an older change: it says nothing about delay
             book.excess = book.delay.excess(ts, update.ts_exch)
         checksum = update.checksum
@@ -203,8 +204,9 @@ class Market:
             return [Fault(quote.ts, book.instrument.venue, quote.key, "crossed quote")]
         before = book.touch() if book.state == LIVE else None
         self.dirty[quote.key] = None
-        book.quote, book.quote_ts, book.stamp = quote, quote.ts, quote.ts_exch
+        book.quote, book.quote_ts, book.stamp = quote, quote.ts, 0
         if -HOUR < quote.ts - quote.ts_exch < HOUR:
+            book.stamp = quote.ts_exch
             book.excess = book.delay.excess(quote.ts, quote.ts_exch)
         if before is None or book.touch() == before:
             return []

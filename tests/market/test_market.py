@@ -132,6 +132,14 @@ def test_a_book_that_leaves_live_ends_its_last_touch_and_begins_anew_with_the_sa
     assert np.isnan(touches[1]).all() and touches[2].tolist() == touches[0].tolist() == [99.0, 4.0, 101.0, 5.0]
 
 
+@pytest.mark.parametrize("stamp", [0, -(10**30), 10**30, T0 - 3601 * NS, T0 + 3601 * NS])
+def test_a_stamp_that_is_far_from_the_receive_time_is_none(stamp: int) -> None:
+    made = market()
+    made.apply(BookUpdate(T0 + 1, KEY, stamp, False, 101, b'[["99.5","1"]]', b"[]"), 1)
+    made.quote(msgspec.structs.replace(quote(102, 99.6, 100.9, T0 + 2), ts_exch=stamp))
+    assert made.books[KEY].touches()[0].tolist() == [[T0, 0], [T0 + 1, 0], [T0 + 2, 0]]
+
+
 def test_sizes_are_remembered_in_base_units() -> None:
     for change, wanted in (({"contract_value": 0.01}, [0.04, 0.05]), ({"contract_value": 100.0, "inverse": True}, [400 / 99, 500 / 101])):
         _, touches = market(**change).books[KEY].touches()
