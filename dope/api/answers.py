@@ -12,9 +12,9 @@ from starlette.routing import Match
 
 from dope.api.context import Refusal
 from dope.api.security import HEADERS
-from dope.errors import DopeError, JobError, NoEngine, UnknownName
+from dope.errors import DopeError, JobError, NoEngine, TooMuch, UnknownName
 
-STATUS: dict[type[DopeError], int] = {UnknownName: 404, NoEngine: 503, JobError: 429}  #: any other of our errors: 409
+STATUS: dict[type[DopeError], int] = {UnknownName: 404, NoEngine: 503, JobError: 429, TooMuch: 413}  #: any other of our errors: 409
 HINTS = {503: "look at /health", 429: "try again later"}
 RETRY_S = {503: 1, 429: 10}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

@@ -147,7 +147,7 @@ def parquet_parts(rows: list[dict[str, Any]], about: dict[str, Any]) -> Iterator
     """One row group per 50 chunks; the description is in the schema's metadata under ``dope``."""
     fields = [pa.field(name, kind, metadata={"unit": unit}) for name, (kind, unit) in COLUMNS.items()]
     schema = pa.schema(fields, metadata={"dope": orjson.dumps(about)})
-    sink = _Collected()
+    sink = Collected()
     with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
         for start in range(0, len(rows), 50 * CHUNK):
             chunk = rows[start : start + 50 * CHUNK]
@@ -157,7 +157,7 @@ def parquet_parts(rows: list[dict[str, Any]], about: dict[str, Any]) -> Iterator
     yield sink.take()
 
 
-class _Collected(io.RawIOBase):
+class Collected(io.RawIOBase):
     """A file that keeps what is written until it is taken."""
 
     def __init__(self) -> None:

@@ -272,3 +272,58 @@ class ReadyOut(BaseModel):
     books_live: int
     books_total: int
     reason: str | None = None
+
+
+class ColumnOut(BaseModel):
+    name: str
+    type: str = Field(description="time (ISO-8601 UTC; in files ns since 1970), number, count or text")
+    help: str = Field(description="meaning and unit")
+
+
+class KindOut(BaseModel):
+    kind: str
+    about: str
+    one_symbol: bool = Field(description="true = symbol must be given")
+    step_s: float | None = Field(description="s; a range is widened to whole steps of it; null = as it is asked for")
+    columns: list[ColumnOut]
+
+
+class GapOut(BaseModel):
+    """Something that is missing in recorded history."""
+
+    ts: str = Field(description="from when")
+    ts_ms: int
+    until: str | None = Field(description="complete again; null = still missing")
+    until_ms: int | None
+    symbol: str = Field(description="empty = all")
+    venue: str = Field(description="empty = all")
+    what: str = Field(description="book, connection, recording, rows or file")
+    why: str
+    lost: int | None = Field(description="frames or rows known to be lost; null = not known")
+
+
+class HistoryOut(BaseModel):
+    """Recorded rows and what is missing among them. Times of rows come twice: ISO-8601 UTC with nanoseconds, and ``_ms``."""
+
+    kind: str
+    symbol: str | None
+    source: str = Field(description="whose recording: live, sim or import")
+    version: str
+    start: str = Field(description="of the range looked at")
+    end: str = Field(description="of the range looked at, not included")
+    count: int = Field(description="rows here")
+    more: bool = Field(description="cut at the limit")
+    next: str | None = Field(description="start of the next question, if there is more; rows of that very moment come again")
+    complete: bool = Field(description="true = nothing is known to be missing in this range")
+    gaps_total: int
+    gaps: list[GapOut] = Field(description="what is missing in the range, the first 1000")
+    problems: list[str] = Field(description="files that could not be used, and why")
+    rows: list[dict[str, Any]] = Field(description="oldest first; columns: /api/v1/history/kinds")
+
+
+class ViewOut(BaseModel):
+    page: str
+    name: str
+    state: dict[str, Any]
+    saved: str
+    saved_ms: int

@@ -65,7 +65,7 @@ class Store:
             raise StoreError("the range ends before it begins")
         deadline = time.monotonic() + timeout_s
         if not self._places.acquire(timeout=timeout_s):
-            raise TooMuch("too many questions about history at once: try again later")
+            raise StoreError("too many questions about history at once; try again later")
         try:
             with self._connection(deadline) as connection:
                 wanted = min(max(limit, 0), MAX_ROWS)

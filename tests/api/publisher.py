@@ -8,6 +8,7 @@ from typing import Any
 
 from dope.board import Board, Command
 from dope.errors import UnknownName
+from dope.tables import GAP, KINDS, History
 
 VENUES = ("binance_spot", "binance_usdm", "okx")
 MARKETS = (
@@ -216,6 +217,9 @@ class Publisher:
         self.commands: list[tuple[int, Command]] = []
         self.history: list[dict[str, Any]] = []
         self.refusal: Exception | None = None
+        self.histories: dict[str, History] = {}  # kind → answer
+        self.asked: list[tuple[Any, ...]] = []  # for histories
+        self.views: dict[tuple[str, str], dict[str, Any]] = {}
         self.ticks = itertools.count(1)
         self.board.serve(self._take, self._answer)
         self.publish(full() if data is None else data)
@@ -230,6 +234,13 @@ class Publisher:
         if self.refusal is not None:
             raise self.refusal
         self.commands.append((number, command))
+        place = (command.args.get("page", ""), command.args.get("name", ""))
+        if command.name == "save_view":
+            self.views[place] = {**command.args, "saved": T0}
+        elif command.name == "delete_view":
+            if place not in self.views:
+                raise UnknownName("view", place[1], [name for _, name in self.views])
+            del self.views[place]
 
     def _answer(self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "") -> Any:
         if kind == "opportunities":
@@ -238,6 +249,12 @@ class Publisher:
             if symbol:
                 raise UnknownName("replay", symbol, ())
             return []
+        if kind == "views":
+            return list(self.views.values())
+        if kind in KINDS:
+            self.asked.append((kind, symbol, start, end, limit, source))
+            empty = History(KINDS[kind].schema.empty_table(), start, end, False, GAP.empty_table(), (), source or "sim")
+            return self.histories.get(kind, empty)
         assert kind == "book"
         return [self._book(row) for row in self.board.read().data["instruments"] if row["symbol"] == symbol]
 

@@ -23,7 +23,7 @@ from tests.api.house import House, dash_app, serving
 
 OPERATE, READ = "operate-0123456789", "reading-0123456789"
 BOTH = {"api_token": OPERATE, "read_token": READ}
-FILLED = {"symbol": "BTC-USDT", "form": "csv", "id": "1000", "verb": "pause"}
+FILLED = {"symbol": "BTC-USDT", "form": "csv", "id": "1000", "verb": "pause", "kind": "bbo", "page": "live", "name": "mine"}
 PUBLIC = {"/health", "/ready"}
 REFUSED = {401, 403, 429}  #: whatever else is answered, the door was passed
 
