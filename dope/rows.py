@@ -186,15 +186,16 @@ class Collector:
         new = np.minimum(new, lane.RING)
         slot_of = np.repeat(np.arange(len(new)), new)
         place = np.arange(int(new.sum())) - np.repeat(np.cumsum(new) - new, new) + np.repeat(have - new, new) & lane.RING - 1
-        times, touch = slots.ring_t[slot_of, place], slots.ring[slot_of, place]
+        flat = slot_of * lane.RING + place
+        times = np.ascontiguousarray(slots.ring_t.reshape(-1, 2).take(flat, axis=0).T)
+        touch = np.ascontiguousarray(slots.ring.reshape(-1, 4).take(flat, axis=0).T)
         self._seen = have
         moved = new > 0
-        self._until[moved] = times[np.cumsum(new)[moved] - 1, 0]
-        no_bid, no_ask = ~(touch[:, 0] > 0.0), ~(touch[:, 2] > 0.0)
+        self._until[moved] = times[0, np.cumsum(new)[moved] - 1]
+        no_bid, no_ask = ~(touch[0] > 0.0), ~(touch[2] > 0.0)
         columns = [
-            pa.array(times[:, 0]), *self._names.columns(self._slot_codes[slot_of]), pa.array(times[:, 1], mask=times[:, 1] <= 0),
-            pa.array(touch[:, 0], mask=no_bid), pa.array(touch[:, 2], mask=no_ask),
-            pa.array(touch[:, 1], mask=no_bid), pa.array(touch[:, 3], mask=no_ask),
+            pa.array(times[0]), *self._names.columns(self._slot_codes[slot_of]), _nullable(times[1], times[1] <= 0),
+            _nullable(touch[0], no_bid), _nullable(touch[2], no_ask), _nullable(touch[1], no_bid), _nullable(touch[3], no_ask),
         ]  # fmt: skip
         return pa.RecordBatch.from_arrays(columns, schema=tables.BBO)
 
@@ -212,7 +213,7 @@ class Collector:
         codes = np.array([self._codes[trade.key] for trade in trades], dtype=np.int32)
         stamps = np.array([trade.ts_exch for trade in trades], dtype=np.int64)
         columns = [
-            pa.array([trade.ts for trade in trades], type=pa.int64()), *self._names.columns(codes), pa.array(stamps, mask=stamps <= 0),
+            pa.array([trade.ts for trade in trades], type=pa.int64()), *self._names.columns(codes), _nullable(stamps, stamps <= 0),
             pa.array([trade.trade_id for trade in trades], type=pa.string()),
             pa.array([trade.price for trade in trades], type=pa.float64()), pa.array([trade.size for trade in trades], type=pa.float64()),
             pa.array([trade.side for trade in trades], type=tables.TRADE.field("side").type),
@@ -229,6 +230,10 @@ class _Names:
 
     def columns(self, codes: np.ndarray) -> list[pa.DictionaryArray]:
         return [pa.DictionaryArray.from_arrays(pa.array(number[codes]), names) for number, names in self._columns]
+
+
+def _nullable(values: np.ndarray, missing: np.ndarray) -> pa.Array:
+    return pa.array(values, mask=missing) if missing.any() else pa.array(values)
 
 
 def _coded(names: list[str]) -> tuple[np.ndarray, pa.Array]:

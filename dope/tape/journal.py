@@ -73,9 +73,7 @@ class Journal:
 
     def append(self, frames: Sequence[Frame]) -> None:
         """Queue frames, in order. Never blocks, never fails, never touches the disk."""
-        cost = FRAME_COST * len(frames)
-        for frame in frames:
-            cost += len(frame.data)
+        cost = FRAME_COST * len(frames) + sum([len(frame.data) for frame in frames])
         if self._hole is not None or self._cost + cost - self._writer.released > self._limit:
             self._refuse(frames)
             return
