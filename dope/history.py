@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dope.errors import NoEngine, StoreError, TapeError, UnknownName
 from dope.feed.clock import Clock
@@ -17,10 +18,11 @@ from dope.store.cut import PlainSeals, Unsealed
 from dope.store.embedded import MAX_ROWS, Store
 from dope.tables import TABLES, History
 from dope.tape import seal
-from dope.tape.catalogue import SEALED, SUFFIX
+from dope.tape.catalogue import SEALED, SUFFIX, session_of
 from dope.tape.read import Tape
 
 SOURCES = ("live", "sim", "import")  #: whose history can be asked for, each in a folder of its own
+NAMES = 10_000  #: tapes whose session is remembered
 READ_TAPES = 8  #: tables of unsealed tapes that are kept in memory after they were read
 
 
@@ -42,7 +44,8 @@ class Histories:
     def __init__(self, settings: Settings, clock: Clock, current: Callable[[], Session | None]) -> None:
         self._settings, self._clock, self._current = settings, clock, current
         self._stores: dict[str, Store] = {}
-        self._read: OrderedDict[tuple[str, int, str], tuple[pa.Table, int, int, str]] = OrderedDict()
+        self._read: OrderedDict[tuple[str, int, str], tuple[pa.Table, int, int]] = OrderedDict()
+        self._sessions: OrderedDict[str, str] = OrderedDict()  # path of a tape → who recorded it
         self._lock = threading.Lock()
 
     def query(self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "") -> History:
@@ -70,32 +73,65 @@ class Histories:
                 folder = self._settings.data_dir / source
 
                 def tail(table: str, symbol: str, start: int, end: int) -> list[Unsealed]:
-                    return self._unsealed(folder, table, start, end)
+                    return self._unsealed(folder, table, symbol, start, end)
 
                 self._stores[source] = Store(folder, tail=tail, seals=Seals(), clock_ns=self._clock.now)
             return self._stores[source]
 
     # -- what is not sealed ----------------------------------------------------------------------------------------------
-    def _unsealed(self, folder: Path, table: str, start: int, end: int) -> list[Unsealed]:
-        """Rows of ``table`` on tapes without sealed files; the tape that is being written has recorded until now."""
-        sealed = seal.sealed_tapes(folder / SEALED)
+    def _unsealed(self, folder: Path, table: str, symbol: str, start: int, end: int) -> list[Unsealed]:
+        """Rows that no sealed file holds: of the running session from memory, of all other tapes from them.
+
+        Memory may have let go of the session's rows before ``since``: those are read from its tapes, and only those.
+        """
         session = self._current()
-        writing = session.writing() if session is not None and session.folder == folder else None
-        found = []
+        ours = session if session is not None and session.folder == folder else None
+        run, since = "", 0
+        found: list[Unsealed] = []
+        if ours is not None:
+            run = ours.rows.session
+            found, since = self._in_memory(ours, table, symbol, start, end)
+        sealed = seal.sealed_tapes(folder / SEALED)
         for path in sorted(folder.glob("*" + SUFFIX)):
             if path.stem in sealed:
                 continue
             try:
-                rows, first, last, run = self._rows_of(path, table)
+                of = self._session_of(path)
+                if run and of == run:
+                    if ours is not None and start < since:
+                        rows = self._rows_of(path, table)[0]
+                        found.append(Unsealed(path.stem, rows.filter(pc.less(rows["ts"], since)), ours.picture.started_ns, since, of))
+                    continue
+                rows, first, last = self._rows_of(path, table)
             except (TapeError, OSError):
                 continue  # unreadable or just removed: coverage shows that nothing is known of its time
-            last = self._clock.now() if path == writing else last
             if first and first < end and last >= start:
-                found.append(Unsealed(path.stem, rows, first, last, run))
+                found.append(Unsealed(path.stem, rows, first, last, of))
         return found
 
-    def _rows_of(self, path: Path, table: str) -> tuple[pa.Table, int, int, str]:
-        """(rows, first, last, session) of one tape, read once for each size that it has had lately."""
+    def _in_memory(self, session: Session, table: str, symbol: str, start: int, end: int) -> tuple[list[Unsealed], int]:
+        """What the session remembers, and since when that is all."""
+        began, now, run = session.picture.started_ns, self._clock.now(), session.rows.session
+        since, parts = -1, []
+        while since != session.tail.since(table):  # until nothing was let go of in between
+            since = session.tail.since(table)
+            parts = session.tail.by_tape(table, symbol, start, end)
+        found = [Unsealed((tape or "").removesuffix(SUFFIX), rows, began, now, run) for tape, rows in parts]
+        return [*found, Unsealed("", TABLES[table].empty_table(), began, now, run)], since  # it has been looking, rows or not
+
+    def _session_of(self, path: Path) -> str:
+        with self._lock:
+            if str(path) in self._sessions:
+                return self._sessions[str(path)]
+        of = session_of(path)
+        with self._lock:
+            self._sessions[str(path)] = of
+            while len(self._sessions) > NAMES:
+                self._sessions.popitem(last=False)
+        return of
+
+    def _rows_of(self, path: Path, table: str) -> tuple[pa.Table, int, int]:
+        """(rows, first, last) of one tape, read once for each size that it has had lately."""
         key = (str(path), path.stat().st_size, table)
         with self._lock:
             if key in self._read:
@@ -104,7 +140,7 @@ class Histories:
         tape = Tape(path, tolerant=True)
         batches = [batch for _, batch in tape.rows(table)]
         rows = pa.Table.from_batches(batches, TABLES[table]).unify_dictionaries().combine_chunks()
-        told = (rows, tape.first, tape.last, tape.meta.session)
+        told = (rows, tape.first, tape.last)
         with self._lock:
             self._read[key] = told
             while len(self._read) > READ_TAPES:

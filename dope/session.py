@@ -154,10 +154,6 @@ class Session:
     def _not_recording(self) -> str:
         return self.recording_trouble or ("a tape is played back" if self.source == "tape" else "switched off")
 
-    def writing(self) -> Path | None:
-        """The tape that is being written."""
-        return Path(self.journal.status()["path"]) if self.journal is not None and self.journal.status()["on"] else None
-
     def closed_tapes(self) -> list[Path]:
         """All tapes in this session's folder that nobody writes any more, oldest first; reads the folder.
 

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
+from dope import tables
 from dope.board import Board, Command
 from dope.errors import NoEngine, StoreError, UnknownName
 from dope.feed.clock import Clock
 from dope.history import Histories
 from dope.runtime import Runtime
+from dope.session import Session
 from dope.settings import Settings
+from dope.sources import Sources
 from dope.store import records
 from dope.tables import KINDS
+from dope.tail import Tail
 from dope.tape.catalogue import SEALED
 from dope.tape.format import tape_name
 from dope.tape.seal import seal
 from dope.tape.segment import write_tape
 from dope.types import DATA, Frame
+from dope.venues import VENUES
 from tests.program import until
 from tests.tape.frames import META, START
 from tests.tape.rows import HOUR, mixed
+from tests.test_session import make as make_session
+from tests.test_session import until as until_async
 
 assert records
 END = START + 2 * HOUR
+LATER = Clock().now() + 60 * 10**9  #: in the life of every session of these tests
 
 
 def settings(folder: Path, **changed: object) -> Settings:
@@ -39,6 +48,11 @@ def recorded(folder: Path, number: int) -> Path:
     frames = [Frame(START + n * HOUR // 10, "okx", 1, DATA, b"%d" % n) for n in range(20)]
     write_tape(path, META, [*frames, *mixed(600, seed=number)])
     return path
+
+
+def trade_row(batch: int, number: int) -> dict[str, object]:
+    what = {"symbol": "BTC-USDT", "venue": "a", "price": 5.0, "size": 1.0, "side": "buy"}
+    return {"ts": LATER + batch * 1000 + number, "trade_id": str(number), **what}
 
 
 def test_the_answer_is_the_same_from_tapes_and_from_what_was_sealed_of_them(tmp_path: Path) -> None:
@@ -90,6 +104,52 @@ def test_whose_history_is_meant_has_to_be_known(tmp_path: Path) -> None:
         histories.query("bbo", "", START, END, source="tape")
 
 
+def test_rows_of_the_running_session_come_from_memory_and_older_ones_from_its_tapes_each_once(tmp_path: Path) -> None:
+    rows = [tables.batch("trade", [trade_row(n, 10 * n + k) for k in range(10)]) for n in range(8)]
+
+    async def run() -> Session:
+        session = make_session(settings(tmp_path))
+        for batch in rows:  # as ``Session.collect`` does, batch by batch, until the disk has them
+            session.tail.add("trade", batch, session.journal.append_rows("trade", batch))
+        await until_async(lambda: session.journal.status()["waiting"] == 0)
+        session.tail.placed(session.journal.placed())
+        return session
+
+    session = asyncio.run(run())
+    whole = [row for batch in rows for row in batch.to_pylist()]
+    histories = Histories(settings(tmp_path), Clock(wall_ns=lambda: LATER + HOUR), lambda: session)
+    begin, end = whole[0]["ts"], whole[-1]["ts"] + 1
+    assert histories.query("trade", "", begin, end).table.to_pylist() == whole
+    session.tail = Tail({"trade": 25})
+    for batch in rows:
+        session.tail.add("trade", batch, 1)
+        session.tail.placed([(1, Path(session.journal.status()["path"]).name)])
+    assert session.tail.since("trade") > begin, "memory has let go of the older ones"
+    assert histories.query("trade", "", begin, end).table.to_pylist() == whole
+    assert histories.query("trade", "ETH-USDT", begin, end).table.num_rows == 0
+    asyncio.run(session.stop())
+    seal(session.tape_paths()[0], tmp_path / "data" / "sim" / SEALED)
+    assert histories.query("trade", "", begin, end).table.to_pylist() == whole, "sealed, and still in memory"
+    histories.close()
+
+
+def test_rules_that_were_changed_before_hold_from_the_first_session_on_and_impossible_ones_are_left_out(tmp_path: Path) -> None:
+    nowhere = {venue.ID: {"ws": "ws://127.0.0.1:9", "rest": "http://127.0.0.1:9"} for venue in VENUES}
+    chosen = settings(tmp_path, source="live", endpoints=nowhere, record=False)
+
+    async def rules(changes: dict[str, object], wanted: float) -> None:
+        sources = Sources(chosen, Clock(), (), lambda _: None, changes)
+        await sources.open()
+        assert sources.session is not None
+        await until_async(lambda: sources.session.arbitrage.rules.order_size == wanted)
+        await sources.close()
+
+    asyncio.run(rules({"order_size": 750.0, "min_net_bps": -4.0}, 750.0))
+    asyncio.run(rules({"order_size": -5.0}, 1000.0))
+    asyncio.run(rules({"of another version": 1.0}, 1000.0))
+
+
+@pytest.mark.full
 def test_rules_views_and_who_asked_for_them_are_there_after_a_restart(tmp_path: Path) -> None:
     def run() -> tuple[Runtime, Board]:
         board = Board()

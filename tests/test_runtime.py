@@ -79,6 +79,21 @@ def test_what_web_threads_ask_is_answered_between_two_turns_of_the_loop(running:
         board.query("books")
 
 
+def test_what_is_on_screen_is_in_history_at_once_and_only_once(running: Running) -> None:
+    _, board = running
+    until(lambda: board.query("spread", "BTC-USDT").table.num_rows >= 4, "two seconds of two ordered pairs")
+    told = board.query("bbo", "BTC-USDT")
+    rows = told.table.select(["ts", "venue", "bid", "ask"]).to_pylist()
+    assert len({tuple(row.values()) for row in rows}) == len(rows) and told.source == "sim" and not told.problems
+    kinds = {row["venue"] for row in rows}
+    assert len(kinds) == 2 and [row["ts"] for row in rows] == sorted(row["ts"] for row in rows)
+    newest = {row["venue"]: row for row in rows if row["bid"]}
+    for book in board.query("book", "BTC-USDT"):
+        assert newest[book["venue"]]["bid"] == pytest.approx(book["bids"][0][0], rel=0.01)
+    with pytest.raises(UnknownName, match="unknown source"):
+        board.query("bbo", "BTC-USDT", source="moon")
+
+
 def test_a_wish_that_cannot_be_meant_is_refused_to_whoever_asks(running: Running) -> None:
     _, board = running
     for name, args, error in (

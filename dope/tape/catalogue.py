@@ -47,6 +47,12 @@ def tape_files(root: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names) if name.endswith(SUFFIX))
 
 
+def session_of(path: Path) -> str:
+    """Which run recorded a tape, from its beginning. Raises TapeError or OSError."""
+    with path.open("rb") as file:
+        return read_meta(file, path)[0].session
+
+
 def describe(path: Path, root: Path) -> TapeInfo:
     """One tape's line. Quick for a closed tape whatever its size: header and END block only."""
     name = path.relative_to(root).as_posix()
