@@ -4,6 +4,7 @@ restore, bundle; "python app.py COMMAND --help" explains each."""
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import math
 import os
@@ -21,7 +22,7 @@ import typer
 import uvicorn
 from loguru import logger
 
-from dope import __version__
+from dope import __version__, logs
 from dope.board import Board
 from dope.care.commands import refuse_mixture, register, replay_bundle
 from dope.errors import DopeError, TapeError
@@ -34,17 +35,16 @@ from dope.tape.read import Tape
 from dope.venues import make
 
 DEATH_GRACE_S = 5.0  #: s that a dead engine is shown on the page before the process ends with code 70
-LOG_FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS!UTC} {level: <7} {name}: {message}"
 
 app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None)
 Tapes = Annotated[list[Path], typer.Argument(help="recordings (.dope), several are merged by time; or one bundle (.zip)")]
 
 
-def _settings(**given: Any) -> Settings:
-    """Settings with the options that were really given on the command line on top."""
+def _settings(log_file: str = "", **given: Any) -> Settings:
+    """Settings with the options that were really given on the command line on top. Begins to log; a ``log_file`` is in ``data/logs/``."""
     settings = load({name: value for name, value in given.items() if value is not None})
-    logger.remove()
-    logger.add(sys.stderr, level=settings.log_level, format=LOG_FORMAT, serialize=settings.log_json, backtrace=False, diagnose=False)
+    file = settings.data_dir / "logs" / log_file if log_file else None
+    atexit.register(logs.start(settings.log_level, secrets=settings.secrets, as_json=settings.log_json, file=file))
     for name in unknown_variables(os.environ):
         logger.warning("environment variable {} sets nothing: misspelt?", name)
     return settings
@@ -64,7 +64,8 @@ def serve(
 ) -> None:
     """Open the dashboard, the API and the streams on one port."""
     settings = _settings(
-        source=source, sim_rate=speed, host=host, port=port, sim_seed=seed, record=record, data_dir=data_dir, model_dir=model_dir
+        "dope.log", source=source, sim_rate=speed, host=host, port=port, sim_seed=seed, record=record,
+        data_dir=data_dir, model_dir=model_dir,
     )  # fmt: skip
     raise typer.Exit(_serve(settings, _readable(tape or ())))
 
@@ -90,7 +91,7 @@ def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
     dash = build(board, settings)
     paths = [page.PATH for page in pages()]
     mount(dash.server, board, settings, alive=runtime.alive, clock_ns=runtime.clock.now, pages=paths)
-    server = uvicorn.Server(uvicorn.Config(dash.server, log_level="warning", **server_options(settings)))
+    server = uvicorn.Server(uvicorn.Config(dash.server, log_level="warning", log_config=None, **server_options(settings)))
     for number in (signal.SIGTERM, signal.SIGINT):  # for the moments in which uvicorn does not listen to them itself
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     threading.Thread(target=_announce, args=(server, settings), daemon=True).start()
@@ -136,7 +137,7 @@ def record(
     seed: Annotated[int | None, typer.Option(help="seed of the simulated market")] = None,
 ) -> None:
     """Record without a dashboard."""
-    settings = _settings(source=source, data_dir=data_dir, sim_seed=seed, record=True)
+    settings = _settings("record.log", source=source, data_dir=data_dir, sim_seed=seed, record=True)
     over = threading.Event()
     runtime = Runtime(settings, Board(), on_death=over.set)
     for number in (signal.SIGTERM, signal.SIGINT):

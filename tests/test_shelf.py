@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from dope.errors import ModelError
-from dope.model.predictor import SpreadPredictor, Trained
+from dope.model.predictor import SCHEMA, SpreadPredictor, Trained
 from dope.shelf import Shelf
 from tests.model.markets import START, fed, reverting
 
@@ -101,6 +101,12 @@ def tampered(kind: str, good: bytes, mark: Path, rng: random.Random) -> bytes:
         buffer = io.BytesIO()
         joblib.dump({"model": Bomb(mark), "scaler": None, "feature_names": (), "is_trained": True, "card": {}, "residuals": {}}, buffer)
         return buffer.getvalue()
+    if kind == "foreign key":
+        Shelf(mark.parent / "foreign", bytes(32))._write(mark.parent / "foreign.pkl", good, "live", {"schema": SCHEMA})
+        return (mark.parent / "foreign.pkl").read_bytes() + (mark.parent / "foreign.pkl.sig").read_bytes()
+    if kind == "swapped parts":
+        half = rng.randrange(1, len(good))
+        return good[half:] + good[:half]
     if kind == "cut":
         return good[: rng.randrange(len(good))]
     if kind == "longer":
@@ -110,7 +116,7 @@ def tampered(kind: str, good: bytes, mark: Path, rng: random.Random) -> bytes:
     return bytes(flipped)
 
 
-@pytest.mark.parametrize("kind", ["bomb", "stowaway", "cut", "longer", "flip"])
+@pytest.mark.parametrize("kind", ["bomb", "stowaway", "cut", "longer", "flip", "swapped parts", "foreign key"])
 def test_no_tampered_file_runs_code_and_the_model_before_serves(tmp_path, model, kind):
     shelf = Shelf(tmp_path / "models", KEY)
     shelf.save(version(model, "one"))
@@ -124,6 +130,23 @@ def test_no_tampered_file_runs_code_and_the_model_before_serves(tmp_path, model,
         assert "not authentic" in got.notice
         assert not mark.exists()
     path.write_bytes(good)
+    assert shelf.load().trained.card["version"] == "two"
+
+
+def test_neither_a_seal_changed_by_hand_nor_that_of_another_version_is_taken(tmp_path, model):
+    shelf = Shelf(tmp_path, KEY)
+    shelf.save(version(model, "one"))
+    path = shelf.save(version(model, "two"))
+    seal, before = path.with_name(path.name + ".sig"), path.with_name(path.name + ".prev.sig")
+    good = seal.read_bytes()
+    described = json.loads(good)
+    for meta in ({"schema": 99}, {"sklearn": "9.9"}, {"version": "better"}):
+        seal.write_text(json.dumps({**described, "meta": described["meta"] | meta}))
+        assert shelf.load().trained.card["version"] == "one"
+    seal.write_bytes(before.read_bytes())
+    got = shelf.load()
+    assert got.trained.card["version"] == "one" and "not authentic" in got.notice
+    seal.write_bytes(good)
     assert shelf.load().trained.card["version"] == "two"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Mapping
+from hashlib import blake2s
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -77,7 +79,15 @@ async def _http(_request: Request, error: Exception) -> JSONResponse:
     return answer(error.status_code, str(error.detail), "the API is described at /docs", error.headers)
 
 
-async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
-    """Outside the door, so the headers are put on here; the server's log has the traceback."""
+async def _unexpected(_request: Request, error: Exception) -> JSONResponse:
+    """Outside the door, so the headers are put on here; the server's log has the traceback, under the number that is told."""
+    number = number_of(error)
+    error.add_note(f"answered as error {number}")
     headers = {name.decode(): value.decode() for name, value in HEADERS} | {"Connection": "close"}  # the server hangs up after an error
-    return answer(500, "something went wrong inside", "the log of the server tells more", headers)
+    return answer(500, "something went wrong inside", f"the log of the server tells more: look for error {number}", headers)
+
+
+def number_of(error: BaseException) -> str:
+    """The same for the same fault: what was raised and where, so that it is found although repeats are not logged."""
+    where = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    return blake2s("|".join([type(error).__name__, *where]).encode(), digest_size=5).hexdigest()
