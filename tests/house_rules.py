@@ -55,7 +55,6 @@ SEAMS: dict[str, tuple[frozenset[str], str]] = {
     "dope/api/live.py": (frozenset({"clock"}), "rate limit per client; decides nothing about the market"),
     "dope/sim/__main__.py": (frozenset({"clock"}), "the process of the sample market starts now"),
     "dope/runtime.py": (frozenset({"clock"}), "watches its own thread and schedules trainings; the market's time comes with the frames"),
-    "dope/logs.py": (frozenset({"clock"}), "counts repeated lines per minute"),
     "app.py": (frozenset({"clock"}), "waits for the web server to listen, and before it ends"),
     "dope/market/compiled.py": (frozenset({"file"}), "machine code is used again only while all its sources are the same"),
     "dope/session.py": (frozenset({"chance"}), "two machines must not reconnect in step"),
