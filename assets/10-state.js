@@ -12,7 +12,10 @@
   const delays = [];
 
   DOPE.link = { seq: 0, offset: 0, rtt: null, status: "connecting", bytes: 0, messages: 0 };
-  DOPE.now = () => Date.now() + DOPE.link.offset;   // the server's clock, as far as this browser knows it
+  /* A recorded market is shown, or about to be: what is on the screen is not now. */
+  DOPE.replaying = () => Boolean(DOPE.link.stream || DOPE.link.opening) || (state.mode || {}).source === "replay";
+  /* The server's clock, as far as this browser knows it; in a replay the recorded time that it has reached. */
+  DOPE.now = () => (DOPE.replaying() && state.replay && state.replay.position ? state.replay.position : Date.now() + DOPE.link.offset);
   DOPE.paused = () => frozenAt > 0;
   DOPE.heldCount = () => held.length;
   DOPE.frozenAt = () => frozenAt;
@@ -42,14 +45,14 @@
     const channel = new MessageChannel();
     channel.port1.onmessage = () => {
       const delay = performance.timeOrigin + performance.now() + DOPE.link.offset - eventMs;
-      if (document.hidden || delay < -50 || delay > 60000 || DOPE.link.rtt === null) return;
+      if (DOPE.replaying() || document.hidden || delay < -50 || delay > 60000 || DOPE.link.rtt === null) return;
       delays.push(Math.max(0, delay));
       if (delays.length > KEEP.delays) delays.shift();
     };
     channel.port2.postMessage(0);
   }
   DOPE.delay = function (quantile) {
-    if (delays.length < 5) return null;
+    if (delays.length < 5 || DOPE.replaying()) return null;
     const sorted = [...delays].sort((a, b) => a - b);
     return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * quantile))];
   };
@@ -59,6 +62,11 @@
     const link = DOPE.link;
     if (message.type === "delta" && message.seq !== link.seq + 1) return false;
     link.seq = message.seq;
+    if (link.foreign) {   // the first word of another market: nothing of the one before may stay
+      if (message.type !== "snapshot") return false;
+      link.foreign = false;
+      clear();
+    }
     if (DOPE.paused()) {
       if (message.type === "snapshot") held = [];
       if (held.length < KEEP.held) held.push(message);
@@ -67,6 +75,14 @@
     } else apply(message);
     return true;
   };
+  function clear() {
+    for (const section of Object.keys(state)) {
+      if (section in KEYED) state[section].clear();
+      else if (section !== "events" && section !== "series") delete state[section];
+    }
+    Object.assign(state, { events: [], series: { t: [], mid: {} } });
+    [held, delays.length] = [[], 0];
+  }
   function apply(message) {
     const whole = message.type === "snapshot";
     for (const [section, value] of Object.entries(message.data)) {
@@ -91,7 +107,7 @@
     }
   }
   function events(rows, whole) {
-    if (whole) state.events = [];
+    if (whole) { state.events = []; state.told = (state.told || 0) + 1; }   // told: which telling of the past this is
     const last = state.events.length ? state.events[state.events.length - 1].id : -1;
     state.events = state.events.concat(whole ? rows : rows.filter((row) => row.id > last)).slice(-KEEP.events);
   }
@@ -127,6 +143,11 @@
   /* A command to the engine. Resolves to {job}; a refusal is said in a toast and rejects. */
   DOPE.ask = async function (name, args) {
     let text = "the server does not answer";
+    if (DOPE.replaying()) {
+      text = "this acts on the live market: go back to live first";
+      if (DOPE.toast) DOPE.toast(`${name}: ${text}`, "bad");
+      throw new Error(text);
+    }
     try {
       const answer = await fetch("/api/v1/commands", {
         method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ name, args: args || {} }), credentials: "same-origin",

@@ -4,7 +4,8 @@
   const DOPE = window.DOPE, link = DOPE.link;
   const FIRST_MS = 500, LAST_MS = 10000, SILENT_MS = 2500, PING_MS = 1000, POLL_AFTER = 2;
   let socket = null, timer = 0, attempts = 0, everOpen = false, lastHeard = 0, resyncing = false, bestRtt = Infinity;
-  Object.assign(link, { lostAt: 0, nextTry: 0, attempts: 0, polling: false, lastMessage: 0 });
+  const GONE = 4404;   // close code: there is no such replay
+  Object.assign(link, { stream: "", foreign: false, hold: false, lostAt: 0, nextTry: 0, attempts: 0, polling: false, lastMessage: 0 });
 
   function status(name) {
     if (link.status !== name) { link.status = name; DOPE.touch("link"); }
@@ -18,13 +19,14 @@
     link.nextTry = 0;
     const scheme = location.protocol === "https:" ? "wss://" : "ws://";
     let opened = false;
-    const mine = (socket = new WebSocket(scheme + location.host + "/ws/v1/live"));
+    const mine = (socket = new WebSocket(scheme + location.host + (link.stream ? "/ws/v1/replay/" + link.stream : "/ws/v1/live")));
     lastHeard = Date.now();
     mine.onopen = () => { opened = true; lastHeard = Date.now(); bestRtt = Infinity; ping(); };
     mine.onmessage = (event) => { if (socket === mine) hear(event.data); };
-    mine.onclose = () => {
+    mine.onclose = (event) => {
       if (socket !== mine) return;
       socket = null;
+      if (event.code === GONE && DOPE.streamGone) return DOPE.streamGone();
       lost();
       if (!opened && !everOpen && attempts >= POLL_AFTER - 1) poll(true);
       again();
@@ -83,6 +85,16 @@
     }
     if (link.status !== "live") DOPE.touch("link");
   }
+  /* Change to another market: a replay by its id, "" = live. What is shown stays, as not current, until its first snapshot. */
+  DOPE.watch = function (stream) {
+    const old = socket;
+    socket = null;
+    if (old) { old.onclose = null; old.close(); }
+    Object.assign(link, { stream, foreign: true, hold: false, lostAt: 0, attempts: 0, seq: -1 });
+    attempts = 0;
+    status("connecting");
+    connect();
+  };
   /* Polling: dcc.Interval calls poll_now while it is on. */
   function poll(on) {
     if (link.polling === on) return;
@@ -93,7 +105,7 @@
   async function pollNow() {
     if (!link.polling) return;
     try {
-      const answer = await fetch("/api/v1/live", { cache: "no-store" });
+      const answer = await fetch(link.stream ? `/api/v1/replays/${link.stream}/live` : "/api/v1/live", { cache: "no-store" });
       if (!answer.ok) throw new Error(String(answer.status));
       const text = await answer.text(), message = JSON.parse(text);
       link.bytes += text.length;
@@ -107,7 +119,7 @@
     }
   }
   DOPE.retry = function () { attempts = 0; if (!socket) connect(); };
-  DOPE.start = function () { connect(); setInterval(watch, PING_MS); };
+  DOPE.start = function () { if (!link.hold) connect(); setInterval(watch, PING_MS); };
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.dope = Object.assign(window.dash_clientside.dope || {}, {

@@ -44,7 +44,7 @@
     for (const page of pages) page.classList.toggle("on", page === shown);
     if (!shown) return;
     DOPE.page = shown.id.slice(5);
-    document.title = "DOPE · " + shown.dataset.title;
+    document.title = (DOPE.replaying() ? "REPLAY · " : "") + "DOPE · " + shown.dataset.title;
     for (const rail of document.querySelectorAll(".rail a")) {
       const on = rail.id === "rail-" + DOPE.page;
       rail.classList.toggle("on", on);
@@ -63,6 +63,7 @@
     else if (sections.stopped) [css, text] = ["lost", "STOPPED"];
     else if (link.status === "live" || link.status === "polling") {
       [css, text] = sections.source === "sim" ? ["sim", "SIMULATED"] : sections.source === "tape" ? ["replay", "REPLAY"] : ["", "LIVE"];
+      if (DOPE.replayWords && DOPE.replaying()) [css, text] = ["replay", DOPE.replayWords()];
       if (link.status === "polling") text += " · polling";
     }
     button.className = "mode " + css;
@@ -78,10 +79,11 @@
   let shownBanners = "";
   function banners() {
     const sections = DOPE.state.mode || {}, out = [];
-    if (sections.banner) {
+    if (sections.banner && !DOPE.replaying()) {
       const text = /^[A-Z ]+: /.test(sections.banner) ? sections.banner : "SIMULATED MARKET: " + sections.banner;
       out.push([sections.stopped ? "e" : "sim", "exclamation-triangle", text, sections.live_available ? [["Go live", "go-live", "pri"]] : [], sections.stopped ? "banner-stopped" : "banner-sim"]);
     }
+    if (DOPE.replayBanner && DOPE.replaying()) out.push(DOPE.replayBanner());
     if (link.status === "lost") {
       const wait = link.nextTry ? `retrying in ${fmt.number(Math.max(0, Math.ceil((link.nextTry - Date.now()) / 1000)))} s` : "connecting";
       out.push(["e", "exclamation-circle", `Live feed to this browser lost ${fmt.number((Date.now() - link.lostAt) / 1000)} s ago. ` +
@@ -96,7 +98,7 @@
     if (!same || JSON.parse(shownBanners || "[]").some((b, i) => JSON.stringify(b[3]) !== JSON.stringify(out[i][3])))
       DOPE.fill(holder, ...out.map((b) => banner(b[0], b[1], b[2], b[3].map((x) => button(...x)), b[4])));
     shownBanners = key;
-    window.dispatchEvent(new Event("resize"));
+    if (!same) window.dispatchEvent(new Event("resize"));
   }
 
   const SHAPES = { live: ["ok", "●"], degraded: ["slow", "▲"], connecting: ["slow", "◌"], halted: ["slow", "▲"], down: ["down", "■"] };
@@ -149,6 +151,7 @@
   DOPE.ready(() => {
     DOPE.route(location.pathname);
     DOPE.on("mode", () => { mode(); banners(); });
+    DOPE.on("replay", () => { mode(); banners(); });
     DOPE.on("link", () => { mode(); banners(); });
     DOPE.on("held", mode);
     DOPE.on("venues", venues);

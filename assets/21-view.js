@@ -96,6 +96,7 @@
     DOPE.on("mode", draw);
     let asked = false;
     DOPE.on("mode", (mode) => {   // this browser's own order size, once per visit
+      if (DOPE.replaying()) return;
       let own = null;
       try { own = Number(localStorage.getItem("dope.order")); } catch (error) { /* private mode */ }
       if (!asked && mode && own > 0 && own !== mode.order_size) DOPE.ask("set", { order_size: own }).catch(() => {});

@@ -75,7 +75,7 @@
   function second() {
     const p50 = DOPE.delay(0.5);
     DOPE.text("card-screen-v", fmt.number(p50));
-    detail("screen", p50 === null ? "" : `p99 ${fmt.number(DOPE.delay(0.99))} ms · ${fmt.number(DOPE.link.resyncs || 0)} resyncs`);
+    detail("screen", p50 === null ? (DOPE.replaying() ? "not measured in a replay" : "") : `p99 ${fmt.number(DOPE.delay(0.99))} ms · ${fmt.number(DOPE.link.resyncs || 0)} resyncs`);
     screen.push(p50);
     if (screen.length > 120) screen.shift();
     spark("screen", screen, "#2DD4BF");

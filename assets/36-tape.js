@@ -15,7 +15,7 @@
   function draw() {
     const holder = $("tape-rows"), events = DOPE.state.events;
     if (!holder || !DOPE.state.mode) return;
-    const now = kinds().join() + fmt.zone.local, wanted = (e) => kinds().includes(GROUP[e.kind] || e.kind);
+    const now = kinds().join() + fmt.zone.local + DOPE.state.told, wanted = (e) => kinds().includes(GROUP[e.kind] || e.kind);
     const first = events.length ? events[events.length - 1].id : -1;
     if (now !== signature || first < newest) { signature = now; newest = -1; holder.replaceChildren(); }
     const fresh = events.filter((e) => e.id > newest && wanted(e)).slice(-ROWS).reverse();

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ class Recorded:
 
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(data_dir=folder / "data", model_dir=folder / "models", _env_file=None)
-        self.digest = asyncio.run(self._live())
+        with ThreadPoolExecutor(1) as beside:  # where a browser is driven, this thread has a loop already
+            self.digest = beside.submit(lambda: asyncio.run(self._live())).result()
         (self.path,) = (folder / "data").rglob("*.dope")
 
     async def _live(self) -> str:

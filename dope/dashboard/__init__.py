@@ -3,6 +3,7 @@
 A page is a module with ``TITLE``, ``ID``, ``PATH``, ``ICON`` (a Bootstrap icon name) and three functions:
 ``layout()`` the page without data, ``draw(snapshot)`` pure, ``{element id: children}`` for the first paint, and
 ``register(app, board)`` its callbacks, all ``async def``. From then on scripts under ``assets/`` keep it current.
+With ``REPLAYS = True`` it shows nothing but what the stream brings and stays open while a replay is shown; any other page is covered then.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import importlib.util
 from types import ModuleType
 
 #: Order of the rail and of the keys 1…9. A page that is not installed is left out.
-PAGES = ("live", "predict", "backtest")
+PAGES = ("live", "predict", "backtest", "replay")
 
 
 def pages() -> tuple[ModuleType, ...]:

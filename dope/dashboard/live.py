@@ -16,6 +16,7 @@ from dope.dashboard.grid import opportunities_grid
 from dope.dashboard.parts import action, attrs, icon, skeleton
 
 TITLE, ID, PATH, ICON = "Live", "live", "/", "broadcast"
+REPLAYS = True
 
 #: id, label, unit, what it says while there is nothing to show, tip (at most 20 words, with its formula)
 CARDS = (

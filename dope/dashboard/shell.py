@@ -21,10 +21,7 @@ GLYPHS = {"live": ("ok", "●"), "degraded": ("slow", "▲"), "connecting": ("sl
 
 def layout(pages: Sequence[ModuleType]) -> Component:
     """The whole frame with every page in it; scripts show the one that the address names."""
-    holders = [
-        html.Div(page.layout(), id=f"page-{page.ID}", className="page", **attrs({"data-path": page.PATH, "data-title": page.TITLE}))
-        for page in pages
-    ]
+    holders = [_holder(page) for page in pages]
     return html.Div(
         [
             dcc.Location(id="url", refresh="callback-nav"),
@@ -41,6 +38,18 @@ def layout(pages: Sequence[ModuleType]) -> Component:
         id="dope-app",
         className="app",
     )
+
+
+def _holder(page: ModuleType) -> Component:
+    """One page; what it says instead while a replay is shown, unless it shows the replay."""
+    names = {"data-path": page.PATH, "data-title": page.TITLE}
+    if getattr(page, "REPLAYS", False):
+        return html.Div(page.layout(), id=f"page-{page.ID}", className="page", **attrs({**names, "data-replays": "1"}))
+    text = f"A replay is shown. {page.TITLE} works on the live market, which goes on being watched and recorded meanwhile."
+    live = html.Button("Back to live", type="button", className="btn2 pri", **attrs({"data-act": "back-live"}))
+    head = html.H3(f"{page.TITLE} is not part of a replay")
+    cover = html.Div([icon("rewind-circle"), head, html.P(text), live], className="empty covered")
+    return html.Div([page.layout(), cover], id=f"page-{page.ID}", className="page", **attrs(names))
 
 
 def draw(snapshot: Snapshot) -> dict[str, Any]:
@@ -80,6 +89,10 @@ def _top() -> Component:
             html.Button(
                 [html.Span(className="pulse"), html.Span("CONNECTING", id="mode-text", **attrs({"data-test": "mode"}))],
                 type="button", id="mode", className="mode wait", title="Freeze or resume (Space)", **attrs({"data-act": "pause"}),
+            ),
+            html.Button(
+                [icon("broadcast"), html.Span("Back to live")], type="button", className="btn2 pri back-live",
+                **attrs({"data-act": "back-live", "data-test": "back-live-top"}),
             ),
             html.Div(id="venues", className="venues", **attrs({"aria-label": "Venues", "data-test": "venues"})),
             html.Button(
