@@ -44,7 +44,7 @@ from dope.types import (
 )
 from dope.venues.base import Venue
 
-MIN_RUN = 6  #: messages in a row that are worth a compiled call
+MIN_RUN = 3  #: messages in a row that are worth a compiled call
 LATE_S = 1.0  #: our own loop late by this much: nothing counts as fresh
 DIGEST_LEVELS = 50  #: levels per side that enter the digest
 
@@ -169,7 +169,7 @@ class Engine:
         elif kind is Trade:
             if venue.NUMBERED:
                 market.conn_ts[frame.conn] = frame.ts
-            found = [event] if market.trade(event) else []  # type: ignore[arg-type]
+            found = [event] if market.trade(event, frame.conn) else []  # type: ignore[arg-type]
         else:
             found = self._take_rare(event, frame, venue)
         for item in found:

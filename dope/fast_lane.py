@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
 
-from dope.market import kernel, lane
+from dope.market import kernel, lane, lane_run
+from dope.market.book import Book
 from dope.market.digits import AHEAD
-from dope.market.lane import Names, Template
+from dope.market.lane import TRADE, Log, Names, Templates, kind_of
 from dope.market.market import Market
-from dope.types import LIVE, Event, Frame, Touch
+from dope.types import LIVE, Event, Frame, Quote, Touch, Trade
 from dope.venues.base import Venue
 
 REST = 512  #: messages of a venue that are stepped after the lane has brought nothing
-WORTH = 3  #: messages per compiled call below which it brings nothing
+WORTH = 1  #: messages per compiled call below which it brings nothing
 _PADDING = bytes(AHEAD)
 
 
@@ -41,9 +43,9 @@ class Stepper(Protocol):
 class _Venue:
     """What the lane knows of one venue's messages."""
 
-    def __init__(self, template: tuple[bytes | str, ...]) -> None:
-        read, self.names = Template(template), Names()
-        self.words = read.ops, read.text, self.names.table, self.names.names
+    def __init__(self, templates: Sequence[Sequence[bytes | str]]) -> None:
+        read, self.names = Templates(templates), Names()
+        self.words = read.kinds, read.ops, read.text, self.names.table, self.names.names
         self.rest = 0
 
 
@@ -53,11 +55,18 @@ class FastLane:
     def __init__(self, engine: Stepper, detectors: Sequence[Judge]) -> None:
         self.messages = 0
         self._engine = engine
-        self._venues = {name: _Venue(venue.TEMPLATE) for name, venue in engine.venues.items() if venue.TEMPLATE and venue.NUMBERED}
+        apart = all(getattr(detector, "TRADES_APART", False) for detector in detectors if Trade in detector.KINDS)
+        self._venues = {
+            name: _Venue([parts for parts in venue.TEMPLATES if apart or kind_of(parts) != TRADE])
+            for name, venue in engine.venues.items()
+            if venue.TEMPLATES and venue.NUMBERED
+        }
         wanting = [d for d in detectors if Touch in d.KINDS]
         every_touch = not all(getattr(detector, "NEAR_ONLY", False) for detector in wanting)
         engine.market.slots.near[1] = float(every_touch)
-        self._work = kernel.new_scratch(), np.zeros(8, dtype=np.int64)
+        self._log = Log()
+        log = self._log.numbers, self._log.values, self._log.count
+        self._work = kernel.new_scratch(), np.zeros(16, dtype=np.int64), np.zeros(4), log
         self._keys: list[str] = []  # slot → key
 
     def run(self, frames: Sequence[Frame], out: list[Event]) -> bool:
@@ -69,10 +78,11 @@ class FastLane:
             known.rest -= len(frames)
             return False
         texts = [frame.data for frame in frames]
-        ends = np.cumsum(np.array([len(text) for text in texts], dtype=np.int64))
-        stamps = np.array([frame.ts for frame in frames], dtype=np.int64)
+        ends = np.fromiter(accumulate(map(len, texts)), np.int64, len(texts))
+        stamps = np.fromiter([frame.ts for frame in frames], np.int64, len(texts))
         k, calls, before = 0, 0, self.messages
-        text = b"".join([*texts, _PADDING])
+        texts.append(_PADDING)
+        text = b"".join(texts)
         while k < len(frames):
             k = self._call(known, text, ends, stamps, k, frames, out)
             calls += 1
@@ -93,25 +103,27 @@ class FastLane:
             out += engine.step(frames[k])
             return k + 1
         at: int
-        at, why, slot, flags = lane.run(
+        at, why, slot, flags = lane_run.run(
             text, ends, stamps, k, conn, known.words, slots.books, slots.watch, delays.state, self._work
         )
-        done = at - k + (why == lane.LOOK)
+        done = at - k + (why == lane_run.LOOK)
         if done:
             self.messages += done
             engine.frames += done
             market.now = market.conn_ts[conn] = int(stamps[k + done - 1])
             self._catch_up()
-        if why == lane.STEP:
+            if self._log.count[0]:
+                self._trades(conn, out)
+        if why == lane_run.STEP:
             out += engine.step(frames[at])
-        elif why == lane.LOOK:
+        elif why == lane_run.LOOK:
             key = self._keys[slot]
             market.dirty[key] = None
-            for item in market.look(market.books[key], frames[at].ts, flags):
+            for item in market.look(market.books[key], frames[at].ts, flags, bool(flags & lane_run.LED)):
                 engine.detect(item, out)
             if market.resyncs:
                 engine.resync(frames[at], out)
-        return at if why == lane.END else at + 1
+        return at if why == lane_run.END else at + 1
 
     def _learn(self) -> None:
         """Tell the lane of every book that changed by other ways."""
@@ -119,48 +131,63 @@ class FastLane:
         if not market.dirty:
             return
         dirty, market.dirty = market.dirty, {}
-        state, slots = market.slots.state, market.slots
         for key in dirty:
-            book = market.books[key]
-            slot, i = book.slot, book.instrument
-            while len(self._keys) <= slot:
-                self._keys.append("")
-            self._keys[slot] = key
-            bid, _, ask, _ = book.touch()
-            slots.prices[slot] = bid, ask
-            chain = self._engine.venues[i.venue].chain(i.symbol)
-            quote = book.quote
-            ready = book.state == LIVE and chain is not None and (quote is None or quote.seq >= 0) and book.bid > 0.0 and book.ask > 0.0
-            state[slot, lane.READY] = int(ready and not (book.checksum_rule and book.checksums_ok))
-            if chain is None:
-                continue
-            native, conn, last = chain
-            if i.venue in self._venues:
-                self._venues[i.venue].names.add(native, slot)
-            state[slot, lane.LAST] = last
-            state[slot, lane.CONN] = conn
-            state[slot, lane.WATCHED] = int(key in market.watched or slot in slots.crowded)
-            state[slot, lane.QUOTE_SEQ] = quote.seq if quote is not None else -1
-            state[slot, lane.TOUCH_TS] = book.touch_ts
-            state[slot, lane.LATE] = book.excess
+            self._learn_book(market.books[key])
+
+    def _learn_book(self, book: Book) -> None:
+        slots, slot, i, quote = self._engine.market.slots, book.slot, book.instrument, book.quote
+        state, touch = slots.state[slot], slots.touch[slot]
+        while len(self._keys) <= slot:
+            self._keys.append("")
+        self._keys[slot] = book.key
+        bid, _, ask, _ = book.touch()
+        slots.prices[slot] = bid, ask
+        if i.venue in self._venues:
+            self._venues[i.venue].names.add(i.native, slot)
+        state[lane.TRADES_FROM] = book.trades_from if i.contract_value is not None else -1  # sizes of unknown meaning stay as sent
+        whole = book.state == LIVE and book.bid > 0.0 and book.ask > 0.0 and book.seq >= 0 and (quote is None or quote.seq >= 0)
+        chain = self._engine.venues[i.venue].chain(i.symbol)
+        bound = chain is not None and chain[2] == book.seq and not (book.checksum_rule and book.checksums_ok)
+        state[lane.READY] = 0 if not whole else lane.ALL if bound else lane.QUOTES_ONLY
+        state[lane.CONN], state[lane.LAST] = book.conn if chain is None else chain[1], book.seq
+        state[lane.WATCHED] = int(book.key in self._engine.market.watched or slot in slots.crowded)
+        state[lane.TOUCH_TS], state[lane.LATE], state[lane.STAMP] = book.touch_ts, book.excess, book.stamp
+        touch[lane.BID], touch[lane.BID_SIZE], touch[lane.ASK], touch[lane.ASK_SIZE] = book.bid, book.bid_size, book.ask, book.ask_size
+        state[lane.QUOTE_SEQ] = -1
+        if quote is not None:
+            state[lane.QUOTE_SEQ], state[lane.QUOTE_TS], state[lane.QUOTE_STAMP] = quote.seq, book.quote_ts, quote.ts_exch
+            touch[lane.Q_BID :] = quote.bid, quote.bid_size, quote.ask, quote.ask_size
 
     def _catch_up(self) -> None:
         """Bring books and venues to where the lane has got."""
         market = self._engine.market
         slots = market.slots
-        state = slots.state
-        for slot in np.flatnonzero(state[: slots.count, lane.DIRTY]).tolist():
+        for slot in slots.dirt.nonzero()[0].tolist():
             book = market.books[self._keys[slot]]
-            row, touch = state[slot].tolist(), slots.touch[slot].tolist()
-            book.seq = row[lane.LAST]
-            book.own_ts = row[lane.OWN_TS]
-            book.conn = row[lane.CONN]
-            book.touch_ts = row[lane.TOUCH_TS]
-            book.stamp = row[lane.STAMP]
-            book.excess = row[lane.LATE]
-            book.book_updates += row[lane.COUNT]
-            book.bid, book.bid_size, book.ask, book.ask_size = touch[:4]
-            state[slot, lane.COUNT] = state[slot, lane.DIRTY] = 0
+            state = slots.state[slot]
+            row, touch = state.tolist(), slots.touch[slot].tolist()
+            state[lane.NEWS] = 0
+            moved = row[lane.DIRTY]
             venue = self._engine.venues[book.instrument.venue]
-            venue.advance(book.instrument.symbol, book.seq)
-            venue.seen[book.key] = venue.seen.get(book.key, 0) + row[lane.COUNT]
+            venue.seen[book.key] = venue.seen.get(book.key, 0) + row[lane.SEEN]
+            if moved & lane.LEVELS_MOVED:
+                book.seq, book.own_ts, book.conn = row[lane.LAST], row[lane.OWN_TS], row[lane.CONN]
+                book.book_updates += row[lane.COUNT]
+                book.bid, book.bid_size, book.ask, book.ask_size = touch[:4]
+                venue.advance(book.instrument.symbol, book.seq)
+            if moved & lane.QUOTE_MOVED:
+                ts = book.quote_ts = row[lane.QUOTE_TS]
+                book.quote = Quote(ts, book.key, row[lane.QUOTE_STAMP], row[lane.QUOTE_SEQ], *touch[lane.Q_BID :])
+            if moved & (lane.LEVELS_MOVED | lane.QUOTE_MOVED):
+                book.touch_ts, book.excess, book.stamp = row[lane.TOUCH_TS], row[lane.LATE], row[lane.STAMP]
+
+    def _trades(self, conn: int, out: list[Event]) -> None:
+        """Count and tell the trades that the lane has read, in order."""
+        engine, count = self._engine, int(self._log.count[0])
+        rows = zip(self._log.numbers[:count].tolist(), self._log.values[:count].tolist(), strict=True)
+        for (slot, ts, stamp, number, grouped, sold), (price, size) in rows:
+            book = engine.market.books[self._keys[slot]]
+            name, side = f"a{number}" if grouped else str(number), "sell" if sold else "buy"
+            trade = Trade(ts, book.key, stamp, price, book.base_size(size, price), side, name)
+            if engine.market.trade(trade, conn):
+                engine.detect(trade, out)

@@ -31,6 +31,7 @@ class Collector:
     """``on`` and ``note`` are called as things happen, ``take`` some times a second; all belong to the engine's thread."""
 
     KINDS = (Trade, Listed, BookState, Link)
+    TRADES_APART = True  #: a trade is kept as it is, whatever the books say meanwhile
 
     def __init__(self, session: str) -> None:
         """``session`` = the recording session, as in the description of its tapes."""

@@ -66,6 +66,16 @@ def spot_script() -> list[tuple[int, bytes]]:
     ]
 
 
+def spot_quote(seq: int, bid: str, bid_size: str, ask: str, ask_size: str) -> tuple[int, bytes]:
+    inner = {"u": seq, "s": "BTCUSDT", "b": bid, "B": bid_size, "a": ask, "A": ask_size}
+    return data({"stream": "btcusdt@bookTicker", "data": inner})
+
+
+def spot_trade(number: int, price: str, size: str, *, sold: bool) -> tuple[int, bytes]:
+    inner = {"e": "trade", "E": 1700000000001, "s": "BTCUSDT", "t": number, "p": price, "q": size, "T": 1700000000000, "m": sold, "M": True}
+    return data({"stream": "btcusdt@trade", "data": inner})
+
+
 # -- Binance USD-M -----------------------------------------------------------------------------------------------------
 def usdm_diff(first: int, last: int, before: int, bids: list, asks: list) -> tuple[int, bytes]:  # type: ignore[type-arg]
     inner = {
@@ -97,6 +107,16 @@ def usdm_script() -> list[tuple[int, bytes]]:
     ]
 
 
+def usdm_quote(seq: int, bid: str, bid_size: str, ask: str, ask_size: str) -> tuple[int, bytes]:
+    inner = {"e": "bookTicker", "u": seq, "s": "BTCUSDT", "b": bid, "B": bid_size, "a": ask, "A": ask_size}
+    return data({"stream": "btcusdt@bookTicker", "data": {**inner, "T": 1700000000000, "E": 1700000000001}})
+
+
+def usdm_trade(number: int, price: str, size: str, *, sold: bool) -> tuple[int, bytes]:
+    inner = {"e": "aggTrade", "E": 1700000000001, "a": number, "s": "BTCUSDT", "p": price, "q": size, "f": number, "l": number}
+    return data({"stream": "btcusdt@aggTrade", "data": {**inner, "T": 1700000000000, "m": sold}})
+
+
 # -- OKX ---------------------------------------------------------------------------------------------------------------
 def okx_book(action: str, seq: int, before: int, bids: list, asks: list, inst: str = "BTC-USDT") -> tuple[int, bytes]:  # type: ignore[type-arg]
     def rows(side: list) -> list:  # type: ignore[type-arg]
@@ -104,6 +124,17 @@ def okx_book(action: str, seq: int, before: int, bids: list, asks: list, inst: s
 
     row = {"asks": rows(asks), "bids": rows(bids), "ts": "1700000000000", "checksum": 0, "prevSeqId": before, "seqId": seq}
     return data({"arg": {"channel": "books", "instId": inst}, "action": action, "data": [row]})
+
+
+def okx_quote(seq: int, bid: str, bid_size: str, ask: str, ask_size: str) -> tuple[int, bytes]:
+    row = {"asks": [[ask, ask_size, "0", "2"]], "bids": [[bid, bid_size, "0", "1"]], "ts": "1700000000000", "seqId": seq}
+    return data({"arg": {"channel": "bbo-tbt", "instId": "BTC-USDT"}, "data": [row]})
+
+
+def okx_trade(number: int, price: str, size: str, *, sold: bool) -> tuple[int, bytes]:
+    side = "sell" if sold else "buy"
+    row = {"instId": "BTC-USDT", "tradeId": str(number), "px": price, "sz": size, "side": side, "ts": "1700000000000", "count": "1"}
+    return data({"arg": {"channel": "trades", "instId": "BTC-USDT"}, "data": [row]})
 
 
 def okx_script() -> list[tuple[int, bytes]]:

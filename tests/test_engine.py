@@ -11,14 +11,31 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dope.detectors import Arbitrage, Cost, Rules, Spreads, default_detectors
 from dope.engine import Engine
-from dope.types import LAG, TICK, BookState, Frame, Tick, Touch
+from dope.market.market import Market
+from dope.types import LAG, TICK, BookState, Event, Frame, Tick, Touch, Trade
 from dope.venues import make
-from tests.frames import KEYS, MS, T0, closed, data, okx_book, okx_script, play, spot_diff, spot_script
+from tests.frames import (
+    KEYS,
+    MS,
+    T0,
+    closed,
+    data,
+    okx_book,
+    okx_quote,
+    okx_script,
+    okx_trade,
+    play,
+    spot_diff,
+    spot_quote,
+    spot_script,
+    spot_trade,
+)
 
 COSTS = {("binance_spot", "spot"): Cost(0.001, "base"), ("okx", "spot"): Cost(0.001, "base")}
 SYMBOLS = ("BTC-USDT",)
@@ -78,6 +95,24 @@ def test_any_grouping_of_frames_gives_one_digest(groups: list[int], seed: int) -
     assert other.digest() == one.digest()
 
 
+def beside(rng: random.Random, seq: int, number: int, drift: float, *, spot: bool) -> list[tuple[int, bytes]]:
+    """Quotes and trades that come with a difference: new and overtaken ones, equal and crossed ones, trades told twice."""
+    found = []
+    while rng.random() < 0.5:
+        bid, ask = 99.7 + drift + rng.randint(0, 3) / 10, (100.5 if spot else 101.8) + rng.randint(0, 3) / 10
+        if rng.random() < 0.02:
+            bid, ask = rng.choice([(ask, bid), (bid / 60, ask / 60), (bid * 1.02, ask * 1.02)])
+        sizes = f"{rng.randint(1, 3)}.00", f"{rng.choice([0, 1, 1, 1, 1, 1]) * 2}.50"
+        quote = (seq + rng.choice([-3, 0, 1, 1, 2]), f"{bid:.2f}", sizes[0], f"{ask:.2f}", sizes[1])
+        trade = (number + rng.choice([-1, 0, 1, 2]), f"{bid:.2f}", f"{rng.randint(0, 90) / 100:.2f}")
+        if rng.random() < 0.6:
+            found.append(spot_quote(*quote) if spot else okx_quote(*quote))
+        else:
+            sold = rng.random() < 0.5
+            found.append(spot_trade(*trade, sold=sold) if spot else okx_trade(*trade, sold=sold))
+    return found
+
+
 def lane_tape(seed: int, moves: int = 400) -> list[Frame]:
     """Long runs of one connection's messages, as a socket delivers them: most fit the fast lane, some must not."""
     rng = random.Random(seed)
@@ -103,6 +138,8 @@ def lane_tape(seed: int, moves: int = 400) -> list[Frame]:
                     [text[:-9], text.replace(b'"', b"'", 2), text.replace(b",", b", ", 3), b"pong", text.replace(b'"0.0', b'"-1.0')]
                 )
             frames.append(Frame(t, "binance_spot" if spot else "okx", 1 if spot else 2, kind, text))
+            for kind, text in beside(rng, u if spot else seq, len(frames), drift, spot=spot):
+                frames.append(Frame(t, "binance_spot" if spot else "okx", 1 if spot else 2, kind, text))
         if rng.random() < 0.5:
             frames.append(Frame(t, "", 0, TICK, b"0"))
         if rng.random() < 0.2:  # a new snapshot heals what was broken
@@ -140,6 +177,12 @@ def test_the_fast_lane_has_exactly_the_effect_of_single_steps(seed: int, groups:
             "gaps",
             "faults",
             "crossed",
+            "quote",
+            "quote_ts",
+            "stamp",
+            "trades",
+            "trades_from",
+            "volume",
         )
         assert {name: getattr(book, name) for name in same} == {name: getattr(twin, name) for name in same}
         assert book.touch() == twin.touch()
@@ -152,6 +195,51 @@ def test_most_messages_of_a_long_run_take_the_fast_lane() -> None:
     engine, frames = new_engine(), lane_tape(5)
     engine.step_many(frames)
     assert engine.lane.messages > 60
+
+
+class TradeCounter:
+    """Wants every trade; ``apart`` = a trade alone is enough for it."""
+
+    KINDS = (Trade,)
+
+    def __init__(self, apart: bool) -> None:
+        self.TRADES_APART = apart
+        self.seen: list[tuple[Trade, float]] = []
+
+    def on(self, event: Event, market: Market) -> tuple[Event, ...]:
+        assert isinstance(event, Trade)
+        self.seen.append((event, 0.0 if self.TRADES_APART else market.books[event.key].touch()[0]))
+        return ()
+
+
+def calm_tape() -> list[Frame]:
+    """Quotes, trades and differences of one connection with nothing odd among them."""
+    frames = play("binance_spot", spot_script())
+    for i in range(40):
+        kinds = (
+            spot_diff(116 + 3 * i, 118 + 3 * i, [["99.90", f"{i + 1}"]], []),
+            spot_quote(119 + 3 * i, "100.00", f"{i + 1}.5", "100.50", "1.00"),
+            spot_trade(i, "100.00", "0.5", sold=i % 2 == 0),
+        )
+        frames += [Frame(T0 + (200 + i) * MS, "binance_spot", 1, *message) for message in kinds]
+    return frames
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_detector_gets_every_trade_in_order_and_with_the_books_of_that_moment_if_it_looks_at_them(apart: bool) -> None:
+    seen = []
+    for many in (False, True):
+        counter = TradeCounter(apart)
+        engine = Engine({"binance_spot": make("binance_spot", SYMBOLS)}, [counter])
+        if many:
+            engine.step_many(calm_tape())
+        else:
+            for frame in calm_tape():
+                engine.step(frame)
+        seen.append(counter.seen)
+        taken = 120 if apart else 80
+        assert not many or abs(engine.lane.messages - taken) <= 5
+    assert seen[0] == seen[1] and len(seen[0]) == 40
 
 
 def test_one_changed_byte_changes_the_digest() -> None:

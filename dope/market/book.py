@@ -31,7 +31,7 @@ class Book:
         "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checksum_mismatches", "checksum_rule", "checksums_ok",
         "conn", "crossed", "crossed_since", "delay", "excess", "faults", "gaps", "instrument", "key", "live_ns",
         "mult", "own_ts", "quote", "quote_ts", "reason", "seq", "sigma", "since", "slot", "snapshots", "stamp", "state", "touch_ts",
-        "trades", "volume",
+        "trades", "trades_from", "volume",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument, slots: Slots, delay: DelayFloor, checksum_rule: str = "", ts: int = 0) -> None:
@@ -50,6 +50,7 @@ class Book:
         self.sigma = 0.0  # volatility in bps per sqrt(s)
         self.book_updates = self.snapshots = self.gaps = self.faults = self.crossed = 0
         self.checksums_ok = self.checksum_mismatches = self.live_ns = self.trades = 0
+        self.trades_from = -1  # connection of the newest one
         self.volume = 0.0  # base units traded since start
 
     @property

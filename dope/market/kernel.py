@@ -32,7 +32,7 @@ TOUCH, CROSSED, WINDOW, ONE_SIDED = 1, 2, 4, 8
 NO_FLOOR = np.int64(-(2**62))
 MAX_SCALE = 14
 NEAR_BLOCKS = 6  #: of eight keys from the touch on that a search looks through before it halves
-_FPOW = np.array([float(10**i) for i in range(32)], dtype=np.float64)
+FPOW = np.array([float(10**i) for i in range(32)], dtype=np.float64)
 _FITS = np.array([9 * 10**17 // 10**i for i in range(19)], dtype=np.int64)  #: what may still be multiplied by 10**i
 
 
@@ -53,9 +53,9 @@ def _value(packed: int) -> float:
     """A packed size as a float; mantissas beyond 53 bits are taken in two parts so that no digit is lost early."""
     mantissa, decimals = packed >> 5, packed & 31
     if mantissa < 1 << 53 or decimals > 18:
-        return float(mantissa / _FPOW[decimals])
+        return float(mantissa / FPOW[decimals])
     unit = POW[decimals]
-    return float(mantissa // unit + (mantissa % unit) / _FPOW[decimals])
+    return float(mantissa // unit + (mantissa % unit) / FPOW[decimals])
 
 
 @jit
@@ -220,7 +220,7 @@ def commit(book: int, rows: int, width: int, nb: int, na: int, snapshot: bool) -
         flags |= CROSSED
     if (bid_n and new_bid < get(meta, SEED_BID)) or (ask_n and new_ask < get(meta, SEED_ASK)):
         flags |= WINDOW
-    unit = _FPOW[scale]
+    unit = FPOW[scale]
     bid, bid_size = (new_bid / unit, _value(new_bid_size)) if bid_n else (0.0, 0.0)
     ask, ask_size = (-new_ask / unit, _value(new_ask_size)) if ask_n else (0.0, 0.0)
     return flags, bid, bid_size, ask, ask_size
@@ -246,7 +246,7 @@ def levels(book: np.ndarray, bid_side: bool, limit: int) -> np.ndarray:
     n = book[4, N_BID if bid_side else N_ASK]
     count = min(n, limit)
     out = np.empty((count, 2))
-    unit = _FPOW[book[4, SCALE]]
+    unit = FPOW[book[4, SCALE]]
     for k in range(count):
         key = book[row, n - 1 - k]
         out[k, 0] = (key if bid_side else -key) / unit

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dope.market import digits, kernel
 from dope.market.book import Book
 from dope.market.freshness import NS, DelayFloor, next_sigma
-from dope.market.lane import Slots, remember
+from dope.market.lane import QUOTE_MEMORY_NS, WILD_MOVE, Slots, remember
 from dope.types import (
     CROSSED,
     DOWN,
@@ -32,13 +32,11 @@ from dope.types import (
 )
 
 CROSSED_GRACE_NS = NS  #: a book crossed for longer is asked for anew
-WILD_MOVE = 50.0  #: a touch that moves by this factor at once is not believed
 HOUR = 3600 * NS  #: a stamp farther from the receive time is no time of this message
 MAX_SCRATCH = 1 << 18  #: levels of one message
 WINDOW_OR_CROSSED = kernel.WINDOW | kernel.CROSSED
 EMPTY = (b"[]", b"")  #: sides without a change; both = a keep-alive
 TRADE_IDS = 10_000  #: last trade ids per market, to drop replays
-QUOTE_MEMORY_NS = 5 * NS  #: an older quote than the last one is dropped; after this long it counts as a restart of numbers
 STALE_EVERY_NS = 100_000_000  #: silence is looked at this often
 
 _STATE_OF_GAP = {"disconnected": DOWN, "unsubscribed": SYNCING, "halted": HALTED}
@@ -212,9 +210,12 @@ class Market:
             return []
         return self._touched(book, quote.ts)
 
-    def trade(self, trade: Trade) -> bool:
+    def trade(self, trade: Trade, conn: int) -> bool:
         """Count a trade; False when its id was seen before (a replay after a reconnect)."""
         book = self.books[trade.key]
+        if book.trades_from != conn:
+            book.trades_from = conn
+            self.dirty[trade.key] = None
         ids = self._ids.setdefault(trade.key, {})
         if trade.trade_id in ids:
             self.duplicates += 1

@@ -29,8 +29,8 @@ class Venue:
     IDLE_S = 5.0  #: s without any data frame after which a connection counts as dead
     PING: tuple[float, str] | None = None  #: (period s, text) of an application-level ping, sent by the feed
     CHECKSUM = ""  #: name of the rule by which the market checks BookUpdate.checksum
-    #: a book difference to the letter, for the fast lane: literals and field names (``market/lane.py``); () = none
-    TEMPLATE: tuple[bytes | str, ...] = ()
+    #: ordinary messages to the letter, for the fast lane: literals and field names (``market/lane.py``); () = none
+    TEMPLATES: tuple[tuple[bytes | str, ...], ...] = ()
     FEES: tuple[Fee, ...] = ()
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:

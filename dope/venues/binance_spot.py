@@ -29,9 +29,13 @@ class BinanceSpot(BinanceVenue):
     ID, LABEL, SHORT = "binance_spot", "Binance", "BIN"
     ENDPOINTS = {"ws": "wss://stream.binance.com:9443", "rest": "https://api.binance.com"}
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=4.0, topics_per_socket=1024, rest_weight_per_min=3000)
-    TEMPLATE = (
-        b'{"stream":"', "word", b'","data":{"e":"depthUpdate","E":', "ms", b',"s":"', "symbol", b'","U":', "first", b',"u":', "seq",
-        b',"b":', "bids", b',"a":', "asks", b"}}",
+    TEMPLATES = (
+        (b'{"stream":"', "word", b'","data":{"u":', "seq", b',"s":"', "symbol",
+         b'","b":', "bid", b',"B":', "bid size", b',"a":', "ask", b',"A":', "ask size", b"}}"),
+        (b'{"stream":"', "word", b'","data":{"e":"depthUpdate","E":', "ms", b',"s":"', "symbol", b'","U":', "first", b',"u":', "seq",
+         b',"b":', "bids", b',"a":', "asks", b"}}"),
+        (b'{"stream":"', "word", b'","data":{"e":"trade","E":', "number", b',"s":"', "symbol", b'","t":', "id",
+         b',"p":', "price", b',"q":', "size", b',"T":', "ms", b',"m":', "buyer made", b',"M":true}}'),
     )  # fmt: skip
     SNAPSHOT_PATH = "/api/v3/depth"
     FEES = (Fee("binance_spot", "spot", 10.0, 10.0, "base", "ccxt 4.5.90; newsgaged.com; traderssecondbrain.com", "2026-11-01", "high"),)

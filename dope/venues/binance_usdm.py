@@ -30,9 +30,15 @@ class BinanceUsdm(BinanceVenue):
     ENDPOINTS = {"ws": "wss://fstream.binance.com", "rest": "https://fapi.binance.com"}
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=8.0, topics_per_socket=200, rest_weight_per_min=1200)
     CHAINED = True
-    TEMPLATE = (
-        b'{"stream":"', "word", b'","data":{"e":"depthUpdate","E":', "ms", b',"T":', "number", b',"s":"', "symbol", b'","U":', "number",
-        b',"u":', "seq", b',"pu":', "prev", b',"b":', "bids", b',"a":', "asks", b"}}",
+    TEMPLATES = (
+        (b'{"stream":"', "word", b'","data":{"e":"bookTicker","u":', "seq", b',"s":"', "symbol",
+         b'","b":', "bid", b',"B":', "bid size", b',"a":', "ask", b',"A":', "ask size", b',"T":', "stamp", b',"E":', "number", b"}}"),
+        (b'{"stream":"', "word", b'","data":{"e":"depthUpdate","E":', "ms", b',"T":', "number", b',"s":"', "symbol",
+         b'","U":', "number", b',"u":', "seq", b',"pu":', "prev", b',"b":', "bids", b',"a":', "asks", b"}}"),
+        (b'{"stream":"', "word", b'","data":{"e":"aggTrade","E":', "number", b',"a":', "group id", b',"s":"', "symbol",
+         b'","p":', "price", b',"q":', "size", b',"f":', "number", b',"l":', "number", b',"T":', "ms", b',"m":', "buyer made", b"}}"),
+        (b'{"stream":"', "word", b'","data":{"e":"trade","E":', "number", b',"T":', "ms", b',"s":"', "symbol", b'","t":', "id",
+         b',"p":', "price", b',"q":', "size", b',"X":"MARKET","m":', "buyer made", b"}}"),
     )  # fmt: skip
     SNAPSHOT_PATH = "/fapi/v1/depth"
     SNAPSHOT_WEIGHT = 20

@@ -133,9 +133,14 @@ class Okx(Venue):
     PING = (15.0, "ping")
     IDLE_S = 5.0
     CHECKSUM = "interleaved25"
-    TEMPLATE = (
-        b'{"arg":{"channel":"books","instId":"', "symbol", b'"},"action":"update","data":[{"asks":', "asks", b',"bids":', "bids",
-        b',"ts":"', "ms", b'","checksum":0,"prevSeqId":', "prev", b',"seqId":', "seq", b"}]}",
+    TEMPLATES = (
+        (b'{"arg":{"channel":"books","instId":"', "symbol", b'"},"action":"update","data":[{"asks":', "asks", b',"bids":', "bids",
+         b',"ts":"', "ms", b'","checksum":0,"prevSeqId":', "prev", b',"seqId":', "seq", b"}]}"),
+        (b'{"arg":{"channel":"bbo-tbt","instId":"', "symbol",
+         b'"},"data":[{"asks":[[', "ask", b",", "ask size", b',"', "word", b'","', "word",
+         b'"]],"bids":[[', "bid", b",", "bid size", b',"', "word", b'","', "word", b'"]],"ts":"', "ms", b'","seqId":', "seq", b"}]}"),
+        (b'{"arg":{"channel":"trades","instId":"', "symbol", b'"},"data":[{"instId":"', "word", b'","tradeId":"', "id",
+         b'","px":', "price", b',"sz":', "size", b',"side":"', "side", b'","ts":"', "ms", b'","count":"', "number", b'"}]}'),
     )  # fmt: skip
     FEES = (
         Fee("okx", "spot", 8.0, 10.0, "base", "hummingbot; newsgaged.com (ccxt 4.5.90 says 10/15)", "2026-11-01", "high"),

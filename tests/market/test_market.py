@@ -94,7 +94,7 @@ def test_a_touch_that_moves_by_a_factor_of_fifty_is_not_believed() -> None:
 def test_a_trade_is_counted_once() -> None:
     made = market()
     trade = Trade(T0, KEY, T0, 100.0, 2.0, "buy", "id-1")
-    assert [made.trade(trade), made.trade(trade)] == [True, False]
+    assert [made.trade(trade, 1), made.trade(trade, 1)] == [True, False]
     assert (made.books[KEY].trades, made.books[KEY].volume, made.duplicates) == (1, 2.0, 1)
 
 
