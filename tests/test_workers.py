@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from dope.detectors.arbitrage import Rules, Terms
 from dope.errors import ModelError, TapeError
 from dope.model.live import PredictorState
 from dope.model.predictor import SpreadPredictor
 from dope.settings import Settings
 from dope.tape.format import Meta
 from dope.tape.segment import write_tape
+from dope.types import SET, Frame
 from dope.workers import backtest_worker, train_worker
 from tests.frames import okx_script, play, spot_script
+from tests.test_engine import tape
 
 S = 1_000_000_000
 
@@ -67,6 +71,17 @@ def test_a_backtest_names_its_tapes_and_takes_the_users_figures(tmp_path: Path) 
     assert progress.said[0] == (0.0, "Open the tape") and progress.said[-1] == (1.0, "Done")
     assert any("of 17 frames" in step for _, step in progress.said)
     json.dumps(report, allow_nan=False)
+
+
+def test_a_backtest_judges_by_the_rules_chosen_now_not_by_those_in_force_then(tmp_path: Path) -> None:
+    frames = tape()
+    strict = Frame(frames[0].ts, "", 0, SET, msgspec.json.encode(Terms(Rules(enter=1e6))))
+    found = []
+    for name, recorded in (("plain", frames), ("strict", [strict, *frames])):
+        path = tmp_path / f"{name}.dope"
+        write_tape(path, Meta("import", 1, venues=("okx", "binance_spot")), recorded)
+        found.append(backtest_worker(Progress(), [str(path)], {}, Settings(_env_file=None, min_net_bps=0.0).model_dump(mode="json")))
+    assert found[0]["opportunities"] == found[1]["opportunities"] > 0
 
 
 def test_a_backtest_without_its_tape_is_refused_by_name(tmp_path: Path) -> None:
