@@ -33,6 +33,7 @@ bench: $(DEV_MARK)   ## CPU per message beside plain comparators, latency; takes
 	$(PY) -m bench.recorded
 	$(PY) -m bench.latency
 	$(PY) -m bench.watched
+	$(PY) -m bench.store
 
 verify: $(DEV_MARK)   ## the full-size tests; takes up to half an hour
 	$(PY) -m pytest -q -m full

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench import run, stream
+from bench import run, store, stream
 from bench.meter import Meter, digest
 from bench.server import framed
 
@@ -93,6 +93,12 @@ def test_the_table_shows_medians_and_ratios_to_the_last_contender() -> None:
     lines = run.table([result("plain", 9.0), result("engine", 3.0), result("plain", 90.0), result("engine", 3.0), result("plain", 12.0)])
     assert lines.splitlines()[1].split()[:5] == ["plain", "12.00", "83,333", "100,000", "4.0×"]
     assert lines.splitlines()[2].split()[4] == "1.0×"
+
+
+def test_questions_about_history_are_measured_on_sealed_files_as_they_are_made(capsys: pytest.CaptureFixture[str]) -> None:
+    store.main(rows=6_000, trades=600)
+    told = capsys.readouterr().out
+    assert all(f"\n  {kind:10} last hour of one symbol" in told for kind in store.ASKED) and " 0 rows" not in told
 
 
 def test_a_contender_that_cannot_be_imported_is_left_out_with_the_reason() -> None:
