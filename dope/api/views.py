@@ -30,7 +30,7 @@ def views(web: TheWeb) -> list[ViewOut]:
     return [_out(row) for row in web.board.query("views")]
 
 
-@router.put("/{page}/{name}", responses=writes)
+@router.put("/{page}/{name:path}", responses=writes)
 def save_view(request: Request, web: TheWeb, page: Page, name: Name, view: ViewIn) -> ViewOut:
     """Save a view under a name, in place of an older one."""
     if not name.isprintable() or name != name.strip():
@@ -39,7 +39,7 @@ def save_view(request: Request, web: TheWeb, page: Page, name: Name, view: ViewI
     return next(_out(row) for row in web.board.query("views") if (row["page"], row["name"]) == (page, name))
 
 
-@router.delete("/{page}/{name}", status_code=204, responses=unknown | writes)
+@router.delete("/{page}/{name:path}", status_code=204, responses=unknown | writes)
 def delete_view(request: Request, web: TheWeb, page: Page, name: Name) -> Response:
     """Delete a saved view."""
     _ask(request, web, "delete_view", {"page": page, "name": name})

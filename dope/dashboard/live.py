@@ -93,6 +93,7 @@ def _opportunities() -> Component:
         html.Div(id="grid-controls", className="controls"),
         action([icon("eye-slash"), "hide stale"], "hide-stale", label="Hide rows of books that are not proven current", css="chip"),
         action([icon("sliders"), "filters"], "filters", label="More filters: net at most, executable size", css="chip"),
+        action([icon("layers"), "views"], "views", label="Saved views: these filters under a name", css="chip"),
         action([icon("layout-three-columns")], "columns", label="Choose columns", css="chip"),
         action([icon("download"), "Export"], "export", label="Export (E)", css="chip"),
     ]
@@ -104,6 +105,7 @@ def _opportunities() -> Component:
                     opportunities_grid(),
                     skeleton(6, "opps-empty"),
                     html.Div(id="filters-pop", className="pop", hidden=True, **attrs({"data-test": "filters-pop"})),
+                    html.Div(id="views-pop", className="pop", hidden=True, **attrs({"data-test": "views-pop"})),
                     html.Div(id="columns-pop", className="pop", hidden=True, **attrs({"data-test": "columns-pop"})),
                 ],
                 className="gwrap",

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -157,6 +158,12 @@ def test_views_are_saved_listed_replaced_and_deleted(house: House) -> None:
     again = ask.delete("/api/v1/views/live/my view")
     assert again.status_code == 404 and "unknown view" in again.json()["error"]
     assert house.get("/api/v1/views").json() == []
+
+
+def test_the_name_of_a_view_may_be_any_text_that_can_be_seen(house: House) -> None:
+    for name in ("a/b", "50% & <b>", "../x", "?q=1#f", "日本 ✓"):
+        assert house.client.put(f"/api/v1/views/live/{quote(name, safe='')}", json={"state": {}}).json()["name"] == name
+        assert house.client.delete(f"/api/v1/views/live/{quote(name, safe='')}").status_code == 204
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ from typing import Any
 import uvicorn
 from fastapi import Request, Response, WebSocket, WebSocketDisconnect
 
+from dope.api import views
+from dope.api.answers import answer_errors
+from dope.api.context import Web
 from dope.board import Board, Command
 from dope.dashboard.app import build
 from dope.settings import Settings
@@ -73,6 +76,9 @@ class Server:
         server.add_api_websocket_route("/ws/v1/live", self._stream)
         server.add_api_route("/api/v1/live", self._live)
         server.add_api_route("/api/v1/commands", self._commands, methods=["POST"])
+        server.state.web = Web(self.board, Settings(_env_file=None), lambda: True, time.time_ns)
+        server.include_router(views.router)
+        answer_errors(server)
         self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._uvicorn = uvicorn.Server(uvicorn.Config(server, log_level="warning", ws="websockets-sansio", lifespan="off"))

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from dope.board import Board
+from dope.errors import UnknownName
 from dope.market.walk import Walk, two_book
 
 Row = dict[str, Any]
@@ -55,11 +56,18 @@ class FakeMarket:
         self._recent: list[int] = []
         self._ids = {"opp": 0, "event": 0}
         self._steps = 0
-        board.serve(self._command, lambda *_a, **_k: [])
+        self.views: dict[str, Row] = {}
+        board.serve(self._command, lambda kind, *_a, **_k: list(self.views.values()) if kind == "views" else [])
 
     # -- commands ------------------------------------------------------------------------------------------------
     def _command(self, _job: int, command: Any) -> None:
         self.commands.append((command.name, dict(command.args)))
+        if command.name == "save_view":
+            self.views[command.args["name"]] = {**command.args, "saved": int(time.time() * 1000)}
+        if command.name == "delete_view":
+            if command.args["name"] not in self.views:
+                raise UnknownName("view", command.args["name"], self.views)
+            del self.views[command.args["name"]]
         if command.name == "set":
             self.mode = {**self.mode, **command.args}
         if command.name == "source":

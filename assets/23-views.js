@@ -1,0 +1,70 @@
+/* Saved views: the filters of this page under a name, kept by the server; a list to apply or delete them. */
+(function () {
+  "use strict";
+  const DOPE = window.DOPE, { h, $ } = DOPE;
+  const PAGE = "live", KEPT = ["asset", "kind", "min", "max", "size", "stale", "matrix", "chart", "span"], NUMBERS = ["min", "max", "size", "span"];
+  let views = [], state = "loading", name = null;
+
+  async function call(method, title, body) {
+    const path = "/api/v1/views" + (title === undefined ? "" : `/${PAGE}/${encodeURIComponent(title)}`);
+    const options = { method, credentials: "same-origin", headers: body ? { "Content-Type": "application/json" } : {} };
+    if (body) options.body = JSON.stringify(body);
+    let text = "the server does not answer";
+    try {
+      const answer = await fetch(path, options);
+      if (answer.ok) return answer.status === 204 ? null : await answer.json();
+      const told = await answer.json().catch(() => ({}));
+      text = told.error ? [told.error, told.hint].filter(Boolean).join("; ") : `the server refused (${answer.status})`;
+    } catch (error) { /* text already says it */ }
+    throw new Error(text);
+  }
+  async function load() {
+    try {
+      views = (await call("GET")).filter((view) => view.page === PAGE);
+      state = "";
+    } catch (error) { state = `Saved views cannot be read: ${error.message}`; }
+    draw();
+  }
+  async function change(title, work, done) {
+    try {
+      await work();
+      DOPE.toast(`${done} “${title}”`);
+    } catch (error) { DOPE.toast(error.message, "bad"); }
+    await load();
+  }
+  function row(view) {
+    return h("div", { class: "view-row", "data-test": "view-row" },
+      h("button", { type: "button", class: "btn2", "data-act": "view-apply", "data-value": view.name, "data-test": "view-apply", title: `Saved ${view.saved}` }, view.name),
+      h("button", { type: "button", class: "ib", "data-act": "view-delete", "data-value": view.name, "data-test": "view-delete", "aria-label": `Delete view ${view.name}` }, DOPE.icon("trash")));
+  }
+  function draw() {
+    if (!$("views-pop")) return;
+    name = name || h("input", { type: "text", maxlength: "64", "aria-label": "Name of the view", placeholder: "name", "data-test": "view-name", autocomplete: "off" });
+    const list = state ? [h("p", { class: "mut" }, state === "loading" ? "Loading…" : state)] : views.length ? views.map(row) : [h("p", { class: "mut" }, "None saved yet.")];
+    DOPE.fill("views-pop", h("h3", {}, "Saved views"), ...list,
+      h("div", { class: "view-row" }, name, h("button", { type: "button", class: "btn2", "data-act": "view-save", "data-test": "view-save" }, "Save these filters")));
+  }
+
+  Object.assign(DOPE.actions, {
+    views: (b) => { draw(); DOPE.pop("views-pop", b); if (!$("views-pop").hidden) load(); },
+    "view-save": () => {
+      const title = name.value.trim();
+      if (!title) { DOPE.toast("A view needs a name", "bad"); return; }
+      const kept = Object.fromEntries(KEPT.map((key) => [key, DOPE.view[key]]));
+      change(title, () => call("PUT", title, { state: kept }), "Saved").then(() => { name.value = ""; });
+    },
+    "view-apply": (b) => {
+      const view = views.find((each) => each.name === b.dataset.value);
+      if (!view) return;
+      const kept = { text: "", route: "" };
+      for (const key of KEPT) if (key in view.state) {   // whoever saved it: only what this page can show
+        const value = view.state[key];
+        kept[key] = key === "stale" ? Boolean(value) : NUMBERS.includes(key) ? (Number.isFinite(value) ? value : null) : String(value ?? "").slice(0, 200);
+      }
+      if (kept.span === null) delete kept.span;
+      DOPE.see(kept);
+      DOPE.toast(`View “${view.name}”`);
+    },
+    "view-delete": (b) => change(b.dataset.value, () => call("DELETE", b.dataset.value), "Deleted"),
+  });
+})();
