@@ -81,7 +81,7 @@ def _readable(paths: Sequence[Path]) -> tuple[Path, ...]:
 def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
     from dope.api import mount, server_options
     from dope.dashboard import pages
-    from dope.dashboard.app import build
+    from dope.dashboard.app import build, policy
 
     listener = _listen(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
@@ -90,7 +90,7 @@ def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
     runtime = Runtime(settings, board, tapes=tapes, on_death=dead.set)
     dash = build(board, settings)
     paths = [page.PATH for page in pages()]
-    mount(dash.server, board, settings, alive=runtime.alive, clock_ns=runtime.clock.now, pages=paths)
+    mount(dash.server, board, settings, alive=runtime.alive, clock_ns=runtime.clock.now, pages=paths, page_policy=policy(dash))
     server = uvicorn.Server(uvicorn.Config(dash.server, log_level="warning", log_config=None, **server_options(settings)))
     for number in (signal.SIGTERM, signal.SIGINT):  # for the moments in which uvicorn does not listen to them itself
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))

@@ -5,7 +5,7 @@
   const DOPE = (window.DOPE = window.DOPE || {});
   const KEYED = { venues: "id", instruments: "key", opps: "id", jobs: "id" };
   const KEEP = { events: 500, points: 900, held: 6000, delays: 600 };
-  const state = (DOPE.state = { events: [], series: { t: [], mid: {} }, venues: new Map(), instruments: new Map(), opps: new Map(), jobs: new Map() });
+  const state = (DOPE.state = { events: [], series: { t: [], mid: Object.create(null) }, venues: new Map(), instruments: new Map(), opps: new Map(), jobs: new Map() });
   const listeners = {};
   const dirty = new Set();
   let frame = 0, held = [], frozenAt = 0, newest = 0;
@@ -116,11 +116,11 @@
     const cut = whole || value.all ? fresh[0] : null;   // keep what is older than the new block: it is the longer memory
     const keep = cut === null ? old : cut === undefined ? 0 : now.t.findIndex((t) => t >= cut);
     const n = keep < 0 ? old : keep;
-    const keys = new Set([...Object.keys(now.mid), ...Object.keys(value.mid || {})]);
-    const joined = { t: now.t.slice(0, n).concat(fresh).slice(-KEEP.points), mid: {} };
-    for (const key of keys) {
+    const added = Object.assign(Object.create(null), value.mid);   // keys are names: none may mean something to the language
+    const joined = { t: now.t.slice(0, n).concat(fresh).slice(-KEEP.points), mid: Object.create(null) };
+    for (const key of new Set([...Object.keys(now.mid), ...Object.keys(added)])) {
       const before = now.mid[key] ? now.mid[key].slice(0, n) : new Array(n).fill(null);
-      joined.mid[key] = before.concat(value.mid[key] || new Array(fresh.length).fill(null)).slice(-KEEP.points);
+      joined.mid[key] = before.concat(added[key] || new Array(fresh.length).fill(null)).slice(-KEEP.points);
     }
     state.series = joined;
   }

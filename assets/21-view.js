@@ -2,12 +2,15 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $ } = DOPE;
-  const STORE = "dope.view", DEFAULTS = { asset: "", kind: "", min: null, max: null, size: null, stale: true, text: "", route: "", columns: null, matrix: "net", chart: "dev", span: 240, tape: null };
+  const STORE = "dope.view", DEFAULTS = { asset: "", kind: "", min: null, max: null, size: null, stale: true, text: "", route: "", columns: null, matrix: "net", chart: "dev", span: 240, tape: null, pair: "" };
   const NUMBERS = ["min", "max", "size", "span"], LINKED = ["asset", "kind", "min", "max", "size", "text", "matrix", "chart", "span"];
   const view = (DOPE.view = Object.assign({}, DEFAULTS));
 
   function load() {
-    try { Object.assign(view, JSON.parse(localStorage.getItem(STORE) || "{}")); } catch (error) { /* private mode: the defaults do */ }
+    try {
+      const kept = JSON.parse(localStorage.getItem(STORE) || "{}");
+      for (const name of Object.keys(DEFAULTS)) if (Object.hasOwn(kept, name)) view[name] = kept[name];   // nothing else: "__proto__" is a name too
+    } catch (error) { /* private mode: the defaults do */ }
     view.text = view.route = "";
     const asked = new URLSearchParams(location.search);
     for (const name of LINKED) if (asked.has(name)) {

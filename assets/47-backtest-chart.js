@@ -39,7 +39,7 @@
   function text(value) {
     if (value === null || value === undefined) return "";
     if (typeof value === "number" || typeof value === "boolean") return String(value);
-    const safe = /^[=+\-@\t\r]/.test(value) ? "'" + value : value;
+    const safe = /^([\t\r\n]| *[=+\-@\t\r\n＝＋－＠])/.test(value) ? "'" + value : value;   // as dope/api/export.py has it
     return /[",\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
   }
   DOPE.backtest.csv = (report) => [COLUMNS.map((c) => (c === "t" ? "time_utc" : c)), ...report.result.trades.map((t) => COLUMNS.map((c) => (c === "t" ? new Date(t.t).toISOString() : t[c])))].map((row) => row.map(text).join(",")).join("\r\n") + "\r\n";

@@ -21,7 +21,7 @@ from dope.api.context import Web
 from dope.api.live import Hub, Places
 from dope.api.metrics import registry
 from dope.api.rates import Limit, Rates
-from dope.api.security import POLICY, Door, check_bind
+from dope.api.security import CLOSED, DATA_POLICY, Door, check_bind
 from dope.api.serve import server_options
 from dope.api.tokens import Tokens
 from dope.board import Board
@@ -60,12 +60,13 @@ def mount(
     alive: Callable[[], bool],
     clock_ns: Callable[[], int] = time.time_ns,
     pages: Iterable[str] = ("/",),
-    page_policy: str = POLICY,
+    page_policy: str = CLOSED,
 ) -> None:
     """Put API, live stream, metrics, API page and the door in front of all of them on ``app``.
 
     ``alive`` says whether the runtime lives; ``clock_ns`` is the clock that stamps its snapshots; ``pages`` are the
-    paths of the dashboard (any other unknown path is 404); ``page_policy`` is their Content-Security-Policy.
+    paths of the dashboard (any other unknown path is 404); ``page_policy`` is their Content-Security-Policy, which the
+    dashboard knows (``dashboard.app.policy``). The API page has its own, and all that is no page may load nothing.
     Raises SettingsError when the host can be reached by others and no token is set or no Host names are listed.
     """
     check_bind(settings)
@@ -85,10 +86,11 @@ def mount(
     app.mount("/docs/files", StaticFiles(directory=health.SWAGGER), name="docs files")
     answer_errors(app)
     app.add_middleware(Compress)
-    policy = {"/docs": health.DOCS_POLICY}
+    policies = {**dict.fromkeys(pages, page_policy), "/docs": health.DOCS_POLICY}
     app.add_middleware(
-        Door, settings=settings, pages=pages, policy=lambda path: policy.get(path, page_policy), refused=refused, tokens=tokens, rates=rates
-    )
+        Door, settings=settings, pages=pages, policy=lambda path: policies.get(path, DATA_POLICY), refused=refused, tokens=tokens,
+        rates=rates,
+    )  # fmt: skip
 
 
 def limits(settings: Settings) -> dict[str, Limit]:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from dope.api.context import Refusal
-from dope.api.security import HEADERS
+from dope.api.security import DATA_POLICY, HEADERS
 from dope.errors import DopeError, JobError, NoEngine, TooMuch, UnknownName
 
 STATUS: dict[type[DopeError], int] = {UnknownName: 404, NoEngine: 503, JobError: 429, TooMuch: 413}  #: any other of our errors: 409
@@ -83,7 +83,8 @@ async def _unexpected(_request: Request, error: Exception) -> JSONResponse:
     """Outside the door, so the headers are put on here; the server's log has the traceback, under the number that is told."""
     number = number_of(error)
     error.add_note(f"answered as error {number}")
-    headers = {name.decode(): value.decode() for name, value in HEADERS} | {"Connection": "close"}  # the server hangs up after an error
+    headers = {name.decode(): value.decode() for name, value in HEADERS}
+    headers |= {"Content-Security-Policy": DATA_POLICY, "Connection": "close"}  # the server hangs up after an error
     return answer(500, "something went wrong inside", f"the log of the server tells more: look for error {number}", headers)
 
 

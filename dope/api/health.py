@@ -10,11 +10,15 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from dope import __version__
 from dope.api.context import TheWeb
+from dope.api.security import CLOSED
 from dope.api.shapes import HealthOut, ReadyOut
 
 router = APIRouter(tags=["operation"])
 SWAGGER = Path(__file__).parent / "swagger"  #: swagger-ui-dist 5.35.0, Apache-2.0, served from here: no other host is asked
-DOCS_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
+    f"img-src 'self' data:; {CLOSED}"
+)
 DOCS = """<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><title>DOPE API</title><meta name="viewport" content="width=device-width,initial-scale=1">

@@ -31,13 +31,17 @@ ENTRANCE = ("/sign-in", "/sign-out")
 EXACT = frozenset((*OPERATION, *DASH, *ENTRANCE))
 PREFIXES = ("/api/v1/", "/ws/v1/", "/assets/", "/docs/files/", "/_dash-component-suites/")
 NAME = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}")
-POLICY = "frame-ancestors 'none'; base-uri 'self'; object-src 'none'; form-action 'self'"
+#: what no answer of ours may do, whatever else its policy allows
+CLOSED = "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+DATA_POLICY = f"default-src 'none'; {CLOSED}"  #: of every answer that is no page: opened as a document it can load and run nothing
+FEATURES = ("camera", "microphone", "geolocation", "payment", "usb", "serial", "midi", "display-capture", "browsing-topics")
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", ", ".join(f"{feature}=()" for feature in FEATURES).encode()),
 )
 CORS_METHODS, CORS_HEADERS = b"GET, HEAD, POST", b"authorization, content-type"  #: what pages of allowed origins may use
 CORS_SHOWN = b"Content-Disposition, Retry-After, WWW-Authenticate, X-Dope-Meta, X-Dope-Rows"

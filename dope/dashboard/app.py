@@ -66,6 +66,27 @@ def build(board: Board, settings: Settings) -> Dash:
     return app
 
 
+def policy(app: Dash) -> str:
+    """The Content-Security-Policy of the pages: scripts only from here, and of inline ones those that Dash itself puts in.
+
+    Those are known by their hashes, taken from the finished ``app``. ``connect-src 'self'`` covers the live stream:
+    browsers match ws: of the same host and port. Styles are set inline by the table, the charts and the components.
+    """
+    rules = {
+        "default-src": ("'none'",),
+        "script-src": ("'self'", *app.csp_hashes()),
+        "style-src": ("'self'", "'unsafe-inline'"),
+        "img-src": ("'self'", "data:", "blob:"),
+        "font-src": ("'self'", "data:"),
+        "connect-src": ("'self'",),
+        "object-src": ("'none'",),
+        "base-uri": ("'none'",),
+        "form-action": ("'self'",),
+        "frame-ancestors": ("'none'",),
+    }
+    return "; ".join(f"{name} {' '.join(sources)}" for name, sources in rules.items())
+
+
 def _fill(frame: Component, drawn: dict[str, Any]) -> None:
     """Put each drawn part into the element of that id. A name without an element is a mistake of the page: KeyError."""
     for element, children in drawn.items():

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from websockets.exceptions import InvalidStatus
 
 from dope.api import mount
-from dope.api.security import MAX_BODY, POLICY, is_name
+from dope.api.security import CLOSED, MAX_BODY, is_name
 from dope.board import Board
 from dope.errors import SettingsError
 from dope.settings import Settings
@@ -223,9 +223,10 @@ def test_every_answer_carries_the_protective_headers(house: House, path: str) ->
 
 def test_the_dashboard_may_bring_a_stricter_policy() -> None:
     app = FastAPI()
-    mount(app, Board(), Settings(_env_file=None), alive=lambda: True, page_policy=POLICY + "; script-src 'self'")
+    mount(app, Board(), Settings(_env_file=None), alive=lambda: True, page_policy=CLOSED + "; font-src 'self'")
     door = next(m for m in app.user_middleware if m.cls.__name__ == "Door")
-    assert door.kwargs["policy"]("/").endswith("script-src 'self'") and "script-src" not in door.kwargs["policy"]("/docs")
+    assert door.kwargs["policy"]("/").endswith("font-src 'self'") and not door.kwargs["policy"]("/docs").endswith("font-src 'self'")
+    assert door.kwargs["policy"]("/api/v1/venues").startswith("default-src 'none'")
 
 
 TOKEN = "operate-0123456789"

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.browser.dev_server import Server
+from tests.browser.patience import patient
 
 SWITCHES = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-            "disable-component-update", "disable-sync")
+            "disable-component-update", "disable-sync", "disable-features=LocalNetworkAccessChecks")  # our own door must do
 
 
 def _chromium() -> str | None:
@@ -53,7 +54,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
     pages: list[Any] = []
 
     def go(server: Server, path: str = "/?tour=0", *, width: int = 1680, height: int = 1020, wait: str = '[data-test="st-venues"]') -> Any:
-        page = browser.new_page(viewport={"width": width, "height": height})
+        page = patient(browser.new_page(viewport={"width": width, "height": height}))
         page.complaints = []
         page.on("console", lambda message: page.complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
