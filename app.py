@@ -90,12 +90,15 @@ def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
     runtime = Runtime(settings, board, tapes=tapes, on_death=dead.set)
     dash = build(board, settings)
     paths = [page.PATH for page in pages()]
-    mount(dash.server, board, settings, alive=runtime.alive, clock_ns=runtime.clock.now, pages=paths, page_policy=policy(dash))
-    server = uvicorn.Server(uvicorn.Config(dash.server, log_level="warning", log_config=None, **server_options(settings)))
+    mount(
+        dash.server, board, settings, alive=runtime.alive, clock_ns=runtime.clock.now, pages=paths, page_policy=policy(dash),
+        watch=runtime.watch,
+    )  # fmt: skip
+    server = _Server(uvicorn.Config(dash.server, log_level="warning", log_config=None, **server_options(settings)), runtime)
     for number in (signal.SIGTERM, signal.SIGINT):  # for the moments in which uvicorn does not listen to them itself
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-    threading.Thread(target=_announce, args=(server, settings), daemon=True).start()
-    threading.Thread(target=_end_when_dead, args=(server, dead), daemon=True).start()
+    threading.Thread(target=_announce, args=(server, settings), name="dope-announcer", daemon=True).start()
+    threading.Thread(target=_end_when_dead, args=(server, dead), name="dope-undertaker", daemon=True).start()
     runtime.start()
     try:
         server.run(sockets=[listener])
@@ -103,6 +106,25 @@ def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
         runtime.stop()
     logger.info("stopped")
     return EXIT_ENGINE_DIED if runtime.died else 0
+
+
+class _Server(uvicorn.Server):
+    """The web server, its loop watched like the engine's: a page that nobody serves is ended for whoever restarts us."""
+
+    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+        super().__init__(config)
+        self._runtime = runtime
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As it starts, it is attended to."""
+        self._runtime.watchdog.attend("web", asyncio.get_running_loop())
+        self._runtime.watchdog.arm("web", self._give_up)
+        await super().startup(sockets)
+
+    def _give_up(self) -> None:
+        """From the watchdog's thread: this loop will not hear of any wish to end."""
+        self._runtime.stop()
+        os._exit(EXIT_ENGINE_DIED)
 
 
 def _listen(settings: Settings) -> socket.socket:

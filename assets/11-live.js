@@ -2,8 +2,8 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, link = DOPE.link;
-  const FIRST_MS = 500, LAST_MS = 10000, SILENT_MS = 2500, PING_MS = 1000, POLL_AFTER = 2;
-  let socket = null, timer = 0, attempts = 0, everOpen = false, lastHeard = 0, resyncing = false, bestRtt = Infinity;
+  const FIRST_MS = 500, LAST_MS = 10000, SILENT_MS = 2500, MUTE_MS = 5000, PING_MS = 1000, POLL_AFTER = 2;
+  let socket = null, timer = 0, attempts = 0, everOpen = false, lastHeard = 0, lastSaid = 0, resyncing = false, bestRtt = Infinity;
   const GONE = 4404;   // close code: there is no such replay
   Object.assign(link, { stream: "", foreign: false, hold: false, lostAt: 0, nextTry: 0, attempts: 0, polling: false, lastMessage: 0 });
 
@@ -20,7 +20,7 @@
     const scheme = location.protocol === "https:" ? "wss://" : "ws://";
     let opened = false;
     const mine = (socket = new WebSocket(scheme + location.host + (link.stream ? "/ws/v1/replay/" + link.stream : "/ws/v1/live")));
-    lastHeard = Date.now();
+    lastHeard = lastSaid = Date.now();
     mine.onopen = () => { opened = true; lastHeard = Date.now(); bestRtt = Infinity; ping(); };
     mine.onmessage = (event) => { if (socket === mine) hear(event.data); };
     mine.onclose = (event) => {
@@ -44,6 +44,8 @@
     lastHeard = Date.now();
     const message = JSON.parse(text);
     if (message.type === "pong") return pong(message);
+    lastSaid = lastHeard;
+    link.age = message.age_ms || 0;
     link.bytes += text.length;
     link.messages += 1;
     if (message.type === "snapshot") {
@@ -74,8 +76,8 @@
   }
   function watch() {
     ping();
-    const silent = Date.now() - lastHeard;
-    if (socket && silent > SILENT_MS && !document.hidden) {
+    const silent = Date.now() - lastHeard > SILENT_MS || Date.now() - lastSaid > MUTE_MS;   // pongs alone prove no stream
+    if (socket && silent && !document.hidden) {
       const dead = socket;
       socket = null;
       dead.onclose = null;
@@ -110,6 +112,7 @@
       const text = await answer.text(), message = JSON.parse(text);
       link.bytes += text.length;
       link.messages += 1;
+      link.age = message.age_ms || 0;
       DOPE.receive(Object.assign(message, { type: "snapshot" }));
       Object.assign(link, { lostAt: 0, lastMessage: Date.now() });
       status("polling");

@@ -77,6 +77,7 @@
     DOPE.icon(glyph), DOPE.h("span", {}, text), DOPE.h("div", { class: "r" }, buttons || []));
   const button = (text, act, css) => DOPE.h("button", { type: "button", class: "btn2 " + (css || ""), "data-act": act, "data-test": act }, text);
   let shownBanners = "";
+  const SILENT_MS = 2000;
   function banners() {
     const sections = DOPE.state.mode || {}, out = [];
     if (sections.banner && !DOPE.replaying()) {
@@ -89,6 +90,10 @@
       out.push(["e", "exclamation-circle", `Live feed to this browser lost ${fmt.number((Date.now() - link.lostAt) / 1000)} s ago. ` +
         `Numbers below are dimmed until it returns: ${wait} (attempt ${link.attempts}).`, [["Retry now", "retry"]], "banner-lost"]);
     }
+    const silent = !link.stream && link.age >= SILENT_MS && link.status !== "lost" && !sections.stopped;
+    if (silent) out.push(["e", "exclamation-circle", `The engine has published nothing for ${fmt.number(link.age / 1000)} s: numbers below are not current.`, [], "banner-silent"]);
+    const troubles = sections.stopped || silent ? [] : sections.troubles || [];
+    if (troubles.length) out.push(["w", "exclamation-triangle", `A part of the program failed and is being mended: ${troubles.slice(0, 3).join("; ")}`, [], "banner-mended"]);
     if (DOPE.paused()) out.push(["w", "pause-circle", `Screen frozen at ${fmt.clock(DOPE.frozenAt())}: ${link.status === "lost" ? "nothing arrives now" : "data keep arriving"}. ` +
       `${fmt.number(DOPE.heldCount())} updates held.`, [["Resume", "pause", "pri"]], "banner-paused"]);
     const key = JSON.stringify(out), holder = $("banners");

@@ -6,7 +6,8 @@ A ``Snapshot`` is immutable and swapped by one reference, so that no reader ever
 in ``_ns``). Sections, each replaced as a whole when it changes:
 
 ``mode``     {source: "live"|"sim"|"tape"|"replay", banner: str|None, live_available: bool, started: ms, version: str,
-              recording: {on, path, bytes, reason}, order_size, min_net_bps, paused: False, stopped: bool (the engine died)}
+              recording: {on, path, bytes, reason}, order_size, min_net_bps, paused: False, stopped: bool (the engine died),
+              troubles: [str] (parts of the program that ended lately and were started anew)}
 ``venues``   [{id, label, short, state: "live"|"connecting"|"degraded"|"down"|"halted", since, books_live, books_total,
               msgs_s, excess_p50_ms, excess_p99_ms, errors_min, reconnects, gaps, faults, checksums_ok, checksum_bad,
               acks_ok, acks_total, unacked: [topic], last_error, next_retry, breaker: "closed"|"open"|"half-open",
@@ -36,7 +37,8 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
               blocks}], in_use, verdict}|None, versions: [card], error, next_train}
 ``jobs``     [{id, kind, state: "queued"|"running"|"done"|"failed"|"cancelled", progress 0…1, step, eta_s, started,
               ended, error, result}]
-``sys``      {msgs_s, frames, loop_lag_ms, rss_mb, event_ns (receive time of the newest event shown), tick}
+``sys``      {msgs_s, frames, loop_lag_ms, rss_mb, event_ns (receive time of the newest event shown), tick,
+              loops: {"runtime"|"web": {lag_ms: worst of the last second, p999_ms, stalls}}, ends: {part: how often it ended}}
 
 A replay has a board of its own (``query("replay_board", id)``) with the same sections but ``pred`` and ``jobs``, and two more:
 

@@ -157,7 +157,7 @@ class Jobs:
         theirs.close()
         inbox.close()
         # a large task fills the pipe until the worker has started: that wait must not be ours
-        threading.Thread(target=_hand_over, args=(task, order.payload), daemon=True).start()
+        threading.Thread(target=_hand_over, args=(task, order.payload), name="job hand-over", daemon=True).start()
         now = self._clock_ns()
         self._running[kind] = _Worker(order.job, process, ours, task, now, order.limit_s)
         self._change(order.job, state="running", step="Starting", started=now // MS)
@@ -272,7 +272,7 @@ def _work(inbox: Connection, pipe: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     os.nice(NICENESS)
     payload = inbox.recv_bytes()
-    threading.Thread(target=_end_with_owner, args=(inbox,), daemon=True).start()
+    threading.Thread(target=_end_with_owner, args=(inbox,), name="job owner watch", daemon=True).start()
 
     def progress(fraction: float, step: str) -> None:
         pipe.send(("progress", min(1.0, max(0.0, float(fraction))), str(step)[:MAX_STEP]))

@@ -19,7 +19,7 @@ from dope import __version__
 from dope.board import Board
 from dope.commands import Commands
 from dope.engines import costs
-from dope.errors import NoEngine, UnknownName
+from dope.errors import DopeError, NoEngine, UnknownName
 from dope.feed.clock import Clock
 from dope.history import Histories
 from dope.jobs import Jobs, JobState
@@ -33,11 +33,14 @@ from dope.sources import Sources
 from dope.store.records import NAME, Records
 from dope.tables import KINDS
 from dope.training import Training
+from dope.watch import Watch
+from dope.watchdog import END_S, Watchdog
 
 STOP_S = 4.5  #: s within which everything must be flushed and closed
+STUCK_S = 0.5  #: the same for a loop that does not turn any more
+LOOP = "runtime"  #: name of our loop at the watchdog
 ALIVE_S = 2.0  #: s without a turn of the loop after which the runtime counts as dead
 RESULTS_SHOWN = 5  #: results of finished jobs that travel with the board
-PULSE_S = 0.1
 SEAL_S = 5.0  #: s between two looks for closed tapes
 SETTLED_S = 10.0  #: s after which everything that a session needs is loaded and compiled
 SLICE_PAUSE_S = 0.001  #: s left to the market between two slices of a publication
@@ -63,11 +66,13 @@ class Runtime:
         self.clock = Clock()
         self.died = False
         self._on_death = on_death
+        self.watch = Watch()
+        self.watchdog = Watchdog(self.watch)
         self._jobs = Jobs()
         self._sealing = Sealing(keep(settings), clock_ns=self.clock.now)
         self._training = Training(settings, self.clock, self._jobs)
         self.records = Records(settings.data_dir / NAME, clock_ms=lambda: self.clock.now() // 1_000_000)
-        self._sources = Sources(settings, self.clock, tapes, self._training.begin, self.records.kept())
+        self._sources = Sources(settings, self.clock, tapes, self._training.begin, self.records.kept(), self.watch)
         self._histories = Histories(settings, self.clock, lambda: self._sources.session)
         self._replays = Replays(settings, self.clock)
         self._commands = Commands(
@@ -79,8 +84,6 @@ class Runtime:
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._beat = time.monotonic()
-        self._lag_ms = 0.0
         self._process = psutil.Process()
         self._rss_mb = 0.0
         self._fees = [
@@ -93,6 +96,7 @@ class Runtime:
         """Start the thread."""
         self.board.serve(self._commands.ask, self.query)
         self._thread.start()
+        self.watchdog.start()
 
     def stop(self) -> None:
         """Flush and close everything; at most ``STOP_S`` seconds."""
@@ -100,13 +104,18 @@ class Runtime:
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._cancel)
-        self._thread.join(STOP_S)
+        self._thread.join(STOP_S if self.watchdog.fresh_s(LOOP) < END_S else STUCK_S)
+        self.watchdog.stop()
         if self._thread.is_alive():
-            logger.error("not closed within {:g} s: the last moments of the recording may be lost", STOP_S)
+            logger.error("not closed in time: the last moments of the recording may be lost")
 
     def alive(self) -> bool:
-        """Whether the loop turned within the last two seconds."""
-        return self._thread.is_alive() and not self.died and time.monotonic() - self._beat < ALIVE_S
+        """Whether the loop turned within the last two seconds, or has only just been started."""
+        return self._thread.is_alive() and not self.died and (self._loop is None or self.watchdog.fresh_s(LOOP) < ALIVE_S)
+
+    def troubles(self) -> list[str]:
+        """What failed within the last seconds and is being mended, in words; empty = all is well."""
+        return self.watch.troubles()
 
     @property
     def session(self) -> Session | None:
@@ -188,8 +197,14 @@ class Runtime:
             self._task.cancel()
 
     async def _main(self) -> None:
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        beside = [asyncio.create_task(each) for each in (self._pulse(), self._sources.probe(), self._seal())]
+        self._loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        task.set_name("runtime main")
+        self._task = task
+        self.watchdog.attend(LOOP, self._loop)
+        beside = [self.watch.kept("runtime probe", self._sources.probe), self.watch.kept("runtime sealing", self._seal)]
+        for each in beside:
+            each.add_done_callback(self._kept_no_more)
         try:
             if not self._stopping.is_set():
                 await self._sources.open()
@@ -198,20 +213,18 @@ class Runtime:
             self._closing = True
             if not self._stopping.is_set():
                 self._die()  # at once: closing may take seconds
-            for task in beside:
-                task.cancel()
+            for each in beside:
+                each.cancel()
             await self._sources.close()
             await asyncio.gather(*(asyncio.to_thread(each.close) for each in (self._jobs, self._sealing, self._replays)))
             self._histories.close()
             self.records.close()
 
-    async def _pulse(self) -> None:
-        """Shows that the loop turns, and how late."""
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(PULSE_S)
-            self._beat = time.monotonic()
-            self._lag_ms = max((self._beat - before - PULSE_S) * 1e3, self._lag_ms * 0.9)
+    def _kept_no_more(self, task: asyncio.Task[None]) -> None:
+        """A part that must run for ever ran for the last time: better dead and seen than silently incomplete."""
+        if not self._closing and self._task is not None:
+            logger.error("{} has ended for good", task.get_name())
+            self._task.cancel()
 
     async def _seal(self) -> None:
         """For ever: seal what is closed, remove what is too old."""
@@ -243,6 +256,10 @@ class Runtime:
             second, shown = now, session
             sections = await self._sections(session, full=full)
             sections["jobs"] = _job_rows(states)
+            if self.died:
+                raise DopeError("the engine stood still and was given up")
+            if not self.board.read().seq:
+                self.watchdog.arm(LOOP, self._die)  # not before: the first start may have to compile
             self.board.publish(self.clock.now(), sections)
             if session is not settled and self.clock.now() - session.picture.started_ns > SETTLED_S * 1e9:
                 settled = session
@@ -264,9 +281,12 @@ class Runtime:
         health = session.feed.health()
         sections["venues"] = session.picture.venue_rows(market.now or self.clock.now(), health)
         sections["mode"] = self._mode(session)
+        lags = self.watchdog.lags()
         sections["sys"] = {
-            "msgs_s": sum(venue.msgs_s for venue in health.values()), "frames": session.engine.frames, "loop_lag_ms": self._lag_ms,
-            "rss_mb": self._rss_mb, "event_ns": shown, "tick": session.engine.frames,
+            "msgs_s": sum(venue.msgs_s for venue in health.values()), "frames": session.engine.frames,
+            "loop_lag_ms": lags[LOOP].recent * 1e3, "rss_mb": self._rss_mb, "event_ns": shown, "tick": session.engine.frames,
+            "loops": {name: {"lag_ms": lag.recent * 1e3, "p999_ms": lag.p999 * 1e3, "stalls": lag.stalls} for name, lag in lags.items()},
+            "ends": dict(self.watch.counts),
         }  # fmt: skip
         return sections
 
@@ -277,7 +297,8 @@ class Runtime:
             "started": session.picture.started_ns // 1_000_000, "version": __version__,
             "recording": session.recording() | {"sealed": self._sealing.status()},
             "order_size": rules.order_size, "min_net_bps": rules.enter, "leave_net_bps": rules.leave,
-            "min_notional": rules.min_notional, "paused": False, "stopped": False, "retrain_s": settings.retrain_s,
+            "min_notional": rules.min_notional, "paused": False, "stopped": False, "troubles": self.watch.troubles(),
+            "retrain_s": settings.retrain_s,
             "alert_pct": settings.min_profit_threshold,
             "fees": self._fees,
         }  # fmt: skip

@@ -29,6 +29,7 @@ from dope.tape.format import Meta, parse_name
 from dope.tape.journal import Journal
 from dope.tape.writer import Bounds
 from dope.types import SET, Frame
+from dope.watch import Watch
 
 MS = 1_000_000
 NS = 1_000_000_000
@@ -40,8 +41,10 @@ HURRY_FRAMES = 1024  #: frames after which it is looked whether they must be tak
 class Session:
     """Everything that belongs to one run of one source: "live", "sim" or "tape"."""
 
-    def __init__(self, settings: Settings, source: str, endpoints: dict[str, dict[str, str]], clock: Clock) -> None:
-        self.settings, self.source, self.clock = settings, source, clock
+    def __init__(
+        self, settings: Settings, source: str, endpoints: dict[str, dict[str, str]], clock: Clock, watch: Watch | None = None
+    ) -> None:
+        self.settings, self.source, self.clock, self._watch = settings, source, clock, watch or Watch()
         venue_ids = tuple(v for v in settings.venues if source == "live" or v in endpoints)
         self._run = f"{source}-{clock.now()}"
         self.rows, self.tail = Collector(self._run), Tail()
@@ -56,9 +59,10 @@ class Session:
         self.folder = settings.data_dir / source  #: of its tapes
         self.journal: Journal | None = None
         self.recording_trouble = ""
+        self.broken = ""  #: why this session cannot go on, "" while it can
         if settings.record and source != "tape":  # a tape that is played back is on a tape already
             self._record(settings)
-        self.feed = Feed(self.engine.venues, self.on_frames, clock=clock, rng=random.Random())
+        self.feed = Feed(self.engine.venues, self.on_frames, clock=clock, rng=random.Random(), watch=self._watch)
         self._volumes: dict[str, float] = {}
         self._collected = self._collected_frames = 0
         self.take_rules(self.arbitrage.rules)  # what is recorded begins with the rules and fees in force
@@ -68,10 +72,14 @@ class Session:
         meta = Meta(self.source, self.clock.now(), __version__, tuple(self.engine.venues), digest, self._run)
         bounds = Bounds(total_bytes=settings.tape_max_mb << 20, close_s=CLOSE_S)
         try:
-            self.journal = Journal(self.folder, meta, bounds=bounds)
+            self.journal = Journal(self.folder, meta, bounds=bounds, watch=self._watch, on_failure=self._recorder_failed)
         except (TapeError, OSError) as error:  # a market that is watched and not recorded is better than none, if it is said
             self.recording_trouble = str(error)
             logger.error("not recording: {}", error)
+
+    def _recorder_failed(self) -> None:
+        """From the recorder's thread, when it has ended again and again."""
+        self.broken = "the recorder has failed again and again"
 
     def on_frames(self, frames: list[Frame]) -> None:
         """The hot path: record, step, note what is worth telling, carry out what the venues ask for."""

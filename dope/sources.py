@@ -17,6 +17,7 @@ from dope.session import Session
 from dope.settings import Settings
 from dope.tape.read import Tape
 from dope.venues import make
+from dope.watch import Watch
 from dope.worlds import WorldProcess, symbols_of
 
 SIM_BANNER = "SIMULATED MARKET: no exchange can be reached"
@@ -32,11 +33,11 @@ class Sources:
 
     def __init__(
         self, settings: Settings, clock: Clock, tapes: tuple[Path, ...], on_begin: Callable[[Session], None],
-        changes: Mapping[str, Any] | None = None,
+        changes: Mapping[str, Any] | None = None, watch: Watch | None = None,
     ) -> None:  # fmt: skip
         """``changes`` = rules that a user changed before and that still hold."""
         self._changes = dict(changes or {})
-        self.settings, self.clock, self.tapes = settings, clock, tapes
+        self.settings, self.clock, self.tapes, self._watch = settings, clock, tapes, watch or Watch()
         self.session: Session | None = None
         self.banner: str | None = None
         self.live_available = False  #: a venue answered while the simulated market runs
@@ -67,7 +68,7 @@ class Sources:
 
     async def _open_live(self) -> None:
         await self.close()
-        self._begin(Session(self.settings, "live", {}, self.clock), None)
+        self._begin(Session(self.settings, "live", {}, self.clock, self._watch), None)
 
     async def _open_world(self, source: str, banner: str) -> None:
         """The new process first: should it not start, whatever runs goes on."""
@@ -80,7 +81,7 @@ class Sources:
         endpoints = await world.start()
         await self.close()
         self._world = world
-        self._begin(Session(settings, source, endpoints, self.clock), banner)
+        self._begin(Session(settings, source, endpoints, self.clock, self._watch), banner)
 
     def _begin(self, session: Session, banner: str | None) -> None:
         if self._rules is not None:
@@ -90,7 +91,7 @@ class Sources:
         self.banner, self.live_available, self._give_up_at = banner, False, 0
         self._on_begin(session)
         session.picture.tell(self.clock.now(), "system", f"watching {len(session.engine.venues)} venues ({session.source})")
-        self._feed = asyncio.create_task(session.feed.run())
+        self._feed = asyncio.create_task(session.feed.run(), name="feed")
         self.session = session
 
     def _restore(self, session: Session) -> None:
@@ -123,7 +124,9 @@ class Sources:
         if self.session is None or self._feed is None:
             return
         if self._feed.done():
-            raise DopeError("the feed has ended") from self._feed.exception()
+            raise DopeError("the feed has ended") from (None if self._feed.cancelled() else self._feed.exception())
+        if self.session.broken:
+            raise DopeError(self.session.broken)
         if self._give_up_at:
             await self._wait_for_live(self.session)
         elif self._world is not None and not self._world.alive:
@@ -143,6 +146,7 @@ class Sources:
         if self._mended_at and now - self._mended_at < MENDED_ONCE_NS:
             raise DopeError(f"the process of the {source} market ended twice within a minute")
         self._mended_at = now
+        self._watch.note("market process", "ended by itself, it is started anew")
         logger.warning("the process of the {} market ended by itself: starting it anew", source)
         await self._open_world(source, banner)
         if self.session is not None:

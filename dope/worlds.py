@@ -58,7 +58,7 @@ class WorldProcess:
         finally:
             if not started:
                 await self._end(process, patience_s=0.0)
-        self._listener = asyncio.create_task(self._listen(process.stdout))
+        self._listener = asyncio.create_task(self._listen(process.stdout), name="market listener")
         return endpoints
 
     async def _listen(self, stdout: asyncio.StreamReader) -> None:
@@ -67,8 +67,9 @@ class WorldProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process is running."""
-        return self._process is not None and self._process.returncode is None
+        """Whether the process is running and heard."""
+        heard = self._listener is not None and not self._listener.cancelled() and (self.over or not self._listener.done())
+        return self._process is not None and self._process.returncode is None and heard
 
     async def stop(self) -> None:
         """End it: first by closing its stdin, then by force."""

@@ -17,7 +17,7 @@ FLOORS = {
     "venues": 0.5, "market": 0.5,
     "detectors": 1, "model": 1,
     "engine": 2, "rows": 2, "backtest": 2,
-    "logs": 2.5,
+    "logs": 2.5, "watch": 2.5,
     "feed": 3, "tape": 3, "board": 3, "store": 3, "shelf": 3, "sim": 3, "jobs": 3,
     "runtime": 4, "scale": 4, "integration": 4,
     "dashboard": 5, "api": 5,
@@ -26,10 +26,10 @@ FLOORS = {
 #: rooms that fill several files without a folder of their own
 RUNTIME = ("session", "history", "sources", "commands", "training", "picture", "replay", "care", "sealing", "workers", "worlds",
            "engines", "recordings", "reel", "player", "projector", "replays", "tail")  # fmt: skip
-ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "__init__": "errors"}
+ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "__init__": "errors"}
 #: the screens read the board and show it: of what lies below they may know only this
 SCREENS = ("dashboard", "api")
-SCREENS_MAY = ("board", "types", "tables", "format", "settings", "errors")
+SCREENS_MAY = ("board", "types", "tables", "format", "settings", "errors", "watch")
 
 PURE_UP_TO = 2
 IMPURE = frozenset({"asyncio", "threading", "socket", "time", "os", "random", "logging", "loguru", "dash", "subprocess", "secrets", "uuid"})
@@ -60,7 +60,7 @@ SEAMS: dict[str, tuple[frozenset[str], str]] = {
     "dope/session.py": (frozenset({"chance"}), "two machines must not reconnect in step"),
 }
 #: the only places that may catch everything, each once: a loop or process whose end must be told
-SUPERVISORS = ("dope/runtime.py", "dope/jobs.py")
+SUPERVISORS = ("dope/runtime.py", "dope/jobs.py", "dope/watch.py")
 
 
 class Module(NamedTuple):

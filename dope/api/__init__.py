@@ -26,6 +26,7 @@ from dope.api.serve import server_options
 from dope.api.tokens import Tokens
 from dope.board import Board
 from dope.settings import Settings
+from dope.watch import Watch
 
 __all__ = ["mount", "server_options"]
 
@@ -61,19 +62,21 @@ def mount(
     clock_ns: Callable[[], int] = time.time_ns,
     pages: Iterable[str] = ("/",),
     page_policy: str = CLOSED,
+    watch: Watch | None = None,
 ) -> None:
     """Put API, live stream, metrics, API page and the door in front of all of them on ``app``.
 
     ``alive`` says whether the runtime lives; ``clock_ns`` is the clock that stamps its snapshots; ``pages`` are the
     paths of the dashboard (any other unknown path is 404); ``page_policy`` is their Content-Security-Policy, which the
     dashboard knows (``dashboard.app.policy``). The API page has its own, and all that is no page may load nothing.
+    ``watch`` knows which parts of the program failed lately: /health tells.
     Raises SettingsError when the host can be reached by others and no token is set or no Host names are listed.
     """
     check_bind(settings)
-    web = Web(board, settings, alive, clock_ns)
+    web = Web(board, settings, alive, clock_ns, watch or Watch())
     tokens, rates = Tokens(settings, clock_ns), Rates(limits(settings), clock_ns)
     places = Places(settings)
-    hub = Hub(board, settings, tokens, places, clock_ns=clock_ns)
+    hub = Hub(board, settings, tokens, places, clock_ns=clock_ns, watch=web.watch)
     refused: Counter[str] = Counter()
     app.state.web, app.state.hub, app.state.asked, app.state.replays = web, hub, Asked(), replays.Hubs(web, tokens, places)
     app.state.tokens, app.state.rates, app.state.pages = tokens, rates, frozenset(pages := tuple(pages))

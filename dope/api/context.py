@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from dope.board import Board, Snapshot
 from dope.errors import DopeError, NoEngine
 from dope.settings import Settings
+from dope.watch import Watch
 
 MAX_SILENCE_S = 5.0  #: s without a publication after which the runtime counts as dead, even if it says it lives
 
@@ -32,6 +33,7 @@ class Web:
     settings: Settings
     alive: Callable[[], bool]
     clock_ns: Callable[[], int]
+    watch: Watch = field(default_factory=Watch)
 
     def age_s(self) -> float | None:
         """Seconds since the last publication, None before the first."""

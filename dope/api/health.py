@@ -28,11 +28,12 @@ DOCS = """<!DOCTYPE html>
 </html>"""
 
 
-@router.get("/health", responses={503: {"model": HealthOut, "description": "the engine is dead"}})
+@router.get("/health", responses={503: {"model": HealthOut, "description": "the engine is dead, or a part of it was just mended"}})
 def health(web: TheWeb, response: Response) -> HealthOut:
-    """200 while the engine lives (also while it starts), 503 when it died or fell silent."""
-    snapshot, trouble = web.board.read(), web.trouble()
-    status = "down" if trouble else "starting" if snapshot.seq == 0 else "ok"
+    """200 while all is well (also while it starts); 503 when the engine died or fell silent, and while a part of it is mended."""
+    snapshot, trouble, mended = web.board.read(), web.trouble(), web.watch.troubles()
+    status = "down" if trouble else "degraded" if mended else "starting" if snapshot.seq == 0 else "ok"
+    trouble = trouble or "; ".join(mended) or None
     response.status_code = 503 if trouble else 200
     mode = snapshot.data.get("mode") or {}
     return HealthOut(

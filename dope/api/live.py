@@ -1,8 +1,9 @@
 """The live stream ``/ws/v1/live``: one broadcaster encodes each change once, every client gets the same text.
 
-Server → client: ``{"type":"snapshot","seq","t","event_ns","data"}`` first and after a resync, then
+Server → client: ``{"type":"snapshot","seq","t","age_ms","event_ns","data"}`` first and after a resync, then
 ``{"type":"delta","seq":+1,…,"data":{changed sections}}``; at least one message a second, so that a browser can tell a
-dead server. Client → server: ``{"type":"resync"}``, ``{"type":"ping","c":ms}`` → ``{"type":"pong","c","t"}``; where reading
+dead server; ``age_ms`` since the engine's last publication tells a dead engine.
+Client → server: ``{"type":"resync"}``, ``{"type":"ping","c":ms}`` → ``{"type":"pong","c","t"}``; where reading
 needs a token that came neither as header nor as cookie, first of all ``{"type":"auth","token":"…"}``.
 The forms of the sections are in ``delta.py``.
 """
@@ -26,6 +27,7 @@ from dope.api.rates import block
 from dope.api.tokens import Access, Tokens
 from dope.board import Board, Snapshot
 from dope.settings import Settings
+from dope.watch import Watch
 
 QUEUE = 64  #: messages waiting for one client; when full they are replaced by one fresh snapshot
 DRAIN_S = 10.0  #: s that one message may take to leave before its client is closed
@@ -39,9 +41,9 @@ BAD_MESSAGE, TOO_BIG, TRY_LATER = 1008, 1009, 1013  #: WebSocket close codes
 MAX_MESSAGE = 64 * 1024  #: bytes of one client message
 
 
-def encode(kind: str, seq: int, t_ms: int, sections: Mapping[str, Any], event_ns: int) -> str:
+def encode(kind: str, seq: int, t_ms: int, sections: Mapping[str, Any], *, event_ns: int, age_ms: int) -> str:
     """One message as JSON text. NaN and infinities become null."""
-    message = {"type": kind, "seq": seq, "t": t_ms, "event_ns": event_ns, "data": sections}
+    message = {"type": kind, "seq": seq, "t": t_ms, "age_ms": age_ms, "event_ns": event_ns, "data": sections}
     return orjson.dumps(message, option=OPTIONS).decode()
 
 
@@ -113,8 +115,10 @@ class Places:
 class Hub:
     """All clients of the live stream. Lives on the web server's event loop; the broadcaster runs while clients are there."""
 
-    def __init__(self, board: Board, settings: Settings, tokens: Tokens, places: Places, *, clock_ns: Callable[[], int]) -> None:
-        self._board = board
+    def __init__(
+        self, board: Board, settings: Settings, tokens: Tokens, places: Places, *, clock_ns: Callable[[], int], watch: Watch | None = None
+    ) -> None:
+        self._board, self._watch = board, watch or Watch()
         self._least_gap = 0.5 / settings.push_hz  #: s between two messages: a publisher in a hurry is not followed faster than that
         self._tokens, self._places = tokens, places
         self._clock_ns = clock_ns
@@ -177,14 +181,21 @@ class Hub:
 
     def _start(self) -> None:
         if self._task is None or self._task.done():
-            self._differ = Differ(self._board.read().data)
-            self._seq += 1
-            self._task = asyncio.create_task(self._broadcast(), name="live broadcaster")
+            self._anew()
+            self._task = self._watch.kept("live broadcaster", self._broadcast)
             self._task.add_done_callback(_report)
+
+    def _anew(self) -> None:
+        """Begin at the newest state; clients that are there see a hole in the numbers and ask for it."""
+        self._differ = Differ(self._board.read().data)
+        self._seq += 1
 
     async def _attend(self, socket: WebSocket, outbox: Outbox) -> None:
         """Send and listen until either ends."""
-        tasks = {asyncio.create_task(self._send(socket, outbox)), asyncio.create_task(self._listen(socket, outbox))}
+        tasks = {
+            asyncio.create_task(self._send(socket, outbox), name="live sender"),
+            asyncio.create_task(self._listen(socket, outbox), name="live listener"),
+        }
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -263,6 +274,9 @@ class Hub:
                     self._hand_out(text)
                     self.counts["work_ns"] += time.perf_counter_ns() - began
                 await asyncio.sleep(self._least_gap)
+        except BaseException:
+            self._anew()
+            raise
         finally:
             leave()
 
@@ -293,7 +307,9 @@ class Hub:
         return self._cached[1]
 
     def _message(self, kind: str, seq: int, sections: Mapping[str, Any], data: Mapping[str, Any]) -> str:
-        return encode(kind, seq, self._clock_ns() // 1_000_000, sections, event_ns(data))
+        now, published = self._clock_ns(), self._board.read().t_ns
+        age_ms = max(0, now - published) // 1_000_000 if published else 0
+        return encode(kind, seq, now // 1_000_000, sections, event_ns=event_ns(data), age_ms=age_ms)
 
 
 def _token_in(text: str) -> str:

@@ -16,8 +16,10 @@ from prometheus_client.registry import Collector
 from dope import __version__
 from dope.api.context import Web
 from dope.api.live import Hub
+from dope.watch import PARTS
 
 STATES = ("LIVE", "SYNCING", "STALE", "GAP", "CROSSED", "INVALID", "HALTED", "DOWN")
+LOOPS = ("runtime", "web")
 VENUE_COUNTS = {
     "reconnects": "connections opened again",
     "gaps": "holes found in book streams",
@@ -89,7 +91,19 @@ def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
 def _system(row: Mapping[str, Any]) -> Iterable[Metric]:
     yield _counter("dope_frames", "frames that reached the engine", row.get("frames") or 0)
     yield _gauge("dope_frames_per_second", "frames per second", row.get("msgs_s"))
-    yield _gauge("dope_loop_lag_seconds", "how late the engine's loop is", (row.get("loop_lag_ms") or 0.0) / 1e3)
+    loops = row.get("loops") or {}
+    lag = GaugeMetricFamily("dope_loop_lag_seconds", "how late an event loop is: worst of the last second", labels=["loop"])
+    p999 = GaugeMetricFamily("dope_loop_lag_p999_seconds", "how late an event loop is: 99.9 % quantile of five minutes", labels=["loop"])
+    stalls = CounterMetricFamily("dope_loop_stalls", "times an event loop did not turn for a second", labels=["loop"])
+    for name in LOOPS:
+        known = loops.get(name) or {}
+        lag.add_metric([name], (known.get("lag_ms") or 0.0) / 1e3)
+        p999.add_metric([name], (known.get("p999_ms") or 0.0) / 1e3)
+        stalls.add_metric([name], known.get("stalls") or 0)
+    ends = CounterMetricFamily("dope_parts_ended", "tasks and threads that ended before their time, by part", labels=["part"])
+    for part in PARTS:
+        ends.add_metric([part.name], (row.get("ends") or {}).get(part.name, 0))
+    yield from (lag, p999, stalls, ends)
 
 
 def _venues(rows: Iterable[Mapping[str, Any]]) -> Iterable[Metric]:

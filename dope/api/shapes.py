@@ -258,10 +258,10 @@ class ReplayOut(BaseModel):
 
 
 class HealthOut(BaseModel):
-    status: Literal["ok", "starting", "down"]
+    status: Literal["ok", "starting", "degraded", "down"]
     runtime_alive: bool
     publish_age_s: float | None = Field(description="s since the last publication; null before the first")
-    reason: str | None = Field(None, description="why it is down")
+    reason: str | None = Field(None, description="why it is down or degraded")
     seq: int = Field(description="publications so far")
     source: str | None = Field(None, description="live, sim or tape")
     version: str

@@ -81,14 +81,18 @@ class Connection:
     async def run(self) -> None:
         """Until cancelled."""
         delay = 0.0
-        while True:
-            await self._pause(delay)
-            link = await self._open()
-            if link is None:
-                delay = self._next_delay()
-                continue
-            await self._stay(link)
-            delay = 0.0 if self._replace else self._next_delay()
+        try:
+            while True:
+                await self._pause(delay)
+                link = await self._open()
+                if link is None:
+                    delay = self._next_delay()
+                    continue
+                await self._stay(link)
+                delay = 0.0 if self._replace else self._next_delay()
+        except BaseException:
+            self._desk.breaker.abandon()  # a probe that nobody carries on must not keep the others waiting
+            raise
 
     def replace(self) -> None:
         """Open a new link first, then close this one."""

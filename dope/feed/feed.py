@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -21,6 +21,7 @@ from dope.feed.pace import ConnectPace, WeightPace
 from dope.feed.transport import Connect, Dialer
 from dope.types import Action, Fetch, Reconnect, Send
 from dope.venues.base import Venue
+from dope.watch import Watch
 
 HEALTH_S = 1.0  #: period of the message rate and of the watch for changes of state
 
@@ -40,8 +41,9 @@ class Feed:
     def __init__(
         self, venues: Mapping[str, Venue], on_frames: OnFrames, clock: Clock, rng: random.Random, *,
         connect: Connect | None = None, connect_paces: Mapping[str, ConnectPace] | None = None,
-        client: httpx.AsyncClient | None = None, timing: Timing | None = None,
+        client: httpx.AsyncClient | None = None, timing: Timing | None = None, watch: Watch | None = None,
     ) -> None:
+        self._watch = watch or Watch()
         self._venues = dict(venues)
         self._clock = clock
         self._outbox = Outbox(clock, on_frames)
@@ -61,17 +63,21 @@ class Feed:
         desk = VenueDesk(rules, pace, Breaker(self._clock.now, shared.rng, cap_s=shared.timing.cap_s))
         weight = WeightPace(venue.LIMITS.rest_weight_per_min, self._clock.now)
         fetcher = Fetcher(venue.ID, self._client, self._outbox, self._clock, weight, self._is_open)
+        fetcher.on_loss = self._watch.note
         return _Desk(desk, [Connection(plan, desk, shared) for plan in venue.plan()], fetcher, self._clock.now)
 
     # -- life ---------------------------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Serve until ``stop()``. An error of ``on_frames`` or of our own code ends it and is raised."""
         self._running = True
-        jobs: list[Coroutine[Any, Any, object]] = [
-            self._outbox.failure(), self._outbox.ticks(), self._watch_health(), self._stopping.wait(),
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(self._outbox.failure(), name="feed failure"),
+            asyncio.create_task(self._stopping.wait(), name="feed stop"),
+            self._watch.kept("feed ticks", self._outbox.ticks),
+            self._watch.kept("feed health", self._watch_health),
         ]
-        jobs += [connection.run() for desk in self._desks.values() for connection in desk.connections]
-        tasks = [asyncio.create_task(job) for job in jobs]
+        for venue_id, desk in self._desks.items():
+            tasks += [self._watch.kept(f"connection {venue_id} {each.plan.name}", each.run) for each in desk.connections]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

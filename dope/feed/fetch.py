@@ -37,7 +37,9 @@ class Fetcher:
         self._clock = clock
         self._pace = pace
         self._alive = alive
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.on_loss: Callable[[str, str], object] = lambda name, words: None  #: told of a request that ended without an answer
+        self._tasks: dict[asyncio.Task[None], Fetch] = {}
+        self._closing = False
         self._running = asyncio.Semaphore(AT_ONCE)
 
     @property
@@ -52,17 +54,25 @@ class Fetcher:
             self._reply(fetch, 0, 0.0, b"too many requests waiting")
             return
         task = asyncio.get_running_loop().create_task(self._perform(fetch), name=f"fetch {self._venue} {fetch.key}")
-        self._tasks.add(task)
+        self._tasks[task] = fetch
         task.add_done_callback(self._done)
 
     async def close(self) -> None:
         """Drop what is waiting or running."""
+        self._closing = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        fetch = self._tasks.pop(task)
+        error = None if task.cancelled() else task.exception()
+        if self._closing or (error is None and not task.cancelled()):
+            return
+        words = "cancelled" if error is None else f"{type(error).__name__}: {error}"
+        self.on_loss(task.get_name(), f"ended ({words}); asked again")
+        self._failed(words)
+        self._reply(fetch, 0, 0.0, b"the request was lost here")  # its venue waits for an answer and will ask again
 
     async def _perform(self, fetch: Fetch) -> None:
         await self._clock.sleep(fetch.delay_s)

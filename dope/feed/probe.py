@@ -47,7 +47,7 @@ async def reachable(
             return None
         return venue_id
 
-    tasks = [asyncio.ensure_future(knock(venue_id, venue)) for venue_id, venue in venues.items()]
+    tasks = [asyncio.create_task(knock(venue_id, venue), name=f"knock {venue_id}") for venue_id, venue in venues.items()]
     try:
         async with asyncio.timeout(timeout_s):
             for first in asyncio.as_completed(tasks):

@@ -70,16 +70,18 @@ class Resolver:
 
         def work() -> None:
             found: list[Address] = []
-            failed: OSError | None = None
+            failed: OSError | None = OSError("the look-up ended without an answer")
             try:
                 rows = self._lookup(host, port, type=socket.SOCK_STREAM)
                 found = list(dict.fromkeys((row[0], row[4]) for row in rows))
+                failed = None
             except OSError as error:
                 failed = error
             except UnicodeError:
                 failed = socket.gaierror(socket.EAI_NONAME, "not a host name")
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile; nobody waits any more
-                loop.call_soon_threadsafe(deliver, found, failed)
+            finally:
+                with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile; nobody waits any more
+                    loop.call_soon_threadsafe(deliver, found, failed)
 
         threading.Thread(target=work, name=f"lookup {host}", daemon=True).start()
         return await answer

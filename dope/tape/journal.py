@@ -19,6 +19,7 @@ from dope.tape.files import Files, FolderLock, RealFiles
 from dope.tape.format import FRAME_COST, Hole, Meta, Rows
 from dope.tape.writer import Bounds, Writer
 from dope.types import Frame
+from dope.watch import Watch
 
 ROWS_COST = 4096  #: bytes that a batch of rows takes in memory besides its columns
 LOSSES = 1000  #: rows about losses kept until somebody asks for them
@@ -41,6 +42,8 @@ class Journal:
         files: Files | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        watch: Watch | None = None,
+        on_failure: Callable[[], None] | None = None,
     ) -> None:
         """``meta.created``, ``.part`` and, if empty, ``.session`` are filled in here.
 
@@ -68,7 +71,7 @@ class Journal:
         self._unsaved = 0  # frames that close() could not bring to disk
         self._closed = False
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tape-writer", daemon=True)
+        self._thread = (watch or Watch()).keep_thread("tape-writer", self._run, self._stop, on_failure or (lambda: None))
         self._thread.start()
 
     def append(self, frames: Sequence[Frame]) -> None:

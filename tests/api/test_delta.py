@@ -42,13 +42,13 @@ def append(data: dict[str, Any], name: str, count: int) -> Any:
 def test_deltas_rebuild_every_published_state(steps: list[list[tuple[str, Any]]]) -> None:
     data = full()
     differ, browser = Differ(data), Browser()
-    browser.receive(encode("snapshot", 1, 0, whole(data), 0))
+    browser.receive(encode("snapshot", 1, 0, whole(data), event_ns=0, age_ms=0))
     for seq, changes in enumerate(steps, start=2):
         data = dict(data)
         for name, value in changes:
             data[name] = append(data, name, value) if isinstance(value, int) else value
         before = copy.deepcopy(data)
-        browser.receive(encode("delta", seq, 0, differ.step(data), 0))
+        browser.receive(encode("delta", seq, 0, differ.step(data), event_ns=0, age_ms=0))
         assert browser.state == believed(data)
         assert data == before  # nothing of what was published is touched
     assert browser.holes == 0
@@ -101,7 +101,7 @@ def test_a_series_that_was_rewritten_is_sent_whole(series: dict[str, Any]) -> No
 
 
 def test_values_that_json_does_not_know_become_null() -> None:
-    sent = orjson.loads(encode("delta", 1, 2, {"cards": {"a": float("nan"), "b": float("inf")}}, 3))
+    sent = orjson.loads(encode("delta", 1, 2, {"cards": {"a": float("nan"), "b": float("inf")}}, event_ns=3, age_ms=4))
     assert sent["data"] == {"cards": {"a": None, "b": None}}
 
 

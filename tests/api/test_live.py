@@ -57,7 +57,7 @@ def test_the_first_message_is_a_snapshot_and_a_resync_brings_another() -> None:
         async with house.connect() as connection:
             browser = Browser()
             first = browser.receive(await connection.recv())
-            assert first["type"] == "snapshot" and set(first) == {"type", "seq", "t", "event_ns", "data"}
+            assert first["type"] == "snapshot" and set(first) == {"type", "seq", "t", "age_ms", "event_ns", "data"}
             assert browser.state == believed(full() | {"sys": house.publisher.board.read().data["sys"]})
             house.publisher.publish({"opps": []})
             await follow(connection, browser, until_tick=2)
