@@ -155,7 +155,7 @@ async def _serve(out: IO[bytes]) -> None:
     if plan["run"]:
         player.resume()
     projector = Projector(player, out, clock=Clock(), period_s=1.0 / min(10.0, settings.push_hz), seekable=reel.holes())
-    listening = asyncio.create_task(_listen(stdin, projector.wishes))
+    listening = asyncio.create_task(_listen(stdin, projector.wishes), name="replay wishes")
     await projector.run()
     listening.cancel()
 

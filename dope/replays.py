@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from loguru import logger
 
@@ -60,7 +60,7 @@ class Replay:
         )  # fmt: skip
         self._publish({})
         self._say(plan)
-        self._thread = threading.Thread(target=self._listen, name=f"dope-replay-{number}", daemon=True)
+        self._thread = threading.Thread(target=self._listen, name=f"dope-replay {number}", daemon=True)
         self._thread.start()
 
     @property
@@ -118,6 +118,16 @@ class Replay:
     def _listen(self) -> None:
         stdout = self._process.stdout
         assert stdout is not None
+        try:
+            self._hear(stdout)
+        except BaseException:
+            self._said = "what its process said could not be used; see the log"
+            self._process.kill()
+            raise
+        finally:
+            self._over(stdout)
+
+    def _hear(self, stdout: IO[bytes]) -> None:
         while (message := receive(stdout)) is not None:
             if "failed" in message:
                 self._said = message["failed"]
@@ -127,6 +137,9 @@ class Replay:
                 sections = message["sections"]
                 self.status = {**self.status, **sections.pop("replay"), "ready": True, "refused": self._refused}
                 self._publish(sections)
+
+    def _over(self, stdout: IO[bytes]) -> None:
+        """The last word: why there will be no other."""
         code = self._process.wait()
         stdout.close()
         with self._lock:

@@ -161,9 +161,14 @@ class Guarded:
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._uvicorn = uvicorn.Server(uvicorn.Config(self.app.server, log_level="warning", **server_options(settings)))
-        self._stop = threading.Event()
+        self._stop, self.hold = threading.Event(), threading.Event()  #: ``hold``: the engine publishes nothing
         self._threads = [threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self._socket]}, daemon=True),
-                         threading.Thread(target=self.market.run, args=(self._stop, hz), daemon=True)]  # fmt: skip
+                         threading.Thread(target=self._publish, daemon=True)]  # fmt: skip
+
+    def _publish(self) -> None:
+        while not self._stop.wait(1 / self._hz):
+            if not self.hold.is_set():
+                self.market.step()
 
     @property
     def refused(self) -> Mapping[str, int]:
