@@ -17,7 +17,7 @@ import psutil
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from dope.api import mount, server_options
 from dope.board import Board
@@ -48,6 +48,11 @@ class House:
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60.0)
         self.runtime.start()
         until(lambda: self.board.read().seq, "a publication")
+
+    def browser(self) -> ClientConnection:
+        """A client of the live stream."""
+        own = f"127.0.0.1:{self.port}"
+        return connect(f"ws://{own}/ws/v1/live", origin=f"http://{own}", max_size=None, close_timeout=0.2)
 
     @property
     def engine(self) -> asyncio.AbstractEventLoop:
@@ -123,7 +128,7 @@ def test_a_part_that_ends_is_told_and_runs_again(house: House, name: str) -> Non
 
 
 def test_the_broadcaster_runs_again_and_its_clients_go_on(house: House) -> None:
-    with connect(f"ws://127.0.0.1:{house.port}/ws/v1/live", origin=f"http://127.0.0.1:{house.port}", max_size=None, close_timeout=0.2) as client:
+    with house.browser() as client:
         client.recv()
         mended(house, "live broadcaster", lambda: house.cancel("live broadcaster", house.web))
         assert '"type":"delta"' in str(client.recv())
@@ -181,7 +186,7 @@ def test_an_engine_that_stands_still_is_told_and_goes_on(house: House) -> None:
 
 
 def test_everything_that_runs_is_in_the_book_of_parts(house: House) -> None:
-    with connect(f"ws://127.0.0.1:{house.port}/ws/v1/live", origin=f"http://127.0.0.1:{house.port}", max_size=None, close_timeout=0.2) as client:
+    with house.browser() as client:
         client.recv()
         tasks = house.names(house.engine) + [name for name in house.names(house.web) if not name.startswith(("Task-", "starlette", "web"))]
         threads = [thread.name for thread in threading.enumerate()]

@@ -192,7 +192,9 @@ def started() -> list[tuple[str, str]]:
             if not isinstance(node, ast.Call) or called not in ("create_task", "ensure_future", "Thread", "kept", "keep", "keep_thread"):
                 continue
             if called in ("kept", "keep", "keep_thread"):
-                name: ast.expr | None = node.args[0] if node.args else None
+                if len(node.args) < 2:
+                    continue  # another thing of that name
+                name: ast.expr | None = node.args[0]
             else:
                 name = next((word.value for word in node.keywords if word.arg == "name"), None)
             text = name.values[0] if isinstance(name, ast.JoinedStr) else name
