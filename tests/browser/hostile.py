@@ -152,7 +152,7 @@ class Guarded:
     """The dashboard and the real API with its door over ``board``, as ``app.py`` puts them together, on a free port."""
 
     def __init__(self, board: Board, hz: float = 10.0) -> None:
-        settings = Settings(_env_file=None, reads_per_s=10_000, writes_per_s=10_000)
+        settings = Settings(_env_file=None, reads_per_s=10_000, writes_per_s=10_000, costly_per_min=10_000)
         self.board, self.market, self._hz = board, FakeMarket(board, hot=0.2), hz
         self.app = build(board, settings)
         shown = [page.PATH for page in pages()]
