@@ -273,7 +273,7 @@ def is_formula(value: Any) -> bool:
 
 
 def test_files_hold_the_texts_and_no_formula(server: Guarded, tmp_path: Path) -> None:
-    files = {form: httpx.get(f"{server.url}/api/v1/export/opportunities.{form}", timeout=120).content for form in ("csv", "json", "parquet")}
+    files = {form: httpx.get(f"{server.url}/api/v1/export/opportunities.{form}", timeout=99).content for form in ("csv", "json", "parquet")}
     rows = list(csv.DictReader(io.StringIO(files["csv"].decode())))
     assert len(rows) == ROWS and not [value for row in rows for name, value in row.items() if name not in NUMBERS and is_formula(value)]
     sheet = openpyxl.Workbook().active
