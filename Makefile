@@ -28,15 +28,16 @@ check: $(DEV_MARK)   ## lint and types only
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-bench: $(DEV_MARK)   ## CPU per message beside plain comparators, latency; takes minutes, fails on no time
+bench: $(DEV_MARK)   ## CPU, latency and memory beside plain comparators; takes minutes, fails on no time
 	$(PY) -m bench.run
 	$(PY) -m bench.recorded
 	$(PY) -m bench.latency
 	$(PY) -m bench.watched
+	$(PY) -m bench.memory
 	$(PY) -m bench.store
 
-verify: $(DEV_MARK)   ## the full-size tests; takes up to half an hour
-	$(PY) -m pytest -q -m full
+verify: $(DEV_MARK)   ## tests of full size and the benchmarks behind the promises, into tests/REPORT.md; half an hour
+	$(PY) -m tests.verify
 
 env: $(DEV_MARK)   ## write .env.example and the settings table of the README anew
 	$(PY) -m tests.settings_pages

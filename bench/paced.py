@@ -133,19 +133,22 @@ class Other:
         return json.dumps({"lastUpdateId": self._number, "bids": self._bids, "asks": self._asks}).encode()
 
     def beat(self) -> None:
-        """One change of each book."""
+        """Send one change of each book."""
         if self.idle is not None:
             self.idle.send(framed(ALIVE))
-        if self.peer is None:
-            return
+        if self.peer is not None:
+            self.peer.send(b"".join(map(framed, self.changes(time.time_ns() // 1_000_000))))
+
+    def changes(self, ms: int) -> list[bytes]:
+        """The next change of each book, as a message."""
         self._number += 1
         number, level = self._number, [self._bids[-1][0], f"{1 + self._number % 7}.00000000"]
-        frames = bytearray()
+        told = []
         for symbol in PLANTED:
             native = symbol.replace("-", "")
-            data = {"e": "depthUpdate", "E": time.time_ns() // 1_000_000, "s": native, "U": number, "u": number, "b": [level], "a": []}
-            frames += framed(json.dumps({"stream": f"{native.lower()}@depth@100ms", "data": data}, separators=(",", ":")).encode())
-        self.peer.send(bytes(frames))
+            data = {"e": "depthUpdate", "E": ms, "s": native, "U": number, "u": number, "b": [level], "a": []}
+            told.append(json.dumps({"stream": f"{native.lower()}@depth@100ms", "data": data}, separators=(",", ":")).encode())
+        return told
 
 
 class House:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.figures import figure, pytest_runtest_makereport
+
+__all__ = ["figure", "pytest_runtest_makereport"]  # of every test
+
 settings.register_profile("house", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 

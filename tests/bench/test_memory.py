@@ -1,0 +1,32 @@
+"""The benchmark of memory sees a leak of one small object in a thousand messages, and takes a bounded history for none."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from bench import memory
+from bench.figures import Figure
+
+MB = 2**20
+
+
+def samples(per_million_mib: float) -> list[tuple[int, int]]:
+    """20 M messages, a sample each 20,000, 3 MiB of noise; the first 5 M fill something by 50 MiB."""
+    rng = random.Random(1)
+    counts = range(20_000, 20_000_001, 20_000)
+    return [(n, round(MB * (300 + min(n / 1e5, 50) + per_million_mib * n / 1e6 + rng.gauss(0, 3)))) for n in counts]
+
+
+def test_a_history_that_is_full_before_it_counts_is_no_growth_and_a_small_leak_is() -> None:
+    flat, leaking = memory.slope(samples(0.0), 0.3), memory.slope(samples(0.2), 0.3)
+    assert abs(flat[0]) < 0.05 and flat[0] < flat[1] < 0.1
+    assert leaking[0] == pytest.approx(0.2, abs=0.05) and leaking[1] > leaking[0] > memory.TARGET
+    assert flat[2] == 701
+
+
+def test_it_measures_the_real_engine_with_opportunities_that_come_and_go() -> None:
+    told: dict[str, Figure] = {each.name.split(": ")[1]: each for each in memory.measure(12_000)}
+    assert told["opportunities opened"].value > 200 and told["frames not recorded"].value == 0
+    assert told["largest RSS"].value > 50 and told["growth, upper 95 % bound"].target is None, "a quick run promises nothing"

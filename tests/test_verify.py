@@ -1,0 +1,123 @@
+"""``make verify`` tells everything: what failed, what was skipped and why, what was missed, and what broke before it could tell."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests import verify
+from tests.figures import VARIABLE, is_met, note, written
+
+SCENE = """
+import pytest
+pytestmark = pytest.mark.full
+
+def test_good(figure):
+    figure("rows lost", 0, target="= 0", samples=12)
+    figure("seconds lost", 1.7, unit="s", target=1.5)
+
+def test_bad():
+    assert 1 == 2, "as it must be"
+
+def test_not_here():
+    pytest.skip("no such disk here")
+
+@pytest.fixture
+def broken():
+    raise RuntimeError("cannot begin")
+
+def test_that_cannot_begin(broken):
+    pass
+"""
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """A folder of its own with the fixture of ours."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    full: x\n")
+    (tmp_path / "conftest.py").write_text("from tests.figures import figure, pytest_runtest_makereport\n")
+    (tmp_path / "test_scene.py").write_text(SCENE)
+    return tmp_path
+
+
+def test_a_failing_test_is_in_the_report_and_makes_the_command_fail(scene: Path) -> None:
+    page = scene / "REPORT.md"
+    command = [sys.executable, "-m", "tests.verify", "--no-bench", "--report", str(page), str(scene), "-c", str(scene / "pytest.ini")]
+    done = subprocess.run(command, cwd=verify.ROOT, capture_output=True, text=True, check=False)
+    text = page.read_text()
+    assert done.returncode == 1, done.stderr
+    assert "FAILED: 1 passed, 2 failed, 1 skipped; 2 targets, 1 met, 1 missed: seconds lost" in text
+    lines = {line.split("::")[1].split("`")[0]: line for line in text.splitlines() if "::" in line and "target" not in line}
+    assert "as it must be" in lines["test_bad"] and "**FAILED**" in lines["test_bad"]
+    assert "no such disk here" in lines["test_not_here"] and "| skipped |" in lines["test_not_here"]
+    assert "cannot begin" in lines["test_that_cannot_begin"]
+    assert "| rows lost | = 0 | 0 | met | 12 |" in text and "| seconds lost | ≤ 1.5 | 1.7 s | **MISSED** | 1 |" in text
+
+
+def test_when_all_is_well_the_command_says_so(scene: Path) -> None:
+    command = ["--no-bench", "--report", str(scene / "r.md"), str(scene), "-c", str(scene / "pytest.ini"), "-k", "good"]
+    assert verify.main(command) == 0
+    assert "**PASSED: 1 passed, 0 failed, 0 skipped; 2 targets, 1 met, 1 missed: seconds lost**" in (scene / "r.md").read_text()
+
+
+def test_tests_that_cannot_even_be_gathered_are_a_failure(scene: Path) -> None:
+    (scene / "test_scene.py").write_text("import nothing_of_that_name\n")
+    assert verify.main(["--no-bench", "--report", str(scene / "r.md"), str(scene), "-c", str(scene / "pytest.ini")]) == 1
+    assert "pytest ended with code 2" in (scene / "r.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("raise SystemExit(3)", "ended with code 3"),
+        ("print('nothing is left in a file')", "does not show: p99"),
+        ("import time; time.sleep(60)", "not finished after 1 s"),
+    ],
+)
+def test_a_benchmark_that_breaks_or_does_not_show_what_it_should_is_a_failure(
+    program: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "OUT", tmp_path)
+    monkeypatch.setattr(verify, "BENCH_S", 1)
+    (row,) = verify.run_bench("any", ("-c", program), ("p99",))
+    assert (row["outcome"], row["reason"]) == ("failed", said)
+    assert not verify.verdict([row])[1]
+
+
+def test_a_benchmark_of_before_is_not_taken_for_todays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "OUT", tmp_path)
+    (tmp_path / "any.json").write_text('{"figures": [{"name": "p99", "value": 1, "unit": "µs", "target": 2, "met": true, "samples": 5}]}')
+    assert [row["outcome"] for row in verify.run_bench("any", ("-c", "pass"), ("p99",))] == ["failed"]
+
+
+def test_the_benchmarks_of_the_report_show_the_promises_under_the_names_looked_for() -> None:
+    for name, command, promised in verify.BENCHES:
+        source = (verify.ROOT / f"bench/{name}.py").read_text(encoding="utf-8")
+        assert command[1] == f"bench.{name}" and promised and "publish(" in source
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "met"),
+    [(1.0, 1.0, True), (1.1, 1, False), (100, "≥ 100", True), (99, "≥ 100", False), (0, "= 0", True), (1, "= 0", False), (5, None, None)],
+)
+def test_a_target_is_a_bound_with_a_sign(value: float, target: str | float | None, met: bool | None) -> None:
+    assert is_met(value, target) is met
+
+
+def test_without_a_report_figures_go_nowhere(tmp_path: Path, figure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    figure("nobody hears it", 1)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "log"))
+    note(kind="figure", name="x")
+    assert (tmp_path / "log").read_text() == '{"kind": "figure", "name": "x"}\n' and written(2.5) == "≤ 2.5"
+
+
+def test_the_page_has_date_machine_commit_and_python() -> None:
+    page = verify.report([], seconds=90, now=datetime(2026, 11, 21, 7, 5, tzinfo=UTC))
+    assert "2026-11-21 07:05 UTC" in page and "cores" in page and "Python" in page and "commit" in page
+    assert "FAILED: 0 passed" in page, "nothing proves nothing"
