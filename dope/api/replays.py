@@ -73,7 +73,7 @@ class Hubs:
         hub = self._hubs.get(number)
         board = self._web.board.query("replay_board", str(number))
         if hub is None:
-            hub = Hub(board, self._web.settings, self._tokens, self._places, clock_ns=self._web.clock_ns)
+            hub = Hub(board, self._web.settings, self._tokens, self._places, clock_ns=self._web.clock_ns, watch=self._web.watch)
             for old in [each for each, stream in self._hubs.items() if not stream.clients][: max(0, len(self._hubs) - HUBS + 1)]:
                 del self._hubs[old]
             self._hubs[number] = hub

@@ -41,7 +41,7 @@ FORMS = (
 PAYLOADS = tuple(form.format(n=n) for n, form in enumerate(FORMS))
 #: what the page chooses its way by, not text: (section or "", field)
 KEPT = {("", "state"), ("", "status"), ("", "source"), ("events", "kind"), ("jobs", "kind"), ("", "breaker")}
-PAGES = ("/", "/predict", "/backtest")
+PAGES = ("/", "/predict", "/backtest", "/replay")
 ROWS = 200  #: rows of an export
 TRADES = 40
 
@@ -72,7 +72,16 @@ class HostileBoard(Board):
         return super().publish(t_ns, {section: self._poison(value, section, "", names) for section, value in full.items()})
 
     def query(self, kind: str, symbol: str = "", start: int = 0, end: int = 0) -> Any:
-        """Recordings and opportunities of hostile names."""
+        """Recordings, saved views and opportunities of hostile names."""
+        if kind == "recordings":
+            now = time.time_ns() // 1_000_000
+            gap = {"from": now - 5000, "to": now - 4000, "lost": 3}
+            return [{"name": text, "source": text, "session": text, "part": 1, "venues": [text], "first": now - 9000, "last": now,
+                     "frames": 5, "bytes": 10, "complete": True, "sealed": False, "lost": 3, "gaps": [{**gap, "reason": text}],
+                     "error": text if n % 4 == 3 else ""} for n, text in enumerate(PAYLOADS)]  # fmt: skip
+        if kind == "views":
+            kept = dict(zip(("asset", "kind", "matrix", "chart", "text", "route"), PAYLOADS, strict=False))
+            return [{"page": "live", "name": text, "state": {**kept, "asset": text, text: text}, "saved": 1} for text in PAYLOADS]
         if kind == "tapes":
             now = time.time_ns()
             return [{"name": text, "source": text, "first": now, "last": now + 10**9, "frames": 5, "bytes": 10, "complete": True, "lost": 0,

@@ -36,13 +36,15 @@ DRAWN = {
     "/predict": "document.querySelectorAll('#predict-graph .scatterlayer .trace').length > 0 && document.querySelector('#pairs-rows tr')",
     "/backtest": "document.querySelectorAll('#backtest-graph .scatterlayer .trace').length > 0"
     " && document.querySelector('#trades-grid .ag-row')",
+    "/replay": "document.querySelector('#recordings-days')",
 }
 LOOKS = 4  #: rounds over one page
 #: everything that can be pressed, but what leaves the page, freezes it or asks for a file
 PRESS = """() => { for (const node of document.querySelectorAll('[data-act], [data-test^=pair-], .ag-header-cell, .ag-row, option'))
   if (node.checkVisibility() && !STAYS.includes(node.dataset.act)) node.click(); }""".replace(
-    "STAYS", json.dumps(["pause", "link", "trades-csv", "report-json", "retry", "tape-kind", "reconnect", "go-live"])
-)
+    "STAYS", json.dumps(["pause", "link", "trades-csv", "report-json", "retry", "tape-kind", "reconnect", "go-live",
+                         "recording-play", "view-delete", "recordings-reload"])
+)  # fmt: skip
 HOVER = """() => { for (const graph of document.querySelectorAll('.js-plotly-plot'))
   for (let curveNumber = 0; curveNumber < Math.min(3, (graph.data || []).length); curveNumber += 1)
     try { Plotly.Fx.hover(graph, [{ curveNumber, pointNumber: 1 }]); } catch (e) { /* hidden */ }
@@ -174,6 +176,7 @@ def look(pages: list[Any], times: int) -> None:
             assert page.evaluate(PLANTED) == []
             assert page.evaluate(LINKS) == []
             assert page.evaluate("DOPE.page") == before, "a payload led away"
+            page.evaluate("DOPE.actions['reset-filters']()")
 
 
 def test_no_text_of_the_board_runs_on_any_page_with_and_without_the_policy(server: Guarded, eyes: Any) -> None:
@@ -188,6 +191,10 @@ def test_no_text_of_the_board_runs_on_any_page_with_and_without_the_policy(serve
             told = shown[0].text_content("#tape-rows")
             assert sum(text in told for text in PAYLOADS) == len(PAYLOADS), "the payloads are there to be read"
         assert shown[0].evaluate("window.violated || []") == []
+        if path == "/replay":
+            for page in shown:
+                page.wait_for_function("document.querySelectorAll('#recordings-rows tr').length >= 30")
+                look([page], 1)
     the_file_that_the_page_writes_holds_no_formula(shown[0])
     assert guarded.ran == bare.ran == []
     assert not [error for eye in (guarded, bare) for error in eye.errors if not error.startswith("Failed to load resource")]
