@@ -14,7 +14,7 @@ from dope.api.tokens import address_of
 from dope.board import Command
 
 router = APIRouter(prefix="/api/v1/views", responses=problems, tags=["views"])
-Page = Annotated[str, Path(pattern=r"^[a-z]{1,32}\z", description="page whose view it is, e.g. live")]
+Page = Annotated[str, Path(pattern=r"^[a-z]{1,32}$", description="page whose view it is, e.g. live")]
 Name = Annotated[str, Path(min_length=1, max_length=64, description="name of the view; any text without control characters")]
 
 

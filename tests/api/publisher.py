@@ -217,6 +217,7 @@ class Publisher:
         self.commands: list[tuple[int, Command]] = []
         self.history: list[dict[str, Any]] = []
         self.refusal: Exception | None = None
+        self.hesitates_s = 0.0  #: s that taking a command lasts
         self.histories: dict[str, History] = {}  # kind → answer
         self.asked: list[tuple[Any, ...]] = []  # for histories
         self.views: dict[tuple[str, str], dict[str, Any]] = {}
@@ -231,6 +232,7 @@ class Publisher:
         self.board.publish(time.time_ns(), {"sys": system, **(sections or {})})
 
     def _take(self, number: int, command: Command) -> None:
+        time.sleep(self.hesitates_s)
         if self.refusal is not None:
             raise self.refusal
         self.commands.append((number, command))

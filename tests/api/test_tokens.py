@@ -377,5 +377,6 @@ def test_of_a_flood_of_trainings_one_runs_one_waits_and_the_rest_are_sent_away()
 
     with serving() as house:  # no rate limit: the number of places alone has to hold
         house.publisher.publish({"jobs": []})
+        house.publisher.hesitates_s = 0.05  # long enough for others to look while one is asking
         statuses = asyncio.run(scene(house))
         assert sorted(set(statuses)) == [202, 429] and statuses.count(202) == 2 == len(house.publisher.commands)
