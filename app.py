@@ -94,7 +94,7 @@ def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
         dash.server, board, settings, alive=runtime.alive, clock_ns=runtime.clock.now, pages=paths, page_policy=policy(dash),
         watch=runtime.watch,
     )  # fmt: skip
-    server = _Server(uvicorn.Config(dash.server, log_level="warning", log_config=None, **server_options(settings)), runtime)
+    server = _Server(uvicorn.Config(dash.server, log_level="warning", **server_options(settings)), runtime)
     for number in (signal.SIGTERM, signal.SIGINT):  # for the moments in which uvicorn does not listen to them itself
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     threading.Thread(target=_announce, args=(server, settings), name="dope-announcer", daemon=True).start()

@@ -15,10 +15,12 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from fastapi import FastAPI
 from loguru import logger
 
 from dope import logs
 from dope.logs import PER_KEY, PER_PLACE, Repeats, escaped
+from tests.api.house import serving
 from tests.program import ROOT, Program
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO|WARNING|ERROR|CRITICAL) *[\w.]+: .*")
@@ -70,6 +72,21 @@ def test_a_traceback_is_one_line_and_so_is_what_libraries_say(log: Path) -> None
     assert len(lines) == 3 and all(LINE.fullmatch(line) for line in lines)
     assert all("ValueError: evil\\n\\x1b[31m ***" in line and "test_logs.py" in line for line in lines[:2])
     assert "uvicorn.error: Exception" in lines[1] and "a warning" in lines[2]
+
+
+def test_the_number_of_an_answer_500_finds_its_line(log: Path) -> None:
+    app = FastAPI()
+
+    @app.get("/api/v1/export/broken")
+    def broken() -> None:
+        raise RuntimeError("intimate\nSECRET-CANARY-1")
+
+    with serving(app=app) as house:
+        logs.logging.getLogger("uvicorn.error").setLevel("ERROR")
+        answer = house.get("/api/v1/export/broken")
+    assert answer.status_code == 500 and "intimate" not in answer.text and "CANARY" not in answer.text
+    (line,) = [line for line in log.read_text().splitlines() if answer.json()["hint"].rsplit(" ", 1)[1] in line]
+    assert LINE.fullmatch(line) and "RuntimeError: intimate\\n***" in line
 
 
 def test_json_lines_are_lines_too(tmp_path: Path, log: Path) -> None:

@@ -225,6 +225,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "proxy_headers": False,  # any local program could otherwise choose the address that it is counted under
         "server_header": False,
         "access_log": False,
+        "log_config": None,  # its words go where ours go, see logs.py
         "timeout_keep_alive": KEEP_ALIVE_S,
         "timeout_graceful_shutdown": 3,
         "limit_concurrency": settings.max_clients + MAX_IDLE + MAX_BUSY,

@@ -17,7 +17,7 @@ def _plain_file_name(text: str) -> str:
 
 
 Amount = Annotated[float, Field(allow_inf_nan=False)]
-VenueId = Annotated[str, Field(max_length=32, pattern=r"^[a-z0-9_]+$")]  # of this engine the very end, not before a last newline; \z is no pattern of JSON Schema
+VenueId = Annotated[str, Field(max_length=32, pattern=r"^[a-z0-9_]+$")]  # the very end of the text
 TapeName = Annotated[str, Field(max_length=128), AfterValidator(_plain_file_name)]
 
 
