@@ -66,12 +66,12 @@ def test_a_traceback_is_one_line_and_so_is_what_libraries_say(log: Path) -> None
         raise ValueError("evil\n\x1b[31m SECRET-CANARY-1")
     except ValueError as error:
         logger.opt(exception=error).error("it failed")
-        logs.logging.getLogger("uvicorn.error").error("Exception in ASGI application\n", exc_info=error)
+        logs.logging.getLogger("some.library").error("Exception in ASGI application\n", exc_info=error)
     logs.logging.getLogger("py.warnings").warning("a warning\nof a library")
     lines = log.read_text().splitlines()
     assert len(lines) == 3 and all(LINE.fullmatch(line) for line in lines)
     assert all("ValueError: evil\\n\\x1b[31m ***" in line and "test_logs.py" in line for line in lines[:2])
-    assert "uvicorn.error: Exception" in lines[1] and "a warning" in lines[2]
+    assert "some.library: Exception" in lines[1] and "a warning" in lines[2]
 
 
 def test_the_number_of_an_answer_500_finds_its_line(log: Path) -> None:
