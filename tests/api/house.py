@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,12 +65,14 @@ def dash_app() -> FastAPI:
 
 
 @contextmanager
-def serving(publisher: Publisher | None = None, *, app: FastAPI | None = None, **changes: Any) -> Iterator[House]:
-    """The app under uvicorn with our own options, in a thread."""
+def serving(
+    publisher: Publisher | None = None, *, app: FastAPI | None = None, clock_ns: Callable[[], int] = time.time_ns, **changes: Any
+) -> Iterator[House]:
+    """The app under uvicorn with our own options, in a thread; where ``clock_ns`` stands still, no limit fills up again."""
     publisher = publisher or Publisher()
     settings = Settings(_env_file=None, **{"port": 0, "push_hz": 50, **UNHURRIED, **changes})
     app = app or FastAPI()
-    mount(app, publisher.board, settings, alive=lambda: publisher.alive, pages=("/", "/spreads"))
+    mount(app, publisher.board, settings, alive=lambda: publisher.alive, clock_ns=clock_ns, pages=("/", "/spreads"))
     server = uvicorn.Server(uvicorn.Config(app, **server_options(settings), log_level="critical"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -42,6 +42,15 @@ CALLBACK = {"output": "out.children", "outputs": {"id": "out", "property": "chil
             "inputs": [{"id": "b", "property": "n_clicks", "value": 3}]}  # fmt: skip
 
 
+class Clock:
+    """Stands still until a test moves it."""
+
+    now = 1_000 * 10**9
+
+    def __call__(self) -> int:
+        return self.now
+
+
 class Someone:
     """Asks from an address of its own, so that one test's wrong tries do not lock out another."""
 
@@ -144,14 +153,15 @@ def test_a_token_in_the_address_is_never_looked_at(guarded: House) -> None:
     assert someone.ask("GET", "/", params={"token": READ}).status_code == 401
 
 
-def test_after_ten_wrong_tokens_none_is_looked_at_from_that_address(guarded: House) -> None:
-    guesser, other = Someone(guarded), Someone(guarded)
-    answers = [guesser.ask("GET", "/api/v1/venues", f"guess-{i:014}") for i in range(12)]
-    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
-    right = guesser.ask("GET", "/api/v1/venues", OPERATE)
-    assert right.status_code == 429 and 1 <= int(right.headers["retry-after"]) <= 6
-    assert guesser.client.post("/sign-in", data={"token": OPERATE}, headers={"Origin": guarded.url}).status_code == 429
-    assert other.ask("GET", "/api/v1/venues", OPERATE).status_code == 200
+def test_after_ten_wrong_tokens_none_is_looked_at_from_that_address() -> None:
+    with serving(app=dash_app(), clock_ns=Clock(), **BOTH) as guarded:
+        guesser, other = Someone(guarded), Someone(guarded)
+        answers = [guesser.ask("GET", "/api/v1/venues", f"guess-{i:014}") for i in range(12)]
+        assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+        right = guesser.ask("GET", "/api/v1/venues", OPERATE)
+        assert right.status_code == 429 and 1 <= int(right.headers["retry-after"]) <= 6
+        assert guesser.client.post("/sign-in", data={"token": OPERATE}, headers={"Origin": guarded.url}).status_code == 429
+        assert other.ask("GET", "/api/v1/venues", OPERATE).status_code == 200
 
 
 def sign_in(house: House, someone: Someone, token: str, to: str = "/") -> httpx.Response:
@@ -263,15 +273,16 @@ def test_a_stream_opens_with_header_cookie_or_first_message_and_not_otherwise(gu
     assert asyncio.run(scene()) == ["snapshot"] * 4 + [401, 1008, 1008, 1008, 1008, 403, 403]
 
 
-def test_guessing_over_streams_is_counted_too(guarded: House) -> None:
-    here = {"local_addr": (Someone(guarded).address, 0)}
+def test_guessing_over_streams_is_counted_too() -> None:
+    with serving(clock_ns=Clock(), **BOTH) as guarded:
+        here = {"local_addr": (Someone(guarded).address, 0)}
 
-    async def scene() -> list[str | int]:
-        for i in range(10):
-            await first_of(guarded, auth(f"guess-{i:014}"), **here)
-        return [await first_of(guarded, auth(READ), **here), await first_of(guarded, **bearer(READ), **here)]
+        async def scene() -> list[str | int]:
+            for i in range(10):
+                await first_of(guarded, auth(f"guess-{i:014}"), **here)
+            return [await first_of(guarded, auth(READ), **here), await first_of(guarded, **bearer(READ), **here)]
 
-    assert asyncio.run(scene()) == [1008, 429]
+        assert asyncio.run(scene()) == [1008, 429]
 
 
 def test_whoever_shows_nothing_gets_nothing_and_is_sent_away(guarded: House) -> None:
@@ -305,13 +316,6 @@ def test_the_stream_of_the_dashboard_library_needs_header_or_cookie(guarded: Hou
 
 
 # -- the parts alone ---------------------------------------------------------------------------------------------------
-class Clock:
-    now = 1_000 * 10**9
-
-    def __call__(self) -> int:
-        return self.now
-
-
 def test_a_session_ends_by_itself_and_their_number_is_bounded() -> None:
     clock = Clock()
     tokens = Tokens(Settings(_env_file=None, **BOTH), clock)
@@ -356,7 +360,7 @@ def test_each_request_is_of_one_kind(method: str, path: str, kind: str | None) -
 
 
 def test_too_many_of_a_kind_are_told_to_wait_and_other_kinds_and_addresses_are_not() -> None:
-    with serving(app=FastAPI(), reads_per_s=1, writes_per_s=1, costly_per_min=6) as house:
+    with serving(app=FastAPI(), clock_ns=Clock(), reads_per_s=1, writes_per_s=1, costly_per_min=6) as house:
         reads = [house.get("/api/v1/venues") for _ in range(12)]
         assert [answer.status_code for answer in reads].count(429) >= 6 and reads[0].status_code == 200
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in reads if answer.status_code == 429)
@@ -375,7 +379,7 @@ def test_of_a_flood_of_trainings_one_runs_one_waits_and_the_rest_are_sent_away()
             assert all("retry-after" in answer.headers for answer in answers if answer.status_code == 429)
             return [answer.status_code for answer in answers]
 
-    with serving() as house:  # no rate limit: the number of places alone has to hold
+    with serving(clock_ns=Clock()) as house:  # no rate limit: the number of places alone has to hold
         house.publisher.publish({"jobs": []})
         house.publisher.hesitates_s = 0.05  # long enough for others to look while one is asking
         statuses = asyncio.run(scene(house))
