@@ -232,7 +232,8 @@ class Runtime:
             await asyncio.sleep(SEAL_S)
             session = self.session
             if session is not None and session.journal is not None:
-                await self._sealing.step(session.folder, session.closed_tapes)
+                for tape in await self._sealing.step(session.folder, session.closed_tapes):
+                    session.tail.forget(tape)
 
     async def _publish_for_ever(self) -> None:
         second, shown, settled, period = 0, None, None, 1.0 / self.settings.push_hz

@@ -74,11 +74,18 @@ class Sealing:
         trial = next(iter(self._trials.values()), None)
         return {"tapes": len(self._sealed), "waiting": len(self._waiting), "reason": trial.reason if trial else self._trouble}
 
-    async def step(self, folder: Path, closed: Callable[[], Sequence[Path]]) -> None:
-        """``closed`` gives the tapes in ``folder`` that nobody writes any more; it is called in a thread."""
-        self._take()
-        if self.busy is not None:
-            return
+    async def step(self, folder: Path, closed: Callable[[], Sequence[Path]]) -> list[str]:
+        """``closed`` gives the tapes in ``folder`` that nobody writes any more; it is called in a thread.
+
+        Names of the tapes that were sealed since the last call: nobody has to remember their rows any longer.
+        """
+        done = self._take()
+        if self.busy is None:
+            await self._look(folder, closed)
+        return done
+
+    async def _look(self, folder: Path, closed: Callable[[], Sequence[Path]]) -> None:
+        """Begin with the oldest tape that waits, or remove what is too old."""
         now = self._clock_ns()
         try:
             if folder != self._folder:
@@ -107,18 +114,21 @@ class Sealing:
         self.busy = path
         self._jobs.start(KIND, seal_worker, (str(path), str(self._folder / SEALED)), self._job)
 
-    def _take(self) -> None:
+    def _take(self) -> list[str]:
+        done: list[str] = []
         for state in self._jobs.poll():
             if self.busy is None or state.id != self._job or state.ended is None:
                 continue
             path, self.busy = self.busy, None
             if state.state == "done":
                 self._sealed.add(path.stem)
+                done.append(path.name)
                 self._trials.pop(path, None)
                 self._expire_at = 0
                 logger.info("sealed {}: {} rows", path.name, sum(state.result["rows"].values()))
             else:
                 self._fail(path, state.error or state.state)
+        return done
 
     def _fail(self, path: Path, error: str) -> None:
         failures = self._trials[path].failures + 1 if path in self._trials else 1

@@ -47,8 +47,8 @@ class AtOnce(Jobs):
         return state
 
 
-def turn(sealing: Sealing, folder: Path, *names: Path) -> None:
-    asyncio.run(sealing.step(folder, lambda: names))
+def turn(sealing: Sealing, folder: Path, *names: Path) -> list[str]:
+    return asyncio.run(sealing.step(folder, lambda: names))
 
 
 def finish(sealing: Sealing, folder: Path, *names: Path) -> None:
@@ -74,8 +74,9 @@ def test_the_settings_become_bounds() -> None:
 def test_closed_tapes_are_sealed_one_after_another_the_oldest_first(tmp_path: Path, clock: Clock) -> None:
     first, second = tape_of(tmp_path, 1), tape_of(tmp_path, 2, complete=False)
     sealing = Sealing(Keep(), clock_ns=clock, jobs=AtOnce())
-    turn(sealing, tmp_path, first, second)
+    assert turn(sealing, tmp_path, first, second) == []
     assert sealing.busy == first and sealing.status() == {"tapes": 0, "waiting": 2, "reason": ""}
+    assert turn(sealing, tmp_path, first, second) == [first.name], "told once, for whoever remembers its rows"
     finish(sealing, tmp_path, first, second)
     assert sealing.status() == {"tapes": 2, "waiting": 0, "reason": ""}
     assert sorted(sealed_tapes(tmp_path / SEALED)) == [first.stem, second.stem]
