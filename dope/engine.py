@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -135,7 +136,9 @@ class Engine:
             j = i + 1
             if frame.kind == DATA:
                 conn = frame.conn
-                while j < n and batch[j].conn == conn and batch[j].kind == DATA:
+                for follower in islice(batch, j, None):
+                    if follower.conn != conn or follower.kind != DATA:
+                        break
                     j += 1
                 if j - i >= MIN_RUN and self.lane.run(batch[i:j], out):
                     i = j

@@ -18,13 +18,13 @@ class Clock:
     def __init__(
         self, monotonic_ns: Callable[[], int] = time.monotonic_ns, wall_ns: Callable[[], int] = time.time_ns
     ) -> None:
-        self._now = monotonic_ns
+        self.monotonic = monotonic_ns  #: with ``anchor`` what ``now`` is made of: the receive path adds them itself
         self._wall_ns = wall_ns
-        self._anchor = wall_ns() - monotonic_ns()
+        self.anchor = wall_ns() - monotonic_ns()
 
     def now(self) -> int:
         """int ns since 1970 UTC as it was believed when the clock was made, plus the time that passed since."""
-        return self._now() + self._anchor
+        return self.monotonic() + self.anchor
 
     def wall_offset(self) -> int:
         """Wall clock minus ``now()`` in ns: 0 until somebody sets the system clock or it drifts."""

@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from dope.feed.clock import Clock
-from dope.feed.outbox import Outbox
+from dope.feed.outbox import PORTION, Outbox
 from dope.feed.transport import NO_CLOSE_FRAME, TOO_BIG, Socket
 from dope.types import CLOSED, DATA, OPEN, SENT, ClosedInfo, Frame, OpenInfo, Plan
 
@@ -74,8 +74,9 @@ class Link:
         self._venue = rules.venue
         self._rules = rules
         self._outbox = outbox
-        self._frames, self._wake = outbox.frames, outbox.wake
+        self._frames, self._wake, self._hand_over = outbox.frames, outbox.wake, outbox.hand_over
         self._now = clock.now
+        self._monotonic, self._anchor = clock.monotonic, clock.anchor
         self._registry = registry
         self._owner = owner
         self._socket: Socket | None = None
@@ -101,7 +102,7 @@ class Link:
         """The hot path: one Frame and one append."""
         if self.over:
             return
-        ts = self._now()
+        ts = self._monotonic() + self._anchor
         self.count += 1
         if len(data) >= PONG_BELOW or b"pong" not in data.lower():
             self.last = ts
@@ -109,6 +110,8 @@ class Link:
         if not frames:
             self._wake()
         frames.append(Frame(ts, self._venue, self.conn, DATA, data))
+        if len(frames) >= PORTION:
+            self._hand_over()
 
     def closed(self, code: int, reason: str) -> None:
         """The peer closed, broke the protocol, or the socket is gone."""

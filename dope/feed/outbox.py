@@ -11,14 +11,16 @@ from dope.types import LAG, TICK, Frame
 TICK_S = 0.010  #: period of the TICK frames
 LAG_S = 0.250  #: our own loop is late when nothing at all was handed over for this long beyond a tick
 
+PORTION = 512  #: frames that are handed over before the turn is done: what they hold still is in the processor's cache
+
 OnFrames = Callable[[list[Frame]], None]
 
 
 class Outbox:
-    """Collects frames and gives them to ``on_frames`` once the current turn of the loop is over.
+    """Collects frames and gives them to ``on_frames`` once the current turn of the loop is over, or PORTION are there.
 
     Stamps never fall: every frame is stamped by the one clock at the moment it is appended. ``frames`` and ``wake`` are
-    public because the receive path appends to the list itself: ``if not frames: wake()`` and ``frames.append(…)``.
+    public because the receive path appends to the list itself: ``if not frames: wake()``, ``frames.append(…)``, ``hand_over()``.
     """
 
     def __init__(self, clock: Clock, on_frames: OnFrames, *, lag_s: float = LAG_S) -> None:
@@ -32,7 +34,7 @@ class Outbox:
 
     def wake(self) -> None:
         """The first frame of a turn is about to be appended: hand over when the turn is done."""
-        asyncio.get_running_loop().call_soon(self._turn_over)
+        asyncio.get_running_loop().call_soon(self.hand_over)
 
     def put(self, venue: str, conn: int, kind: int, data: bytes) -> None:
         """Append one frame, stamped now."""
@@ -63,13 +65,14 @@ class Outbox:
         self._failure = asyncio.get_running_loop().create_future()
         await self._failure
 
-    def _turn_over(self) -> None:
+    def hand_over(self) -> None:
+        """The turn is done, or a portion is full: a socket may bring thousands at once, and what waits grows cold and old."""
         if self._broken:
             return
         try:
             self.flush()
         except BaseException as error:
-            # A loop only logs what its callbacks raise; whoever waits for failure() must hear it.
+            # A loop, or the library of the sockets, only logs what its callbacks raise; whoever waits for failure() must hear it.
             self._broken = True
             if self._failure is not None and not self._failure.done():
                 self._failure.set_exception(error)

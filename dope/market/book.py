@@ -131,9 +131,8 @@ class Book:
 
     def checksum(self) -> int:
         """CRC32 of the levels by this book's rule, as the venue computes it (signed)."""
-        text = np.zeros(4096, dtype=np.uint8)
-        length = kernel.interleaved_text(self.a, CHECKSUM_DEPTH[self.checksum_rule], text)
-        crc = zlib.crc32(text[:length].tobytes())
+        text = self._slots.text
+        crc = zlib.crc32(text.data[: kernel.interleaved_text(self.a, CHECKSUM_DEPTH[self.checksum_rule], text)])
         return crc - (1 << 32) if crc >= 1 << 31 else crc
 
     def enter(self, ts: int, state: str, reason: str) -> BookState | None:

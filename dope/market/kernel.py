@@ -29,6 +29,7 @@ N_BID, N_ASK, SCALE, FLOOR_BID, FLOOR_ASK, SEED_BID, SEED_ASK, HAS_SEED, LEVELS 
 # flags of apply(), ≥ 0
 TOUCH, CROSSED, WINDOW, ONE_SIDED = 1, 2, 4, 8
 
+CHECKSUM_TEXT = 4096  #: bytes of the longest text under a checksum
 NO_FLOOR = np.int64(-(2**62))
 MAX_SCALE = 14
 NEAR_BLOCKS = 6  #: of eight keys from the touch on that a search looks through before it halves
@@ -289,13 +290,17 @@ def _text(out: np.ndarray, at: int, mantissa: int, decimals: int) -> int:
     while digits < 19 and mantissa >= POW[min(digits, 18)]:
         digits += 1
     digits = max(digits, decimals + 1)
-    for d in range(digits - 1, -1, -1):
-        out[at] = 48 + (mantissa // POW[d] % 10 if d < 19 else 0)
-        at += 1
-        if d == decimals and decimals > 0:
-            out[at] = 46
-            at += 1
-    return at
+    end = at + digits + (decimals > 0)
+    left, place = np.uint64(mantissa), end
+    for k in range(digits):  # from behind: to divide by ten is a multiplication, by any other power it is not
+        if k == decimals and k > 0:
+            place -= 1
+            out[place] = 46
+        rest = left // np.uint64(10)
+        place -= 1
+        out[place] = np.uint8(np.uint64(48) + left - rest * np.uint64(10))
+        left = rest
+    return end
 
 
 @jit

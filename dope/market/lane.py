@@ -127,6 +127,7 @@ class Slots:
         self.pairs_of = np.full((slots, PAIRS), -1, dtype=np.int64)
         self.pairs = np.zeros((0, 2), dtype=np.int64)  # (buying slot, selling slot)
         self.walls = np.zeros(0, dtype=np.float64)
+        self.text = np.zeros(kernel.CHECKSUM_TEXT, dtype=np.uint8)  # working space of checksums
         self.crowded: set[int] = set()  #: slots with more pairs than fit: every change of theirs is looked at
         #: gross minus wall, in bps, from which a pair must be looked at; 1.0 = somebody wants every touch anyway
         self.near = np.array([-np.inf, 0.0])

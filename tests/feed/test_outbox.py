@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
 import pytest
 
+from dope.feed import Feed
 from dope.feed.clock import Clock
-from dope.feed.outbox import Outbox
+from dope.feed.outbox import PORTION, Outbox
 from dope.types import DATA, LAG, TICK, Frame
-from tests.feed.loopback import Recorder, feeding, in_virtual_time, until
+from tests.feed.loopback import QUICK, Recorder, Wire, feeding, frame, in_virtual_time, serving, shake, until
 
 
 def test_frames_of_one_turn_are_one_batch() -> None:
@@ -45,6 +47,49 @@ def test_what_is_put_while_a_batch_is_handled_is_in_the_next_batch() -> None:
         assert seen == [[b"question"], [b"answer 1"], [b"answer 2"]]
 
     asyncio.run(main())
+
+
+def test_a_flood_is_handed_over_in_portions_in_order() -> None:
+    messages = [b"message %d" % i for i in range(4 * PORTION)]
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await shake(reader, writer)
+        writer.write(b"".join(map(frame, messages)))
+        await reader.read()
+
+    async def main() -> Recorder:
+        async with serving(flood) as url, feeding(Wire(url)) as (_, recorder):
+            await recorder.until(lambda: len(recorder.data()) == len(messages))
+        return recorder
+
+    recorder = asyncio.run(main())
+    assert recorder.data() == messages
+    assert max(len(batch) for batch in recorder.batches) <= PORTION + 1  # beside a portion a word about a late loop
+    stamps = [sent.ts for sent in recorder.frames]
+    assert stamps == sorted(stamps)
+
+
+def test_an_error_while_a_portion_is_handed_over_is_heard_and_nothing_follows() -> None:
+    handed: list[int] = []
+
+    def on_frames(batch: list[Frame]) -> None:
+        handed.append(len(batch))
+        if len(batch) >= PORTION:
+            raise RuntimeError("broken")
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await shake(reader, writer)
+        writer.write(frame(b"x") * (3 * PORTION))
+        await reader.read()
+
+    async def main() -> None:
+        async with serving(flood) as url:
+            feed = Feed({"wire": Wire(url)}, on_frames, Clock(), random.Random(1), timing=QUICK)
+            await feed.run()
+
+    with pytest.raises(RuntimeError, match="broken"):
+        asyncio.run(main())
+    assert handed[-1] >= PORTION and sum(size >= PORTION for size in handed) == 1
 
 
 def test_ticks_come_every_10_ms_and_carry_the_wall_clock_offset() -> None:

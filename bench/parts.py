@@ -1,0 +1,113 @@
+"""Where the CPU of one message goes: parts of the hot path one by one, on the stream of ``bench.run``, in one process.
+
+Receiving is not among them, it needs a socket: it is what ``bench.run`` shows beyond the engine and the recording.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+from statistics import median
+
+import msgspec
+import numpy as np
+
+from bench.stream import START_MS, SYMBOLS, messages
+from dope.engine import Engine
+from dope.feed.outbox import PORTION
+from dope.market import kernel, lane_run
+from dope.market.digits import AHEAD
+from dope.market.lane import Log
+from dope.session import build_engine
+from dope.settings import load
+from dope.tape.format import pack
+from dope.types import DATA, OPEN, Frame, OpenInfo
+
+MESSAGES = 40_000
+ROUNDS = 5
+VENUE = "okx"
+GAP_NS = 4_000  #: between two messages
+
+
+def frames(count: int) -> list[Frame]:
+    """The opening of one connection, the snapshots, ``count`` messages."""
+    start = START_MS * 1_000_000
+    opening = Frame(start, VENUE, 1, OPEN, msgspec.json.encode(OpenInfo("public", "", SYMBOLS)))
+    return [opening, *(Frame(start + i * GAP_NS, VENUE, 1, DATA, text) for i, text in enumerate(messages(count)))]
+
+
+def engine() -> Engine:
+    return build_engine(load({"symbols": SYMBOLS}, env_file=None), (VENUE,), {})
+
+
+def portions(made: list[Frame]) -> Iterator[list[Frame]]:
+    return (made[at : at + PORTION] for at in range(0, len(made), PORTION))
+
+
+def gathered(made: list[Frame]) -> tuple[bytes, np.ndarray, np.ndarray]:
+    """What the compiled call wants of a run of frames."""
+    texts = [frame.data for frame in made]
+    ends = np.fromiter(accumulate(map(len, texts)), np.int64, len(texts))
+    return b"".join([*texts, bytes(AHEAD)]), ends, np.fromiter([frame.ts for frame in made], np.int64, len(made))
+
+
+def prepare(made: list[Frame]) -> Callable[[], None]:
+    """The compiled calls alone, one per portion, on books that are LIVE."""
+    warm, head = engine(), len(SYMBOLS) + 1
+    for frame in made[:head]:
+        warm.step(frame)
+    warm.lane._learn()
+    known, slots, log = warm.lane._venues[VENUE], warm.market.slots, Log()
+    work = kernel.new_scratch(), np.zeros(16, dtype=np.int64), np.zeros(4), (log.numbers, log.values, log.count)
+    runs = [gathered(portion) for portion in portions(made[head:])]
+
+    def calls() -> None:
+        for text, ends, stamps in runs:
+            done = lane_run.run(
+                text, ends, stamps, 0, 1, known.words, slots.books, slots.watch, warm.market.delays[VENUE].state, work
+            )
+            assert done[1] == lane_run.END, done
+
+    return calls
+
+
+def step(made: list[Frame]) -> None:
+    stepping = engine()
+    for portion in portions(made):
+        stepping.step_many(portion)
+
+
+def parts(made: list[Frame]) -> dict[str, Callable[[], Callable[[], object]]]:
+    """Name → what prepares a round and gives the work to measure."""
+    return {
+        "engine, all of it": lambda: lambda: step(made),
+        "  gather texts, ends and stamps": lambda: lambda: [gathered(portion) for portion in portions(made)],
+        "  compiled: read, apply, judge": lambda: prepare(made),
+        "recording under pressure": lambda: lambda: sum(len(block.data) for block in pack(made, compress=False)),
+        "recording, compressed": lambda: lambda: sum(len(block.data) for block in pack(made)),
+    }
+
+
+def lines(count: int = MESSAGES, rounds: int = ROUNDS) -> Iterator[str]:
+    """The table, a line at a time; medians of rounds in turns."""
+    made = frames(count)
+    step(made)  # loads the compiled code
+    gc.freeze()
+    found: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for name, prepared in parts(made).items():
+            work = prepared()
+            begin = time.process_time()
+            work()
+            found.setdefault(name, []).append((time.process_time() - begin) / len(made) * 1e6)
+    gc.unfreeze()
+    yield f"{'part of the hot path':34} {'CPU µs/msg':>10}   ({len(made):,} messages, {rounds} rounds)"
+    for name, spent in found.items():
+        yield f"{name:34} {median(spent):10.2f}"
+
+
+if __name__ == "__main__":
+    for line in lines():
+        print(line, flush=True)

@@ -1,0 +1,15 @@
+"""The table of parts is made of work that was really done."""
+
+from __future__ import annotations
+
+from bench import parts
+from bench.stream import SYMBOLS
+
+
+def test_every_part_is_measured_and_the_compiled_calls_take_every_message() -> None:
+    made = parts.frames(600)
+    calls = parts.prepare(made)  # raises unless the calls go on to the end of their portions
+    calls()
+    head, *rest = parts.lines(count=600, rounds=1)
+    assert f"{600 + len(SYMBOLS) + 1:,} messages" in head
+    assert len(rest) == len(parts.parts(made)) and all(float(line.split()[-1]) > 0 for line in rest)
