@@ -81,8 +81,8 @@ def test_a_sample_market_that_dies_is_started_anew_once_and_then_the_end_is_told
         (again,) = program.children()
         assert again.pid != market.pid
         again.kill()
-        down = until(lambda: (answer := program.get("/health")).status_code == 503 and answer, "a health that says so")
-        assert down.json()["reason"] == "the engine is not running"
+        until(lambda: program.get("/health").json().get("reason") == "the engine is not running", "a health that says so")
+        assert program.get("/health").status_code == 503
         assert program.get("/api/v1/venues").status_code == 503
         assert program.process.wait() == 70
         assert "ended twice within a minute" in program.log
