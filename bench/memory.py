@@ -25,7 +25,7 @@ from loguru import logger
 
 from bench import plants
 from bench.endless import Endless
-from bench.figures import Figure, Machine, figure, publish
+from bench.figures import OUT, Figure, Machine, figure, publish
 from bench.latency_runner import BUSY, settings
 from bench.paced import Other
 from bench.run import ROOT
@@ -51,8 +51,8 @@ DROPPED, DROPPED_QUICK = 0.3, 0.6  #: 10,000 closed opportunities are kept: 3 M 
 TICK_NS = 10_000_000
 NS = 1_000_000_000
 #: a disk that is never far behind: what waits for it is not growth
-BOUNDS = Bounds(flush_s=0.02, sync_s=0.1, total_bytes=64 << 20, free_bytes=0)
-BEHIND = 5_000  #: frames not yet on disk for which the market waits
+BOUNDS = Bounds(flush_s=0.005, sync_s=0.0, total_bytes=64 << 20, free_bytes=0)
+BEHIND = 1_000  #: frames not yet on disk for which the market waits
 
 
 def frames(messages: int) -> Iterator[Frame]:
@@ -147,6 +147,8 @@ def measure(messages: int) -> list[Figure]:
         command = [sys.executable, "-m", "bench.memory", "--child", folder, "--messages", str(messages)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
     told = json.loads(done.stdout.splitlines()[-1])
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / "memory-samples.json").write_text(json.dumps(told), encoding="utf-8")
     growth, upper, used = slope(told["samples"], DROPPED if messages >= FULL else DROPPED_QUICK)
     peak = max(rss for _, rss in told["samples"]) / 2**20
     name = f"memory over {told['messages'] / 1e6:g} M messages"

@@ -10,12 +10,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -32,6 +33,12 @@ def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_
             return value
         time.sleep(0.05)
     raise AssertionError(f"never: {what}")
+
+
+def present(cases: Iterable[Any], path: Callable[[Any], Path]) -> list[Any]:
+    """Those cases whose recording is beside this repository; where none is, one that is skipped and says so."""
+    found = [case for case in cases if path(case).exists()]
+    return found or [pytest.param(None, marks=pytest.mark.skip(reason="no recordings beside this repository"), id="none")]
 
 
 def nobody() -> tuple[socket.socket, dict[str, dict[str, str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from dope.tape.catalogue import list_tapes
+from tests.oracle.make import VECTORS
 from tests.program import ROOT, SHARED, Program, command, gone, surroundings, until
 
 
@@ -75,20 +77,27 @@ def test_a_tape_is_played_over_sockets_into_the_dashboard(recorded: Path, tmp_pa
     assert not (tmp_path / "data" / "tape").exists()
 
 
-def test_two_real_recordings_are_played_side_by_side_to_their_last_price(tmp_path: Path) -> None:
-    played = []
-    for venue in ("binance_spot", "binance_usdm"):
-        recording = SHARED / "wire" / venue / "hft_20240808_btcusdt.jsonl.gz"
-        if not recording.exists():
-            pytest.skip(f"recording {recording.name} is not here")
+def test_two_recordings_are_played_side_by_side_to_their_last_price(tmp_path: Path) -> None:
+    """Real ones where they are here, otherwise the ones that ``tests/oracle/make.py`` has made (they lose a message each)."""
+    venues = ("binance_spot", "binance_usdm")
+    real = {venue: SHARED / "wire" / venue / "hft_20240808_btcusdt.jsonl.gz" for venue in venues}
+    here = all(path.exists() for path in real.values())
+    truth = json.loads(gzip.decompress((VECTORS / "truth.json.gz").read_bytes()))["markets"]
+    last = {venue: truth[venue]["checks"][-1] for venue in venues}
+    wanted = {venue: (float(last[venue]["bids"][0][0]), float(last[venue]["asks"][0][0])) for venue in venues}
+    if here:
+        wanted = {"binance_spot": (61685.99, 61686.0), "binance_usdm": (61659.7, 61659.8)}
+    played: list[str | Path] = []
+    for venue in venues:
+        recording = real[venue] if here else VECTORS / f"{venue}.jsonl.gz"
         done = command(tmp_path, "import", recording, "--venue", venue, "--out", tmp_path / f"{venue}.dope")
         assert done.returncode == 0, done.stderr
         played += ["--tape", tmp_path / f"{venue}.dope"]
-    with Program(tmp_path, *played, "--speed", "20") as program:
+    with Program(tmp_path, *played, "--speed", "20" if here else "1") as program:
         until(lambda: [venue["books_live"] for venue in program.live().get("venues", ())] == [1, 1], "both books")
         until(lambda: program.live()["mode"]["banner"] == "RECORDED MARKET: the tape is over", "the end of the tapes")
         touches = {row["key"]: (row["bid"], row["ask"]) for row in program.live()["instruments"]}
-        venues = program.live()["venues"]
+        told = program.live()["venues"]
         until(lambda: {row["state"] for row in program.live()["instruments"]} <= {"STALE", "DOWN"}, "books that are told to be old")
-    assert touches == {"binance_spot:BTC-USDT": (61685.99, 61686.0), "binance_usdm:BTC-USDT-PERP": (61659.7, 61659.8)}
-    assert [(venue["gaps"], venue["faults"]) for venue in venues] == [(0, 0), (0, 0)]
+    assert touches == {"binance_spot:BTC-USDT": wanted["binance_spot"], "binance_usdm:BTC-USDT-PERP": wanted["binance_usdm"]}
+    assert [(venue["gaps"], venue["faults"]) for venue in told] == [(int(not here), 0)] * 2
