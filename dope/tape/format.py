@@ -100,7 +100,17 @@ class Rows(msgspec.Struct, frozen=True):
     cost: int = 0
 
 
-Record = Frame | Hole | Rows
+class Bundle(msgspec.Struct, frozen=True, gc=False):
+    """Many frames, encoded already: the payload of a FRAMES block before compression. ``cost`` as of ``Rows``."""
+
+    raw: bytes
+    count: int
+    first: int
+    last: int
+    cost: int = 0
+
+
+Record = Frame | Bundle | Hole | Rows
 
 
 class BlockHead(msgspec.Struct, frozen=True, gc=False):
@@ -161,7 +171,7 @@ def unpack_meta(data: bytes) -> tuple[Meta, int]:
 
 
 def pack(records: Iterable[Record], block_bytes: int = BLOCK_BYTES, *, compress: bool = True) -> Iterator[Block]:
-    """Blocks in the order of the records, a new one after ``block_bytes``; a hole or rows end a block and so keep their place."""
+    """Blocks in the order of the records, a new one after ``block_bytes``; a bundle, a hole or rows end a block and keep their place."""
     batch: list[Frame] = []
     cost = 0
     add = batch.append
@@ -175,7 +185,9 @@ def pack(records: Iterable[Record], block_bytes: int = BLOCK_BYTES, *, compress:
             yield pack_frames(batch, cost, compress=compress)
             batch, cost = [], 0
             add = batch.append
-        if isinstance(record, Hole):
+        if isinstance(record, Bundle):
+            yield pack_bundle(record, compress=compress)
+        elif isinstance(record, Hole):
             yield pack_hole(record)
         elif isinstance(record, Rows):
             yield pack_rows(record, compress=compress)
@@ -185,14 +197,23 @@ def pack(records: Iterable[Record], block_bytes: int = BLOCK_BYTES, *, compress:
 
 def pack_frames(frames: Sequence[Frame], cost: int = 0, *, compress: bool = True) -> Block:
     """One FRAMES block. Raises TapeError above MAX_BLOCK. Not compressed it takes four times the room and a fifth of the time."""
-    raw = bytearray(cost)  # of the size that it will have, about: growing it would copy it again and again
-    _encoder.encode_into(frames, raw)
+    return pack_bundle(bundle(frames, cost), compress=compress)
+
+
+def bundle(frames: Sequence[Frame], cost: int = 0) -> Bundle:
+    """Encode frames now: a fifth of the work, and cheapest while they are still in the processor's cache."""
+    times = [frame.ts for frame in frames]
+    return Bundle(_encoder.encode(frames), len(frames), min(times), max(times), cost)
+
+
+def pack_bundle(made: Bundle, *, compress: bool = True) -> Block:
+    """The FRAMES block of a bundle. Raises TapeError above MAX_BLOCK."""
+    raw = made.raw
     if len(raw) > MAX_BLOCK:
         raise TapeError(f"a block of {len(raw)} bytes is above the limit of {MAX_BLOCK}")
-    times = [frame.ts for frame in frames]
     packed = zstandard.ZstdCompressor(level=LEVEL).compress(raw) if compress else raw
     codec = ZSTD if compress else RAW
-    return _block(FRAMES, len(frames), (min(times), max(times)), packed, raw=len(raw), codec=codec, cost=cost)
+    return _block(FRAMES, made.count, (made.first, made.last), packed, raw=len(raw), codec=codec, cost=made.cost)
 
 
 def pack_hole(hole: Hole) -> Block:

@@ -16,12 +16,13 @@ from loguru import logger
 from dope import tables
 from dope.errors import TapeError
 from dope.tape.files import Files, FolderLock, RealFiles
-from dope.tape.format import FRAME_COST, Hole, Meta, Rows
+from dope.tape.format import FRAME_COST, Hole, Meta, Rows, bundle
 from dope.tape.writer import Bounds, Writer
 from dope.types import Frame
 from dope.watch import Watch
 
 ROWS_COST = 4096  #: bytes that a batch of rows takes in memory besides its columns
+BUNDLE = 128  #: frames at once that are encoded at once: later they would be out of the cache, and memory would grow by them meanwhile
 LOSSES = 1000  #: rows about losses kept until somebody asks for them
 
 
@@ -82,7 +83,10 @@ class Journal:
             return
         self._cost += cost
         self._accepted += len(frames)
-        self._queue.extend(frames)
+        if len(frames) >= BUNDLE and cost <= self._bounds.block_bytes:
+            self._queue.append(bundle(frames, cost))
+        else:
+            self._queue.extend(frames)
 
     def append_rows(self, name: str, rows: pa.Table | pa.RecordBatch) -> int:
         """Queue rows of a table of ``dope/tables.py``, behind the frames queued so far. Never blocks, never touches the disk.

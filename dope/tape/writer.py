@@ -18,7 +18,7 @@ from loguru import logger
 
 from dope.errors import TapeError
 from dope.tape.files import Files
-from dope.tape.format import BLOCK_BYTES, FRAMES, HOLE, MAX_BLOCK, ROWS, Block, Meta, Record, pack, parse_name, tape_name
+from dope.tape.format import BLOCK_BYTES, FRAMES, HOLE, MAX_BLOCK, ROWS, Block, Bundle, Meta, Record, pack, parse_name, tape_name
 from dope.tape.retention import remove_for_room
 from dope.tape.segment import DRAFT, Segment
 
@@ -101,10 +101,10 @@ class Writer:
         return sum(block.count for block in self._backlog if block.kind == FRAMES)
 
     def _pack(self) -> None:
-        count = len(self.queue)
         take = self.queue.popleft
-        waiting = [take() for _ in range(count)]
-        for block in pack(waiting, self._bounds.block_bytes, compress=count < self._bounds.hurry_frames):
+        waiting = [take() for _ in range(len(self.queue))]
+        frames = sum([record.count if type(record) is Bundle else 1 for record in waiting])
+        for block in pack(waiting, self._bounds.block_bytes, compress=frames < self._bounds.hurry_frames):
             self._backlog.append(block)
             self.released += block.cost - _held(block)
 

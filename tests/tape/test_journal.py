@@ -11,13 +11,15 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dope.errors import TapeError
-from dope.tape.format import Hole
-from dope.tape.journal import Journal
+from dope.tape.format import BLOCK_HEAD, FRAMES, RAW, ZSTD, Hole, read_head, unpack_meta
+from dope.tape.journal import BUNDLE, Journal
 from dope.tape.read import Tape, merge
 from dope.tape.writer import Bounds
+from dope.types import Frame
 from tests.tape.disks import FailingDisk
 from tests.tape.frames import META, numbered, numbers, on_disk, until
 
@@ -34,6 +36,28 @@ def test_everything_appended_is_on_the_tape_in_order(tmp_path: Path) -> None:
     status = journal.status()
     assert (status["state"], status["on"], status["frames"], status["waiting"], status["lost"]) == ("closed", False, 5000, 0, 0)
     assert status["bytes"] <= Path(status["path"]).stat().st_size
+
+
+@pytest.mark.parametrize("hurry", [1, 1_000_000])
+def test_large_and_small_portions_keep_their_order_and_their_number(tmp_path: Path, hurry: int) -> None:
+    sizes = [1, BUNDLE, 2, BUNDLE - 1, 5 * BUNDLE, BUNDLE + 1, 1, 1]
+    journal = Journal(tmp_path, META, bounds=msgspec.structs.replace(QUICK, hurry_frames=hurry))
+    appended: list[Frame] = []
+    for size in sizes * 5:
+        portion = numbered(len(appended), len(appended) + size)
+        appended += portion
+        journal.append(portion)
+        assert journal.status()["waiting"] >= 0
+    journal.close()
+    assert on_disk(tmp_path) == appended
+    status = journal.status()
+    assert (status["frames"], status["waiting"], status["lost"]) == (len(appended), 0, 0)
+    data = Path(status["path"]).read_bytes()
+    codecs, at = set(), unpack_meta(data)[1]
+    while head := read_head(data[at:]):
+        at += BLOCK_HEAD + head.length
+        codecs |= {head.codec} if head.kind == FRAMES else set()
+    assert codecs == {RAW if hurry == 1 else ZSTD}
 
 
 def test_a_recording_without_frames_leaves_no_tape(tmp_path: Path) -> None:
