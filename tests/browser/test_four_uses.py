@@ -27,7 +27,7 @@ GRID = """() => {
 }"""
 SHOWN = "() => Object.fromEntries([...document.querySelectorAll('[data-test^=card-]')].map((n) => [n.dataset.test, n.textContent]))"
 WARM_UP, UPDATES = 1000, 3000
-GROWTH = 2.5e6  #: bytes of script objects that may be added meanwhile: chart and tape still fill up to their bounds
+GROWTH = 4e6  #: bytes of script objects that may be added meanwhile: chart and tape still fill up to their bounds
 
 
 def own(text: str | None) -> float:
