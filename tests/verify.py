@@ -121,10 +121,8 @@ def _short(test: str) -> str:
 
 
 def read(log: Path) -> list[Row]:
-    """What the tests have told; a test that failed while it was cleared away is not also passed."""
-    rows = [json.loads(line) for line in _lines(log)]
-    failed = {row["test"] for row in rows if row["kind"] == "test" and row["outcome"] == "failed"}
-    return [row for row in rows if row["kind"] == "figure" or row["outcome"] != "passed" or row["test"] not in failed]
+    """What the tests have told."""
+    return [json.loads(line) for line in _lines(log)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -138,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log = Path(folder) / "log"
         code = run_tests([*chosen.tests, *rest], log)
         rows = read(log)
-    if code > 1:  # not "some failed": pytest itself did not get to its end
+    if code not in (0, 1):  # not "some failed": pytest itself did not get to its end, or was ended
         why = f"pytest ended with code {code}"
         rows.append({"kind": "test", "test": "pytest -m full", "outcome": "failed", "seconds": 0, "reason": why})
     for bench in () if chosen.no_bench else BENCHES:
