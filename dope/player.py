@@ -14,7 +14,7 @@ from typing import Any
 from dope import __version__
 from dope.detectors.arbitrage import Arbitrage, Opportunity
 from dope.detectors.spreads import Spreads
-from dope.engines import build_engine, costs, detector_of
+from dope.engines import build_engine, detector_of
 from dope.errors import DopeError
 from dope.feed.health import VenueHealth
 from dope.picture import Picture
@@ -283,7 +283,7 @@ class Player:
         rules = self.arbitrage.rules
         fees = [
             {"venue": v, "kind": k, "taker_bps": c.fee * 1e4, "currency": c.currency, "source": c.source, "as_of": c.as_of}
-            for (v, k), c in costs(self.settings).items()
+            for (v, k), c in self.arbitrage.costs.items()  # those of then, once the tape has told them
         ]
         return {
             "source": "replay", "banner": None, "live_available": False, "started": self.picture.started_ns // MS, "version": __version__,

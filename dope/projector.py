@@ -178,6 +178,9 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         os._exit(1)  # the owner has gone
+    except OSError as error:  # a tape that was removed meanwhile, a disk that cannot be read
+        send(out, {"failed": f"{error.filename or 'the recording'}: {error.strerror or error}"})
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,10 @@ async def live(settings: Settings) -> Engine:
     await session.stop()
     await asyncio.wait([task], timeout=5)
     await world.stop()
+    journal = session.journal
+    assert journal is not None
+    await until(lambda: journal.status()["state"] == "closed")  # a session does not wait for a slow disk: its tape may not be whole yet
+    assert journal.status()["state"] == "closed"
     return session.engine
 
 

@@ -32,9 +32,9 @@ from dope.sim.world import World
 from dope.tape.format import Meta
 from dope.tape.read import Tape, merge
 from dope.tape.segment import write_tape
-from dope.types import DATA, TICK, Frame
+from dope.types import DATA, SET, TICK, Frame
 from tests.frames import okx_script, play, spot_script
-from tests.program import gone, until
+from tests.program import PATIENCE_S, gone, until
 from tests.test_live_equals_replay import until as until_async
 
 SPAN_NS = 1_000_000_000  #: recorded after all books have come
@@ -47,20 +47,31 @@ class Recorded:
         self.settings = Settings(data_dir=folder / "data", model_dir=folder / "models", _env_file=None)
         with ThreadPoolExecutor(1) as beside:  # where a browser is driven, this thread has a loop already
             self.digest = beside.submit(lambda: asyncio.run(self._live())).result()
-        (self.path,) = (folder / "data").rglob("*.dope")
+        self.paths = sorted((folder / "data").rglob("*.dope"))  # two where an hour ended meanwhile
+        self.path = self.paths[0]
 
     async def _live(self) -> str:
         world = World(11, epoch_ms=Clock().now() // 1_000_000)
         session = Session(self.settings, "sim", await world.start(), Clock())
         task = asyncio.create_task(session.feed.run())
-        books = session.engine.market.books
+        books, judge = session.engine.market.books, session.arbitrage
         await until_async(lambda: len(books) == 12 and all(book.state == "LIVE" for book in books.values()))
         self.all_live = session.engine.market.now
         end = self.all_live + SPAN_NS
+        usual = judge.rules
+        session.take_rules(session.changed_rules({"min_net_bps": -100.0, "leave_net_bps": -200.0}))  # in the middle of the run
+        await until_async(lambda: judge.opened > 0)
+        session.take_rules(usual)
         await until_async(lambda: session.engine.market.now > end)
+        assert judge.opened > 0 and session.engine.market.now > end
         await session.stop()
         await asyncio.wait([task], timeout=5)
         await world.stop()
+        journal = session.journal
+        assert journal is not None
+        # a session waits only so long for the disk; who reads the tape before it is whole reads less than was seen
+        await until_async(lambda: journal.status()["state"] == "closed")
+        assert (journal.status()["state"], journal.status()["lost"], journal.status()["waiting"]) == ("closed", 0, 0)
         return session.engine.digest()
 
 
@@ -90,7 +101,7 @@ def worker(house: Replays, number: int) -> psutil.Process:
 
 # -- the digest --------------------------------------------------------------------------------------------------------
 def test_live_and_every_way_to_replay_it_give_one_digest(recorded: Recorded, house: Replays) -> None:
-    engine, _ = asyncio.run(replay([recorded.path], recorded.settings))
+    engine, tapes = asyncio.run(replay(recorded.paths, recorded.settings))
     assert engine.digest() == recorded.digest
     create(house, 1, recorded, speed=1.0)
     create(house, 2, recorded, speed=50.0)
@@ -101,13 +112,74 @@ def test_live_and_every_way_to_replay_it_give_one_digest(recorded: Recorded, hou
     assert "signal 9" in at(house, 3)["reason"] and not at(house, 3)["alive"]
     create(house, 4, recorded, speed="max")
     for number in (1, 2, 4):  # no "ended" without the digest of all
-        until(lambda number=number: at(house, number)["state"] == "ended", f"the end of {number}")
+        patience = PATIENCE_S + (tapes[-1].last - tapes[0].first) / SECOND
+        until(lambda number=number: at(house, number)["state"] == "ended", f"the end of {number}", patience)
         status = at(house, number)
         assert (status["digest"], status["frames"], status["whole"]) == (recorded.digest, status["frames_total"], True)
 
 
+def test_rules_changed_in_the_middle_of_a_run_are_those_of_its_replays_whatever_the_settings_say(recorded: Recorded) -> None:
+    frames = list(merge([Tape(path) for path in recorded.paths]))
+    assert sum(frame.kind == SET for frame in frames) == 3
+    plain = build_engine(recorded.settings, Reel(recorded.paths).venues, {})
+    plain.step_many([frame for frame in frames if frame.kind != SET])
+    assert plain.digest() != recorded.digest, "they shape what is seen"
+    other = recorded.settings.model_copy(update={"min_net_bps": 7.0, "order_size": 5.0, "fees": {"okx": {"spot": 99.0}}})
+    strange = Replays(other, Clock())
+    try:
+        for number, speed in ((1, "max"), (2, 50.0)):
+            create(strange, number, recorded, speed=speed)
+        for number in (1, 2):
+            until(lambda number=number: at(strange, number)["state"] == "ended", f"the end of {number}")
+            assert at(strange, number)["digest"] == recorded.digest
+        mode = strange.board("1").read().data["mode"]
+    finally:
+        strange.close()
+    assert (mode["min_net_bps"], mode["order_size"]) == (recorded.settings.min_net_bps, recorded.settings.order_size)
+    assert [fee["taker_bps"] for fee in mode["fees"] if (fee["venue"], fee["kind"]) == ("okx", "spot")] == [10.0], "the fees of then"
+
+
+def test_a_tape_that_a_crash_has_cut_gives_one_digest_at_any_speed(recorded: Recorded, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    cut = tmp_path / "data" / "cut.dope"
+    cut.write_bytes(recorded.path.read_bytes()[: -recorded.path.stat().st_size // 3])
+    settings = recorded.settings.model_copy(update={"data_dir": tmp_path / "data"})
+    engine, _ = asyncio.run(replay([cut], settings))
+    assert engine.frames > 0 and engine.digest() != recorded.digest
+    house = Replays(settings, Clock())
+    try:
+        for number, speed in ((1, "max"), (2, 50.0)):
+            house.wish(number, {"do": "create", "tape": cut.name, "speed": speed})
+        for number in (1, 2):
+            until(lambda number=number: at(house, number)["state"] == "ended", f"the end of {number}")
+            assert (at(house, number)["digest"], at(house, number)["frames"]) == (engine.digest(), engine.frames)
+    finally:
+        house.close()
+
+
+def test_a_tape_that_is_removed_meanwhile_is_played_to_its_end_and_named_when_it_is_wanted(recorded: Recorded, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / recorded.path.name
+    path.write_bytes(recorded.path.read_bytes())
+    settings = recorded.settings.model_copy(update={"data_dir": tmp_path / "data"})
+    house = Replays(settings, Clock())
+    try:
+        house.wish(1, {"do": "create", "tape": path.name, "start": False})
+        until(lambda: at(house, 1)["ready"], "its beginning")
+        path.unlink()
+        house.wish(0, {"do": "speed", "id": 1, "speed": "max"})
+        house.wish(0, {"do": "resume", "id": 1})
+        until(lambda: at(house, 1)["state"] == "ended", "its end")
+        assert at(house, 1)["frames"] == at(house, 1)["frames_total"]
+        house.wish(0, {"do": "seek", "id": 1, "to": Tape(recorded.path).first})
+        until(lambda: not at(house, 1)["alive"], "that it cannot be read again")
+        assert at(house, 1)["state"] == "failed" and path.name in at(house, 1)["reason"] and "No such file" in at(house, 1)["reason"]
+    finally:
+        house.close()
+
+
 def test_sought_to_and_fro_it_still_ends_with_that_digest(recorded: Recorded) -> None:
-    player, rng = Player(recorded.settings, Reel([recorded.path])), random.Random(5)
+    player, rng = Player(recorded.settings, Reel(recorded.paths)), random.Random(5)
     for _ in range(3):
         player.seek(rng.randint(player.reel.first, player.reel.last))
         for _ in range(rng.randint(0, 9)):
@@ -135,8 +207,8 @@ def expected(engine: Engine) -> dict[str, Any]:
 
 
 def test_after_a_seek_the_books_are_those_of_a_replay_up_to_there(recorded: Recorded) -> None:
-    player, rng = Player(recorded.settings, Reel([recorded.path])), random.Random(7)
-    frames = list(Tape(recorded.path))
+    player, rng = Player(recorded.settings, Reel(recorded.paths)), random.Random(7)
+    frames = list(merge([Tape(path) for path in recorded.paths]))
     states = set()
     for _ in range(6):
         ts = rng.randint(player.reel.first, player.reel.last)
@@ -153,7 +225,7 @@ def test_after_a_seek_the_books_are_those_of_a_replay_up_to_there(recorded: Reco
 
 def test_nothing_of_the_market_is_published_while_it_seeks(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(player_module, "BATCH", 50)  # so that the way takes several turns, however short the tape
-    player, out = Player(recorded.settings, Reel([recorded.path])), io.BytesIO()
+    player, out = Player(recorded.settings, Reel(recorded.paths)), io.BytesIO()
     projector, told = Projector(player, out, clock=Clock(), period_s=0.0, seekable=[]), []
     for ts in (player.reel.last, recorded.all_live):
         player.seek(ts)

@@ -44,7 +44,8 @@ class Outbox:
 
     def tell(self, kind: int, data: bytes) -> None:
         """A frame of our own, handed over at once, behind all that came before it. ``on_frames``'s errors are raised here."""
-        self.flush()
+        while self.frames:  # what a venue answers to them comes before it, too: stamps never fall
+            self.flush()
         self._on_frames([Frame(self._clock.now(), "", 0, kind, data)])
 
     def flush(self) -> None:

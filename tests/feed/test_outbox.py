@@ -11,7 +11,7 @@ import pytest
 from dope.feed import Feed
 from dope.feed.clock import Clock
 from dope.feed.outbox import PORTION, Outbox
-from dope.types import DATA, LAG, TICK, Frame
+from dope.types import DATA, LAG, SENT, SET, TICK, Frame
 from tests.feed.loopback import QUICK, Recorder, Wire, feeding, frame, in_virtual_time, serving, shake, until
 
 
@@ -45,6 +45,25 @@ def test_what_is_put_while_a_batch_is_handled_is_in_the_next_batch() -> None:
         outbox.put("wire", 1, DATA, b"question")
         await until(lambda: len(seen) == 3)
         assert seen == [[b"question"], [b"answer 1"], [b"answer 2"]]
+
+    asyncio.run(main())
+
+
+def test_a_frame_of_our_own_stands_behind_what_a_venue_answered_before_it() -> None:
+    async def main() -> None:
+        recorder = Recorder()
+
+        def on_frames(batch: list[Frame]) -> None:
+            recorder(batch)
+            if batch[-1].kind == DATA:
+                outbox.put("wire", 1, SENT, b"answer")
+
+        outbox = Outbox(Clock(), on_frames)
+        outbox.put("wire", 1, DATA, b"question")
+        outbox.tell(SET, b"rules")
+        assert [frame.kind for frame in recorder.frames] == [DATA, SENT, SET]
+        stamps = [frame.ts for frame in recorder.frames]
+        assert stamps == sorted(stamps)
 
     asyncio.run(main())
 
