@@ -141,8 +141,9 @@ class Board:
         """What no snapshot holds.
 
         As rows: kind "opportunities" | "events" | "book" | "spreads" | "tapes" | "recordings" | "replays" | "views" | "log" | "past_jobs".
-        "replay_board" gives the Board of the replay whose id is ``symbol``.
-        A kind of ``dope.tables.KINDS`` gives a ``History`` of [start, end) ns UTC (``end`` 0 = now) of one ``source`` ("" = what runs now).
+        "replay_board" gives the Board of the replay whose id is ``symbol``; "storage" one row about how a source's recording is kept.
+        A kind of ``dope.tables.KINDS`` gives a ``History`` of [start, end) ns UTC (``end`` 0 = now) of one ``source`` ("" = what runs now);
+        "gaps" one whose ``gaps`` are all that is missing in the range, as far as files and the recorder can tell.
         """
         if self._query is None:
             raise NoEngine("the engine is not running")

@@ -90,7 +90,8 @@ class Histories:
         found: list[Unsealed] = []
         if ours is not None:
             run = ours.rows.session
-            found, since = self._in_memory(ours, table, symbol, start, end)
+            began = 0 if table == "gap" else start  # what began to be missing long ago may be missing still
+            found, since = self._in_memory(ours, table, symbol, began, end)
         sealed = seal.sealed_tapes(folder / SEALED)
         for path in sorted(folder.glob("*" + SUFFIX)):
             if path.stem in sealed:

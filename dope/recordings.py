@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from dope.errors import DopeError, TapeError, UnknownName
 from dope.reel import hole_rows
+from dope.store.cut import NOTHING
+from dope.tables import GAP, History
 from dope.tape.catalogue import SEALED, TapeInfo, list_tapes
+from dope.tape.ledger import endings
 from dope.tape.read import Tape
 from dope.tape.seal import sealed_tapes
 
@@ -69,3 +73,17 @@ def gaps(path: Path) -> list[dict[str, Any]]:
         return hole_rows(Tape(path, tolerant=True))[:MAX_GAPS]
     except TapeError:
         return []
+
+
+def missing(answer: History, folder: Path) -> History:
+    """The same answer; its ``gaps`` also say how a recording ended before nothing was recorded, and which files are lost."""
+    rows, ends = endings(folder)
+    found = []
+    for row in answer.gaps.to_pylist():
+        why = ends.get(row["ts"] - 1, "") if (row["what"], row["why"]) == ("recording", NOTHING) else ""
+        found.append({**row, "why": why or row["why"]})
+    known = {(row["ts"], row["what"], row["why"]) for row in found}
+    within = [row for row in rows if row["ts"] < answer.end and (row["until"] is None or row["until"] > answer.start)]
+    found += [row for row in within if (row["ts"], row["what"], row["why"]) not in known]
+    found.sort(key=lambda row: (row["ts"], row["what"], row["venue"], row["symbol"]))
+    return answer._replace(gaps=pa.Table.from_pylist(found, schema=GAP))

@@ -24,12 +24,13 @@ from dope.feed.clock import Clock
 from dope.history import Histories
 from dope.jobs import Jobs, JobState
 from dope.picture import book_row, finite, opportunity_row, stopped
-from dope.recordings import calendar, tapes_by_name
+from dope.recordings import calendar, missing, tapes_by_name
 from dope.replays import Replays
 from dope.sealing import Sealing, keep
 from dope.session import Session
 from dope.settings import Settings
 from dope.sources import Sources
+from dope.storage import storage
 from dope.store.records import NAME, Records
 from dope.tables import KINDS
 from dope.training import Training
@@ -48,6 +49,7 @@ ANSWER_S = 5.0  #: s that a query waits for a turn of the loop
 EXIT_ENGINE_DIED = 70
 QUERIES = (
     "opportunities", "events", "book", "spreads", "tapes", "recordings", "replays", "replay_board", "views", "log", "past_jobs",
+    "gaps", "storage",
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -126,12 +128,17 @@ class Runtime:
         """Answers of ``Board.query``: copied between two turns of the loop, made into rows in the asker's thread."""
         if kind in KINDS:
             return self._histories.query(kind, symbol, start, end, limit=limit, source=source)
+        if kind == "gaps":
+            found = self._histories.query("gap", symbol, start, end, limit=1, source=source)
+            return missing(found, self.settings.data_dir / found.source)
         if kind not in QUERIES:
             raise UnknownName("query", kind, (*QUERIES, *KINDS))
         if kind == "tapes":
             return [msgspec.to_builtins(info) for info, _ in tapes_by_name(self.settings.data_dir)]
         if kind == "recordings":
             return calendar(self.settings.data_dir)
+        if kind == "storage":
+            return self._storage(source)
         if kind == "replays":
             return self._replays.statuses(symbol)
         if kind == "replay_board":
@@ -154,6 +161,13 @@ class Runtime:
         market = session.engine.market
         wanted = [book for book in list(market.books.values()) if book.instrument.symbol == symbol]
         return self._between_turns(lambda: [finite(book_row(market, book, self.clock.now())) for book in wanted])
+
+    def _storage(self, source: str) -> dict[str, Any]:
+        session = self.session
+        own = session if session is not None and source in ("", session.source) else None
+        recording, sealing = (own.recording(), self._sealing.status()) if own is not None else ({}, {})
+        source = source or (session.source if session is not None else "live")
+        return storage(self.settings, source, recording=recording, sealing=sealing, notice=self.records.notice)
 
     def _from_records(self, kind: str) -> list[dict[str, Any]]:
         if kind == "views":

@@ -85,8 +85,8 @@ def history(
         raise Refusal(422, "this is not the form of a symbol", "upper-case letters, digits and '-', at most 32, such as BTC-USDT-PERP")
     if KINDS[kind].one_symbol and symbol is None:
         raise Refusal(422, f"{kind} has to be asked for one symbol", "add symbol=BTC-USDT or another one")
-    until = web.clock_ns() if end is None else _ns("end", end)
-    since = until - HOUR_NS if start is None else _ns("start", start)
+    until = web.clock_ns() if end is None else instant("end", end)
+    since = until - HOUR_NS if start is None else instant("start", start)
     if since >= until:
         raise Refusal(422, "the range ends before it begins", "start has to be before end")
     wanted = limit or DEFAULT_ROWS.get(format, MAX_ROWS)
@@ -96,7 +96,7 @@ def history(
     return StreamingResponse(_parts(format, answer.table, about), media_type=MEDIA[format], headers=headers)
 
 
-def _ns(name: str, text: str) -> int:
+def instant(name: str, text: str) -> int:
     """ns UTC; up to nine digits behind the second count."""
     found = _FRACTION.fullmatch(text)
     if found is None:
@@ -107,12 +107,12 @@ def _ns(name: str, text: str) -> int:
 def describe(kind: str, symbol: str | None, answer: History) -> dict[str, Any]:
     """All of the answer but its rows."""
     told = answer.gaps.slice(0, MAX_GAPS)
-    gaps = _rows(told)
+    gaps = rows_of(told)
     last = answer.table.column(_time_column(answer.table.schema))[-1].as_py() if answer.more else None
     return {
         "kind": kind, "symbol": symbol, "source": answer.source, "version": __version__,
-        "start": _iso(answer.start), "end": _iso(answer.end), "count": answer.table.num_rows, "more": answer.more,
-        "next": None if last is None else _iso(last) if isinstance(last, int) else last.isoformat(),
+        "start": iso_of(answer.start), "end": iso_of(answer.end), "count": answer.table.num_rows, "more": answer.more,
+        "next": None if last is None else iso_of(last) if isinstance(last, int) else last.isoformat(),
         "complete": not answer.gaps.num_rows and not answer.problems,
         "gaps_total": answer.gaps.num_rows, "gaps": [GapOut.model_validate(gap).model_dump() for gap in gaps],
         "problems": list(answer.problems),
@@ -141,7 +141,7 @@ def _parts(form: str, table: pa.Table, about: dict[str, Any]) -> Iterator[bytes]
 def _json_parts(table: pa.Table, about: dict[str, Any]) -> Iterator[bytes]:
     yield orjson.dumps(about)[:-1] + b',"rows":['
     for start in range(0, table.num_rows, CHUNK):
-        yield (b"," if start else b"") + orjson.dumps(_rows(table.slice(start, CHUNK)))[1:-1]
+        yield (b"," if start else b"") + orjson.dumps(rows_of(table.slice(start, CHUNK)))[1:-1]
     yield b"]}"
 
 
@@ -182,7 +182,7 @@ def _arrow_parts(table: pa.Table, about: dict[str, Any]) -> Iterator[bytes]:
     yield sink.take()
 
 
-def _rows(table: pa.Table) -> list[dict[str, Any]]:
+def rows_of(table: pa.Table) -> list[dict[str, Any]]:
     """Rows for JSON: each time of our own twice, ISO-8601 UTC with nanoseconds and ``_ms``."""
     columns: dict[str, list[Any]] = {}
     for field in table.schema:
@@ -202,7 +202,7 @@ def _shown(table: pa.Table, name: str) -> list[Any]:
     return shown
 
 
-def _iso(ns: int) -> str:
+def iso_of(ns: int) -> str:
     text: str = pc.strftime(pa.scalar(ns, pa.timestamp("ns", tz="UTC")), format="%Y-%m-%dT%H:%M:%SZ").as_py()
     return text
 

@@ -302,6 +302,56 @@ class GapOut(BaseModel):
     lost: int | None = Field(description="frames or rows known to be lost; null = not known")
 
 
+class GapRow(GapOut):
+    seconds: float = Field(description="s; up to now while it is still missing")
+
+
+class GapsOut(BaseModel):
+    """The gap ledger: what is missing of a recording, newest first."""
+
+    source: str = Field(description="whose recording: live, sim or import")
+    start: str = Field(description="of the range looked at")
+    end: str = Field(description="of the range looked at, not included")
+    count: int = Field(description="rows here")
+    matched: int = Field(description="rows that pass the filters")
+    more: bool = Field(description="there are further rows: ask again with offset + count and the same start and end")
+    unrecorded_s: float = Field(description="s of the range in which nothing was recorded")
+    lost: int = Field(description="frames and rows known to be lost in the matched gaps")
+    problems: list[str] = Field(description="files that could not be used, and why")
+    rows: list[GapRow]
+
+
+class StorageOut(BaseModel):
+    """How one source's recording is kept."""
+
+    source: str = Field(description="live, sim or import")
+    on: bool = Field(description="it is being recorded now")
+    path: str | None = Field(description="the tape that is being written")
+    reason: str = Field(description="why nothing is recorded; empty = nothing is wrong")
+    tapes: int
+    tape_bytes: int
+    tape_bytes_max: int = Field(description="beyond it the oldest tapes go; 0 = no bound")
+    first: str | None = Field(description="the oldest frame on a tape")
+    first_ms: int | None
+    last: str | None = Field(description="the newest frame on a tape")
+    last_ms: int | None
+    frames: int
+    lost: int = Field(description="frames known to be missing on these tapes")
+    free_bytes: int | None = Field(description="left on the disk; null = not known")
+    disk_bytes: int | None
+    sealed: int = Field(description="tapes whose rows stand in the history")
+    waiting: int = Field(description="closed tapes that are not sealed yet")
+    sealed_last: str | None
+    sealed_last_ms: int | None
+    seal_trouble: str
+    verified: str | None = Field(description="when app.py verify last looked at this data folder; null = never")
+    verified_ms: int | None
+    sound: int | None = Field(description="files that were sound then")
+    problems: int | None = Field(description="what was wrong then")
+    told: list[str] = Field(description="the first problems, in words")
+    records_trouble: str = Field(description="what is wrong with the file of jobs, rules and views; empty = nothing")
+
+
 class HistoryOut(BaseModel):
     """Recorded rows and what is missing among them. Times of rows come twice: ISO-8601 UTC with nanoseconds, and ``_ms``."""
 

@@ -12,9 +12,11 @@ import typer
 
 from dope.care.archive import make_bundle, opened
 from dope.care.backup import backup, restore
+from dope.care.last import keep_verdict
 from dope.care.repair import repair
 from dope.care.verify import verify
 from dope.errors import TapeError
+from dope.feed.clock import Clock
 from dope.replay import replay, summary
 from dope.settings import Settings
 
@@ -29,8 +31,9 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
     @app.command("verify")
     def verify_(paths: Found) -> None:
         """Read every byte and say what is damaged: file, offset, what."""
-        settings()
+        chosen = settings()
         verdict = verify(paths)
+        keep_verdict(verdict, paths, chosen.data_dir, Clock().now() // 1_000_000)
         for problem in sorted(verdict.problems):
             print(problem)
         print(f"{verdict.sound} files are sound" + (f", {len(verdict.problems)} problems" if verdict.problems else ""))

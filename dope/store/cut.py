@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dope.errors import StoreError
 from dope.store.sealed import HOUR_NS, Bad, Part, Sealed, Span, check_pages
@@ -15,6 +14,7 @@ from dope.tables import GAP
 
 TRIES = 4  #: looks, should tapes be sealed meanwhile
 LOSSY = ("recording", "rows", "file")  #: gaps in which rows of this history are missing
+NOTHING = "nothing was recorded"  #: why of a gap between two recordings
 JOIN_NS = 2_000_000_000  #: two tapes that follow each other within this are one recording
 
 
@@ -85,7 +85,8 @@ def look(sealed: Sealed, tail: Tail | None, tables: Iterable[str], symbol: str, 
         for table in dict.fromkeys(tables):
             entries = [each for each in (tail(table, symbol, *span) if tail is not None else ()) if each.tape not in tapes]
             spans |= {Span(each.first, each.last, each.session) for each in entries if each.last}
-            cuts[table] = Cut(table, *sealed.files(table, *span, tapes), [each for each in entries if each.rows.num_rows])
+            alive = frozenset(each.session for each in entries if each.last >= span[0] and each.session)
+            cuts[table] = Cut(table, *sealed.files(table, *span, tapes, alive), [each for each in entries if each.rows.num_rows])
         if sealed.tapes() == tapes:
             return cuts, sorted(spans)
     raise StoreError("recordings are being sealed just now: try again")
@@ -104,7 +105,7 @@ def holes(spans: Sequence[Span], start: int, end: int) -> pa.Table:
         covered, session = max(covered, span.last + 1), span.session
     if covered + JOIN_NS < end:
         rows.append((covered, end))
-    return _gaps([(since, until, "recording", "nothing was recorded") for since, until in rows])
+    return _gaps([(since, until, "recording", NOTHING) for since, until in rows])
 
 
 def damaged(bad: Iterable[Bad]) -> pa.Table:
@@ -119,19 +120,39 @@ def _gaps(rows: list[tuple[int, int, str, str]]) -> pa.Table:
     return pa.Table.from_pylist(made, schema=GAP)
 
 
-def ledger(sealed: Sealed, cut: Cut, symbol: str, read: Callable[[Part], pa.Table]) -> pa.Table:
-    """The gap table for ``symbol`` ("" = any). A gap that is told twice, open and then over, counts as it was told last."""
-    tables = [sealed.small(part, read) for part in cut.parts] + [each.rows.cast(GAP) for each in cut.open]
-    if not tables:
+def ledger(sealed: Sealed, cut: Cut, symbol: str, read: Callable[[Part], pa.Table], later: Callable[[int], Iterable[Span]]) -> pa.Table:
+    """The gap table for ``symbol`` ("" = any). A gap that is told twice, open and then over, counts as it was told last.
+
+    One that its own session never told to be over, because it was killed, ends where the next session begins: ``later`` gives
+    what was recorded from a moment on.
+    """
+    told = [(sealed.small(part, read), part.about.get("dope.session", "")) for part in cut.parts]
+    told += [(each.rows.cast(GAP), each.session) for each in cut.open]
+    if not told:
         return GAP.empty_table()
-    whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    if symbol:
-        whole = whole.filter(pc.is_in(whole["symbol"].cast(pa.string()), pa.array(["", symbol])))
+    whole = pa.concat_tables([table for table, _ in told]).unify_dictionaries().combine_chunks()
+    sessions = [session for table, session in told for _ in range(table.num_rows)]
     last: dict[tuple[int, str, str, str], int] = {}
     names = ("ts", "symbol", "venue", "what")
-    for number, told in enumerate(zip(*(whole[name].to_pylist() for name in names), strict=True)):
-        last[told] = number
-    return whole.take(pa.array(sorted(last.values()), pa.int64()))
+    for number, name in enumerate(zip(*(whole[name].to_pylist() for name in names), strict=True)):
+        if not symbol or name[1] in ("", symbol):
+            last[name] = number
+    rows = sorted(last.values())
+    return _ended(whole.take(pa.array(rows, pa.int64())), [sessions[number] for number in rows], later)
+
+
+def _ended(gaps: pa.Table, sessions: list[str], later: Callable[[int], Iterable[Span]]) -> pa.Table:
+    """The same rows, none left open by a session after which another one began. Rows of unknown sessions stay as they are."""
+    starts, until = gaps["ts"].to_pylist(), gaps["until"].to_pylist()
+    open_ = [number for number, end in enumerate(until) if end is None and sessions[number]]
+    if not open_:
+        return gaps
+    spans = list(later(min(starts[number] for number in open_)))
+    for number in open_:
+        began = [span.first for span in spans if span.first >= starts[number] and span.session not in ("", sessions[number])]
+        until[number] = min(began, default=None)
+    at = gaps.schema.get_field_index("until")
+    return gaps.set_column(at, gaps.schema.field(at), pa.array(until, pa.int64()))
 
 
 def ends(gaps: pa.Table) -> list[tuple[int, str]]:

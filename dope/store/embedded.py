@@ -18,7 +18,7 @@ import pyarrow as pa
 from dope.errors import StoreError, TooMuch, UnknownName
 from dope.store.cut import PlainSeals, Seals, Tail, damaged, ledger, look
 from dope.store.question import Found, Question
-from dope.store.sealed import Part, Sealed
+from dope.store.sealed import Part, Sealed, Span
 from dope.tables import KINDS, SYMBOL, History
 
 MAX_ROWS = 1_000_000  #: rows of one answer
@@ -93,7 +93,12 @@ class Store:
     def _look(self, question: Question, symbol: str, start: int, end: int) -> Found:
         cuts, spans = look(self.sealed, self._tail, ("gap", question.kind.of), symbol, (start, end))
         bad = list(dict.fromkeys([*cuts[question.kind.of].bad, *cuts["gap"].bad]))
-        noted = ledger(self.sealed, cuts["gap"], symbol, self._read_old)
+
+        def later(since: int) -> list[Span]:
+            found = [] if self._tail is None else self._tail("gap", "", since, max(end, self._clock_ns()))
+            return [*spans, *(Span(each.first, each.last, each.session) for each in found if each.last)]
+
+        noted = ledger(self.sealed, cuts["gap"], symbol, self._read_old, later)
         known = dict.fromkeys([*bad, *self.sealed.known_bad(start, end)])
         return Found(cuts[question.kind.of], pa.concat_tables([noted, damaged(known)]), bad, spans)
 

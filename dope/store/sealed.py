@@ -91,17 +91,25 @@ class Sealed:
         """Names of all sealed tapes."""
         return frozenset(place.tape for place in self._places(MARKER))
 
-    def files(self, table: str, start: int, end: int, tapes: frozenset[str]) -> tuple[list[Part], list[Bad]]:
-        """Sound files of ``tapes`` with rows in [start, end), in the order of their tapes, and those set apart."""
+    def files(
+        self, table: str, start: int, end: int, tapes: frozenset[str], sessions: frozenset[str] = frozenset()
+    ) -> tuple[list[Part], list[Bad]]:
+        """Sound files of ``tapes`` with rows in [start, end), in the order of their tapes, and those set apart.
+
+        Of the gap table also earlier files of ``sessions`` and of all that recorded at ``start`` or later: what began to be
+        missing in one of them may be missing still.
+        """
         parts: list[Part] = []
         bad: list[Bad] = []
+        alive = sessions | self._recording_at(start, tapes) if table == MARKER else frozenset()
         for place in self._of(table, tapes):
             if place.hour >= end and table != MARKER:  # a gap may be noted after the hour in which it began
                 continue
             found = self._end(place)
             near = place.hour + 2 * HOUR_NS > start
             if isinstance(found, Part):
-                within = found.rows > 0 and found.first < end and found.last >= start
+                reaches = found.last >= start or found.about.get("dope.session", "") in alive
+                within = found.rows > 0 and found.first < end and reaches
                 why = self._trouble(found) if near or within else ""  # its end may be damaged too: do not believe it unchecked
                 if why:
                     found = Bad(place.path, place.hour, why)
@@ -110,6 +118,9 @@ class Sealed:
             if isinstance(found, Bad) and place.hour < end and near:
                 bad.append(found)
         return parts, bad
+
+    def _recording_at(self, start: int, tapes: frozenset[str]) -> frozenset[str]:
+        return frozenset(span.session for span in self.spans(tapes) if span.last >= start and span.session)
 
     def known_bad(self, start: int, end: int) -> list[Bad]:
         """Files set apart so far, of any table, that still stand there as they were found."""

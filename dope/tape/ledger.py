@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from dope import tables
 from dope.errors import TapeError
-from dope.tape.catalogue import tape_files
+from dope.tape.catalogue import TapeInfo, list_tapes, tape_files
 from dope.tape.read import Tape
 
 Row = dict[str, Any]
@@ -43,12 +43,32 @@ def ledger(folder: Path | str) -> pa.Table:
     for source in sorted({parts[0].meta.source for parts in runs}):
         of_source = [parts for parts in runs if parts[0].meta.source == source]
         for number, parts in enumerate(of_source):
-            ended = number < len(of_source) - 1 or parts[-1].complete
-            rows += _within(parts, ended=ended)
+            later = [_first(each) for each in of_source[number + 1 :] if source != "import"]
+            rows += _within(parts, min(later) if later else _last(parts) if parts[-1].complete else None)
         if source != "import":  # imported recordings are of any time: what lies between two of them was never meant to be recorded
             rows += _between(of_source)
     rows.sort(key=lambda row: (row["ts"], row["what"], row["venue"], row["symbol"]))
     return pa.Table.from_batches([tables.batch("gap", rows)])
+
+
+def endings(folder: Path | str) -> tuple[list[Row], dict[int, str]]:
+    """What the files' ends alone tell, quick whatever their size: (rows for files that are missing or cannot be read,
+    last moment of a recording, ns UTC → how it ended)."""
+    rows: list[Row] = []
+    ends: dict[int, str] = {}
+    parts: dict[tuple[str, str], TapeInfo] = {}
+    for info in sorted(list_tapes(folder), key=lambda info: (info.source, info.session, info.part)):
+        if info.error:
+            rows.append(tables.gap(_named(Path(info.name)), None, "file", f"{info.name}: {info.error}"))
+            continue
+        before = parts.get((info.source, info.session))
+        if before is not None and before.part + 1 < info.part:
+            rows.append(tables.gap(before.last, info.first, "file", f"part {before.part + 1} of the recording is not here"))
+        if before is not None:
+            ends.pop(before.last, None)
+        parts[(info.source, info.session)] = info
+        ends[info.last] = "not running" if info.complete else f"killed: {info.name} was not closed"
+    return rows, ends
 
 
 def _first(parts: list[Tape]) -> int:
@@ -59,8 +79,11 @@ def _last(parts: list[Tape]) -> int:
     return max(tape.last for tape in parts)
 
 
-def _within(parts: list[Tape], *, ended: bool) -> Iterable[Row]:
-    """What is missing inside of one session. A gap is told open and again when it is over: the later row counts."""
+def _within(parts: list[Tape], over: int | None) -> Iterable[Row]:
+    """What is missing inside of one session. A gap is told open and again when it is over: the later row counts.
+
+    What the session never told to be over ends at ``over``: when the next one began.
+    """
     told: dict[tuple[int, str, str, str], Row] = {}
     for tape in parts:
         try:
@@ -70,10 +93,9 @@ def _within(parts: list[Tape], *, ended: bool) -> Iterable[Row]:
         except (TapeError, OSError) as error:  # removed while it was read
             row = tables.gap(tape.first, tape.last, "file", str(error))
             told[(row["ts"], "", "", str(tape.path))] = row
-    last = _last(parts)
     for row in told.values():
-        if row["until"] is None and ended:
-            row = {**row, "until": max(last, row["ts"])}
+        if row["until"] is None and over is not None:
+            row = {**row, "until": max(over, row["ts"])}
         if row["until"] != row["ts"] or row["lost"]:
             yield row
     for before, after in itertools.pairwise(parts):

@@ -208,6 +208,32 @@ def full() -> dict[str, Any]:
     }
 
 
+def storage(**changes: Any) -> dict[str, Any]:
+    return {
+        "on": True,
+        "path": "x.dope",
+        "reason": "",
+        "tapes": 2,
+        "tape_bytes": 5000,
+        "tape_bytes_max": 1 << 30,
+        "first": T0,
+        "last": T0 + 60_000,
+        "frames": 1000,
+        "lost": 3,
+        "free_bytes": 10**9,
+        "disk_bytes": 10**10,
+        "sealed": 1,
+        "waiting": 0,
+        "sealed_last": T0 + 50_000,
+        "seal_trouble": "",
+        "verified": None,
+        "sound": None,
+        "problems": None,
+        "told": [],
+        "records_trouble": "",
+    } | changes
+
+
 class Publisher:
     """A board with a runtime behind it that records commands and answers queries from plain lists."""
 
@@ -220,6 +246,7 @@ class Publisher:
         self.hesitates_s = 0.0  #: s that taking a command lasts
         self.histories: dict[str, History] = {}  # kind → answer
         self.asked: list[tuple[Any, ...]] = []  # for histories
+        self.storage = storage()
         self.views: dict[tuple[str, str], dict[str, Any]] = {}
         self.ticks = itertools.count(1)
         self.board.serve(self._take, self._answer)
@@ -253,9 +280,12 @@ class Publisher:
             return []
         if kind == "views":
             return list(self.views.values())
-        if kind in KINDS:
+        if kind == "storage":
+            return self.storage | {"source": source or "sim"}
+        if kind in (*KINDS, "gaps"):
             self.asked.append((kind, symbol, start, end, limit, source))
-            empty = History(KINDS[kind].schema.empty_table(), start, end, False, GAP.empty_table(), (), source or "sim")
+            schema = KINDS["gap" if kind == "gaps" else kind].schema
+            empty = History(schema.empty_table(), start, end, False, GAP.empty_table(), (), source or "sim")
             return self.histories.get(kind, empty)
         assert kind == "book"
         return [self._book(row) for row in self.board.read().data["instruments"] if row["symbol"] == symbol]

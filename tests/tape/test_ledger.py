@@ -69,7 +69,7 @@ def test_sources_are_apart_and_imports_are_of_any_time(tmp_path: Path) -> None:
     assert missing(tmp_path) == []
 
 
-def test_what_the_program_told_twice_is_one_row_and_what_it_could_not_finish_ends_with_its_session(tmp_path: Path) -> None:
+def test_what_the_program_told_twice_is_one_row_and_what_it_could_not_finish_ends_where_the_next_session_begins(tmp_path: Path) -> None:
     book = {"venue": "okx", "symbol": "BTC-USDT"}
     first = tape(tmp_path, 1, [
         *numbered(0, 5), gaps(gap(at(2), None, "book", "sequence", **book)), *numbered(5, 8),
@@ -80,7 +80,7 @@ def test_what_the_program_told_twice_is_one_row_and_what_it_could_not_finish_end
     os.truncate(first, first.stat().st_size - BLOCK_HEAD)
     assert missing(tmp_path) == [told, cut], "it may still be running"
     tape(tmp_path, 2, [*numbered(20, 30)])
-    assert missing(tmp_path) == [told, {**cut, "until": at(9)}, gap(at(9), at(20), "recording", f"killed: {first.name} was not closed")]
+    assert missing(tmp_path) == [told, {**cut, "until": at(20)}, gap(at(9), at(20), "recording", f"killed: {first.name} was not closed")]
 
 
 def test_a_part_that_is_gone_and_a_file_that_cannot_be_read_are_named(tmp_path: Path) -> None:
