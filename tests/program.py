@@ -65,8 +65,10 @@ def command(folder: Path, *words: str | Path, **settings: Any) -> subprocess.Com
 class Program:
     """A running ``app.py``; ``url`` without a slash at its end. Use as a context: it is gone afterwards, come what may."""
 
+    SCRIPT = ROOT / "app.py"
+
     def __init__(self, folder: Path, *words: str | Path, port: int = 0, **settings: Any) -> None:
-        line = [sys.executable, str(ROOT / "app.py"), "serve", f"--port={port}", *map(str, words)]
+        line = [sys.executable, str(self.SCRIPT), "serve", f"--port={port}", *map(str, words)]
         self._said = folder / f"log-{time.monotonic_ns()}"
         with self._said.open("w") as log:
             self.process = subprocess.Popen(

@@ -38,7 +38,7 @@ MEDIA = {
     "json": "application/json", "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet",
     "arrow": "application/vnd.apache.arrow.stream",
 }  # fmt: skip
-_FRACTION = re.compile(r"(.{10,24}:\d{2})[.,](\d{1,9})(Z|[+-].{2,9})?")
+_FRACTION = re.compile(r"(.{10,24}:[0-9]{2})[.,]([0-9]{1,9})(Z|[+-].{2,9})?")
 
 router = APIRouter(prefix="/api/v1", responses=problems, tags=["history"])
 answers: dict[int | str, dict[str, Any]] = {

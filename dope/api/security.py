@@ -193,7 +193,7 @@ class Door:
         return _length_trouble(scope)
 
     def _known_host(self, host: str, scope: Scope) -> bool:
-        name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "")
+        name, _, port = host.rpartition(":") if re.fullmatch(r".*:[0-9]+", host) else (host, "", "")
         if host in self._hosts or name in self._hosts:
             return True
         ours = str((scope.get("server") or ("", ""))[1])

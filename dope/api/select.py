@@ -16,6 +16,7 @@ from dope.errors import UnknownName
 MAX_LIMIT = 10_000  #: rows of one JSON answer
 KINDS = ("spot", "perp", "future", "option")
 MS = 1_000_000
+LAST_MS = 9_214_646_400_000  #: 2262-01-01: in ns, what is later does not fit into 64 bits
 
 
 class Filters(BaseModel):
@@ -105,11 +106,14 @@ def _least(value: float | None) -> float:
 
 
 def moment(name: str, text: str | None) -> int | None:
-    """ms UTC of an ISO-8601 text or of a number of ms."""
+    """ms UTC of an ISO-8601 text or of a number of ms. Raises Refusal for what is none, or outside 1970 to 2261."""
     if text is None:
         return None
     try:
         when = datetime.fromtimestamp(int(text) / 1000, UTC) if text.isascii() and text.isdigit() else datetime.fromisoformat(text)
-        return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
+        ms = round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError, OSError) as error:
         raise Refusal(422, f"{name} is no time", "ISO-8601 such as 2026-01-31T12:00:00Z, or ms since 1970") from error
+    if not 0 <= ms < LAST_MS:
+        raise Refusal(422, f"{name} is too far away", "times from 1970 to 2261 can be asked for")
+    return ms

@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 
 from dope.board import Board
 from dope.dashboard import pages, shell
+from dope.dashboard.asked import Asked
 from dope.settings import Settings
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -62,6 +63,7 @@ def build(board: Board, settings: Settings) -> Dash:
     app.clientside_callback(ClientsideFunction("dope", "poll"), Output("poll", "max_intervals"), Input("poll", "n_intervals"))
     for page in found:
         page.register(app, board)
+    app.server.add_middleware(Asked, dash=app)
     app._setup_server()  # Dash does this at the first request of "/" only; somebody may open another page first
     return app
 
