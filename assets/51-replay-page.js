@@ -17,7 +17,7 @@
     box.hidden = !show;
     if (!show || !s) { if (show) { DOPE.text("replay-clock", "…"); DOPE.text("replay-state", "opening the recording"); } return; }
     const gone = s.alive === false, live = !gone && s.ready;
-    DOPE.text("replay-transport-note", (s.tapes || []).join(", "));
+    DOPE.text("replay-transport-note", s.bundle ? `bundle ${s.bundle}` : (s.tapes || []).join(", "));
     DOPE.text("replay-clock", dragging ? replay.when(at(s, bar.value / 1000)) : replay.when(s.position));
     DOPE.text("replay-state", s.seeking ? `seeking ${fmt.percent(s.seeking.done * 100, 0)}` : s.ready || gone ? (STATES[s.state] || s.state) : "opening the recording");
     $("replay-state").dataset.state = s.seeking ? "seeking" : s.state;
@@ -41,7 +41,7 @@
       ["Frames", `${fmt.number(s.frames)} of ${fmt.number(s.frames_total)}`],
       ["Books live", `${fmt.number(s.books_live)} of ${fmt.number(s.books_total)}`, s.books_live < s.books_total ? "mut" : ""],
       ["Missing", (s.holes || []).length ? `${fmt.number(s.holes.length)} holes, ${fmt.number(s.holes.reduce((n, x) => n + x.lost, 0))} frames` : (s.problems || []).length ? `${fmt.number(s.problems.length)} damaged places` : "nothing", "", (s.problems || [])[0]],
-      ["Digest", s.digest ? s.digest.slice(0, 16) + "…" : s.whole ? fmt.UNKNOWN : "began later than the recording", "", s.digest || ""],
+      ["Digest", s.digest ? s.digest.slice(0, 16) + "…" + ({ true: " as bundled", false: " NOT as bundled" }[s.as_bundled] || "") : s.whole ? fmt.UNKNOWN : "began later than the recording", s.as_bundled === false ? "bad" : "", s.digest || ""],
     ]);
   }
   function marks() {
@@ -86,7 +86,7 @@
     box.hidden = !rows.length;
     DOPE.rows("replays", rows.map((r) => ({
       key: r.id, css: String(r.id) === DOPE.link.stream ? "chosen" : "",
-      cells: [[r.tapes.join(", ")], [(STATES[r.state] || r.state) + (r.reason ? `: ${r.reason}` : ""), r.state === "failed" ? "bad" : ""], [r.position_ms ? replay.when(r.position_ms) : fmt.UNKNOWN],
+      cells: [[r.bundle || r.tapes.join(", ")], [(STATES[r.state] || r.state) + (r.reason ? `: ${r.reason}` : ""), r.state === "failed" ? "bad" : ""], [r.position_ms ? replay.when(r.position_ms) : fmt.UNKNOWN],
         [`${replay.speedWords(r.speed)}${r.reached ? ` · ×${fmt.number(r.reached, 1)}` : ""}`], actions(r)],
     })), "");
   }

@@ -4,7 +4,7 @@
   const DOPE = window.DOPE, { h, $, fmt } = DOPE, replay = DOPE.replay;
   const DAY = 86400000, DAYS = 14, ROWS = 100, FRESH_MS = 10000;
   const SOURCES = { live: "live", sim: "simulated", import: "imported" };
-  let runs = null, trouble = "", read = 0;
+  let runs = null, bundles = [], trouble = "", read = 0;
 
   /* Tapes of one run of the program are one recording. */
   function together(tapes) {
@@ -40,6 +40,11 @@
         h("button", { type: "button", class: "chip", "data-act": "recording-play", "data-value": run.name, "data-test": "recording-play", disabled: !usable }, DOPE.icon("play-fill"), "Play")],
     };
   }
+  const bundled = (one) => ({
+    key: one.name,
+    cells: [[one.name, "", one.error || ""], [one.error || one.tapes.join(", "), one.error ? "bad" : ""], [fmt.fileSize(one.bytes)],
+      h("button", { type: "button", class: "chip", "data-act": "bundle-play", "data-value": one.name, "data-test": "bundle-play", disabled: Boolean(one.error) }, DOPE.icon("play-fill"), "Play")],
+  });
   function draw() {
     if (!$("recordings-days")) return;
     const none = runs !== null && !runs.length;
@@ -48,6 +53,8 @@
     DOPE.text("recordings-trouble", trouble);
     $("recordings-none").hidden = !none;
     $("recordings-table").hidden = !runs || none;
+    $("bundles-table").hidden = !bundles.length;
+    DOPE.rows("bundles", bundles.slice(0, ROWS).map(bundled), "");
     if (none) {
       const mode = DOPE.state.mode || {}, rec = mode.recording || {};
       DOPE.text("recordings-why", rec.on ? "This run is being recorded: its first seconds are on their way to the disk." : `Nothing is recorded${rec.reason ? ": " + rec.reason : ""}. The sample market shows how it works, without a network.`);
@@ -61,7 +68,7 @@
   async function load(force) {
     if (DOPE.page !== "replay" || (!force && Date.now() - read < FRESH_MS)) return;
     read = Date.now();
-    try { [runs, trouble] = [together(await replay.call("GET", "recordings")), ""]; } catch (error) { trouble = `The recordings cannot be listed: ${error.message}`; }
+    try { [runs, bundles, trouble] = [together(await replay.call("GET", "recordings")), await replay.call("GET", "bundles"), ""]; } catch (error) { trouble = `The recordings cannot be listed: ${error.message}`; }
     draw();
   }
   DOPE.actions["recordings-reload"] = () => load(true);
@@ -73,6 +80,7 @@
     }
     replay.create(body).then((shown) => shown && load(true));
   };
+  DOPE.actions["bundle-play"] = (b) => replay.create({ bundle: b.dataset.value, speed: 1 });
   DOPE.actions["replay-sample"] = () => DOPE.ask("source", { to: "sim" }).then(() => DOPE.toast("Starting the simulated market; its recording will stand here"), () => {});
   DOPE.ready(() => {
     ["page", "second"].forEach((section) => DOPE.on(section, () => load(false)));

@@ -244,7 +244,7 @@ class Player:
         """The ``replay`` section, without what only the house knows of this replay; times ms UTC."""
         books = list(self.engine.market.books.values())
         return {
-            "state": self.state(), "position": self.position // MS, "position_ns": self.position,
+            "state": self.state(), "source": self.reel.source, "position": self.position // MS, "position_ns": self.position,
             "from": self.reel.first // MS, "to": min(self.reel.last, self.until) // MS,
             "speed": "max" if self.speed == MAX_SPEED else self.speed, "frames": self.engine.frames, "frames_total": self.reel.count,
             "seeking": self._seeking(), "loop": None if self.loop is None else [at // MS for at in self.loop],

@@ -1,7 +1,7 @@
 """The process of one replay, so that stepping at full speed takes nothing from the live market: ``python -m dope.projector``.
 
-Read from stdin: one JSON object per line, first the plan {settings, paths, speed, start, until, loop, run}, then wishes
-{do: resume|pause|seek|speed|step|loop, …}. Written to stdout: messages, each a length in four bytes and a pickle:
+Read from stdin: one JSON object per line, first the plan {settings, paths or bundle and folder, speed, start, until, loop, run},
+then wishes {do: resume|pause|seek|speed|step|loop, …}. Written to stdout: messages, each a length in four bytes and a pickle:
 {"sections": …} for a board, {"refused": text}, or, last of all, {"failed": text}. When stdin closes the owner has gone, and so
 does this process.
 """
@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
+from dope.care.archive import unpacked
 from dope.errors import DopeError
 from dope.feed.clock import Clock
 from dope.jobs import MEMORY_BYTES, NICENESS
@@ -34,10 +35,13 @@ DIGEST_NS = NS  #: a digest costs a look at every book: not more often while it 
 class Projector:
     """Turns the player's wheel, hears wishes, tells what is seen."""
 
-    def __init__(self, player: Player, out: IO[bytes], *, clock: Clock, period_s: float, seekable: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, player: Player, out: IO[bytes], *, clock: Clock, period_s: float, seekable: list[dict[str, Any]], bundled: str = ""
+    ) -> None:
+        """``bundled`` = the digest that this recording was bundled with, "" = it comes from no bundle."""
         self.player, self.wishes = player, asyncio.Queue[dict[str, Any] | None]()
         self._out, self._clock, self._period = out, clock, round(period_s * NS)
-        self._holes = seekable
+        self._holes, self._bundled = seekable, bundled
         self._next = 0
         self._shown: tuple[object, int, str, int] = (None, -1, "", 0)
         self._digest: tuple[object, int, int, str] = (None, -1, 0, "")
@@ -78,7 +82,9 @@ class Projector:
         if player.goal is None:
             self._shown = shown
         status = player.status()
-        sections["replay"] = status | {"reached": self._reached(now), "digest": self._sum(now), "holes": self._holes}
+        digest = self._sum(now)
+        told = {"reached": self._reached(now), "digest": digest, "holes": self._holes, "as_bundled": self._same(digest)}
+        sections["replay"] = status | told
         send(self._out, {"sections": sections})
 
     def _reached(self, now: int) -> float | None:
@@ -102,6 +108,14 @@ class Projector:
             text = engine.digest()
             self._digest = (engine, engine.frames, now, text)
         return text
+
+
+    def _same(self, digest: str | None) -> bool | None:
+        """Whether it came to the digest that it was bundled with; None before the end of all of it, and without a bundle."""
+        player = self.player
+        if not self._bundled or digest is None or player.state() != "ended" or player.engine.frames < player.reel.count:
+            return None
+        return digest == self._bundled
 
 
 def carry_out(player: Player, wish: dict[str, Any]) -> None:
@@ -146,15 +160,21 @@ async def _serve(out: IO[bytes]) -> None:
     if not line:
         return
     plan = json.loads(line)
-    settings = Settings.model_validate(plan["settings"])
-    reel = Reel([Path(path) for path in plan["paths"]])
+    paths = [Path(path) for path in plan.get("paths", ())]
+    rules: dict[str, Any] = {}
+    seen: dict[str, Any] = {}
+    if "bundle" in plan:
+        paths, rules, seen = unpacked(Path(plan["bundle"]), Path(plan["folder"]))
+    settings = Settings.model_validate(plan["settings"] | rules)
+    reel = Reel(paths)
     player = Player(settings, reel, speed=plan["speed"], until=plan["until"])
     player.loop = tuple(plan["loop"]) if plan["loop"] else None
     if plan["start"] > reel.first:
         player.seek(plan["start"])
     if plan["run"]:
         player.resume()
-    projector = Projector(player, out, clock=Clock(), period_s=1.0 / min(10.0, settings.push_hz), seekable=reel.holes())
+    period = 1.0 / min(10.0, settings.push_hz)
+    projector = Projector(player, out, clock=Clock(), period_s=period, seekable=reel.holes(), bundled=seen.get("digest", ""))
     listening = asyncio.create_task(_listen(stdin, projector.wishes), name="replay wishes")
     await projector.run()
     listening.cancel()

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from dope.care.archive import contents
 from dope.errors import DopeError, TapeError, UnknownName
 from dope.reel import hole_rows
 from dope.store.cut import NOTHING
@@ -19,6 +20,8 @@ from dope.tape.seal import sealed_tapes
 
 MS = 1_000_000
 MAX_GAPS = 200  #: of one tape that are told
+BUNDLES = "bundles"  #: folder in the data folder; a bundle that is put there can be replayed
+MAX_BUNDLES = 1000  #: that are listed
 
 
 def tapes_by_name(folder: Path) -> list[tuple[TapeInfo, Path]]:
@@ -65,6 +68,26 @@ def _row(info: TapeInfo, path: Path, sealed: bool) -> dict[str, Any]:
         "first": info.first // MS or None, "last": info.last // MS or None, "frames": info.frames, "bytes": info.bytes,
         "complete": info.complete, "sealed": sealed, "lost": info.lost, "gaps": missing, "error": info.error,
     }  # fmt: skip
+
+
+def bundles(folder: Path) -> list[dict[str, Any]]:
+    """One row per bundle that lies ready, by name: how large it is and what it says it holds; it is checked when it is opened."""
+    return [_bundle_row(path) for path in sorted((folder / BUNDLES).glob("*.zip"))[:MAX_BUNDLES]]
+
+
+def bundle_path(folder: Path, name: str) -> Path:
+    """The bundle of that name. Raises UnknownName."""
+    known = {path.name: path for path in sorted((folder / BUNDLES).glob("*.zip"))}
+    if name not in known:
+        raise UnknownName("bundle", name, known)
+    return known[name]
+
+
+def _bundle_row(path: Path) -> dict[str, Any]:
+    try:
+        return {"name": path.name, "bytes": path.stat().st_size, "tapes": contents(path), "error": ""}
+    except (TapeError, OSError) as error:
+        return {"name": path.name, "bytes": 0, "tapes": [], "error": str(error)}
 
 
 def gaps(path: Path) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ class Reel:
         self.last = max((tape.last for tape in filled), default=0)
         self.count = sum(tape.count for tape in filled)  #: frames
         self.venues = tuple(sorted({venue for tape in self.tapes for venue in tape.meta.venues}))
+        self.source = self.tapes[0].meta.source if self.tapes else ""  #: live, sim or import
         self._beginnings = _beginnings(filled)
         self._stream: Iterator[Frame] = iter(())
         self.ahead: Frame | None = None

@@ -15,17 +15,19 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from loguru import logger
 
 from dope.board import Board
+from dope.care.archive import contents
 from dope.errors import DopeError, JobError, UnknownName
 from dope.feed.clock import Clock
 from dope.jobs import ONE_THREAD
 from dope.picture import stopped
 from dope.projector import receive
-from dope.recordings import choose
+from dope.recordings import bundle_path, choose
 from dope.settings import Settings
 
 AT_ONCE = 4  #: replays whose process runs
@@ -49,17 +51,18 @@ class Replay:
         self._said = ""  # its own last words
         self._refused = ""  # why the last wish was not carried out
         self._ending = ""  # why we end it
+        self._folder = TemporaryDirectory(prefix="dope-bundle-", ignore_cleanup_errors=True) if "bundle" in plan else None
         self.status: dict[str, Any] = {
             "id": number, "state": "created", "alive": True, "ready": False, "reason": "", "refused": "", "created": clock.now() // MS,
             "position": None, "position_ns": None, "reached": None, "digest": None, "frames": 0, "seeking": None,
-            "books_live": 0, "books_total": 0, "holes": [], "problems": [], "whole": True, **about,
+            "books_live": 0, "books_total": 0, "holes": [], "problems": [], "whole": True, "bundle": "", "as_bundled": None, **about,
         }  # fmt: skip
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dope.projector"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
             cwd=Path(__file__).parent.parent, env={**os.environ, **ONE_THREAD, "LOGURU_LEVEL": "WARNING"},
         )  # fmt: skip
         self._publish({})
-        self._say(plan)
+        self._say(plan if self._folder is None else plan | {"folder": self._folder.name})
         self._thread = threading.Thread(target=self._listen, name=f"dope-replay {number}", daemon=True)
         self._thread.start()
 
@@ -142,6 +145,8 @@ class Replay:
         """The last word: why there will be no other."""
         code = self._process.wait()
         stdout.close()
+        if self._folder is not None:
+            self._folder.cleanup()
         with self._lock:
             self._close_stdin()
             why = self._ending or self._said or f"the process of this replay ended by itself ({_how(code)}); see the log"
@@ -229,28 +234,42 @@ class Replays:
         start, until = (_moment(args, name) if args.get(name) is not None else 0 for name in ("from", "until"))
         if until and until <= start:
             raise ValueError("until must lie behind from")
-        chosen = choose(self._settings.data_dir, name=str(args.get("tape") or ""), at=start)
-        named = next((info for info, _ in chosen if info.name == args.get("tape")), chosen[0][0])
-        first, last = min(info.first for info, _ in chosen), max(info.last for info, _ in chosen)
-        start = max(start or named.first, first)
-        if start > last:
-            raise DopeError("this recording ended before that moment")
-        plan = {
-            "settings": self._settings.model_dump(mode="json"), "paths": [str(path.resolve()) for _, path in chosen], "speed": speed,
-            "start": start, "until": until, "loop": loop, "run": bool(args.get("start", True)),
+        if args.get("bundle"):
+            what, about = self._of_bundle(str(args["bundle"]))
+        else:
+            what, about, start = self._of_tapes(str(args.get("tape") or ""), start, until)
+        plan = what | {
+            "settings": self._settings.model_dump(mode="json"), "speed": speed, "start": start, "until": until, "loop": loop,
+            "run": bool(args.get("start", True)),
         }  # fmt: skip
-        about: dict[str, Any] = {
-            "tapes": [info.name for info, _ in chosen], "source": named.source, "from": first // MS, "to": min(last, until or last) // MS,
-            "speed": "max" if speed == math.inf else speed, "frames_total": sum(info.frames for info, _ in chosen),
-            "loop": loop and [at // MS for at in loop],
-        }  # fmt: skip
+        about |= {"speed": "max" if speed == math.inf else speed, "loop": loop and [at // MS for at in loop]}
         with self._lock:
             if sum(replay.alive for replay in self._known.values()) >= AT_ONCE:
                 raise JobError(f"{AT_ONCE} replays run already: stop one of them first")
             self._known[number] = Replay(number, plan, about, self._clock)
             for old in [replay.id for replay in self._known.values() if not replay.alive][: max(0, len(self._known) - REMEMBERED)]:
                 del self._known[old]
-        logger.info("replay {} of {} created", number, ", ".join(about["tapes"]))
+        logger.info("replay {} of {} created", number, about.get("bundle") or ", ".join(about["tapes"]))
+
+    def _of_tapes(self, name: str, start: int, until: int) -> tuple[dict[str, Any], dict[str, Any], int]:
+        """(what to open, what is known of it, where to begin) of the recording that is meant."""
+        chosen = choose(self._settings.data_dir, name=name, at=start)
+        named = next((info for info, _ in chosen if info.name == name), chosen[0][0])
+        first, last = min(info.first for info, _ in chosen), max(info.last for info, _ in chosen)
+        start = max(start or named.first, first)
+        if start > last:
+            raise DopeError("this recording ended before that moment")
+        about = {
+            "tapes": [info.name for info, _ in chosen], "source": named.source, "from": first // MS, "to": min(last, until or last) // MS,
+            "frames_total": sum(info.frames for info, _ in chosen),
+        }  # fmt: skip
+        return {"paths": [str(path.resolve()) for _, path in chosen]}, about, start
+
+    def _of_bundle(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The same of a bundle; its process checks every byte of it before it shows anything."""
+        path = bundle_path(self._settings.data_dir, name)
+        about = {"bundle": name, "tapes": contents(path), "source": "", "from": None, "to": None, "frames_total": 0}
+        return {"bundle": str(path.resolve())}, about
 
 
 def _moment(args: Mapping[str, Any], name: str) -> int:

@@ -24,7 +24,7 @@ from dope.feed.clock import Clock
 from dope.history import Histories
 from dope.jobs import Jobs, JobState
 from dope.picture import book_row, finite, opportunity_row, stopped
-from dope.recordings import calendar, missing, tapes_by_name
+from dope.recordings import bundles, calendar, missing, tapes_by_name
 from dope.replays import Replays
 from dope.sealing import Sealing, keep
 from dope.session import Session
@@ -48,7 +48,7 @@ SLICE_PAUSE_S = 0.001  #: s left to the market between two slices of a publicati
 ANSWER_S = 5.0  #: s that a query waits for a turn of the loop
 EXIT_ENGINE_DIED = 70
 QUERIES = (
-    "opportunities", "events", "book", "spreads", "tapes", "recordings", "replays", "replay_board", "views", "log", "past_jobs",
+    "opportunities", "events", "book", "spreads", "tapes", "recordings", "bundles", "replays", "replay_board", "views", "log", "past_jobs",
     "gaps", "storage",
 )  # fmt: skip
 
@@ -139,6 +139,8 @@ class Runtime:
             return calendar(self.settings.data_dir)
         if kind == "storage":
             return self._storage(source)
+        if kind == "bundles":
+            return bundles(self.settings.data_dir)
         if kind == "replays":
             return self._replays.statuses(symbol)
         if kind == "replay_board":

@@ -11,7 +11,7 @@ from dope.api.context import Refusal, TheWeb, Web, with_times
 from dope.api.live import Hub, Places
 from dope.api.routes import problems, unknown, writes
 from dope.api.select import moment
-from dope.api.shapes import RecordingOut, ReplayOut
+from dope.api.shapes import BundleOut, RecordingOut, ReplayOut
 from dope.api.tokens import Tokens, address_of
 from dope.api.wishes import Strict, TapeName
 from dope.board import Command
@@ -38,6 +38,7 @@ class Loop(Strict):
 
 class NewReplay(Strict):
     tape: TapeName | None = Field(None, description="a tape of the recording that is meant")
+    bundle: TapeName | None = Field(None, description="instead: a bundle of /api/v1/bundles, played by the rules it was made with")
     from_: Moment | None = Field(None, alias="from", description="where to begin: ISO-8601 (else UTC) or ms; without a tape also which")
     until: Moment | None = Field(None, description="where to end")
     speed: Speed = Field(1.0, description='recorded seconds per second, or "max"')
@@ -87,6 +88,12 @@ def recordings(web: TheWeb) -> list[RecordingOut]:
     return [RecordingOut.model_validate({**with_times(row, ("first", "last")), "gaps": gaps}) for row, gaps in rows]
 
 
+@router.get("/bundles")
+def bundles(web: TheWeb) -> list[BundleOut]:
+    """The bundles that lie in the folder ``bundles`` of the data folder, by name."""
+    return [BundleOut.model_validate(row) for row in web.board.query("bundles")]
+
+
 @router.get("/replays")
 def replays(web: TheWeb) -> list[ReplayOut]:
     """All replays, oldest first."""
@@ -98,9 +105,11 @@ def create(request: Request, web: TheWeb, wanted: NewReplay) -> ReplayOut:
     """Play a recording beside the live market, on a board and a stream of its own."""
     if wait := request.app.state.rates.take(address_of(request.scope), "costly"):
         raise Refusal(429, "too many costly requests from this address", "wait as long as Retry-After says", retry_after_s=wait)
-    if wanted.tape is None and wanted.from_ is None:
-        raise Refusal(422, "which recording is meant?", "give tape (see /api/v1/recordings) or from")
-    args: dict[str, Any] = {"tape": wanted.tape, "speed": wanted.speed, "start": wanted.start, "loop": _loop(wanted.loop)}
+    if wanted.tape is None and wanted.from_ is None and wanted.bundle is None:
+        raise Refusal(422, "which recording is meant?", "give tape (see /api/v1/recordings), bundle (see /api/v1/bundles) or from")
+    if wanted.tape is not None and wanted.bundle is not None:
+        raise Refusal(422, "a bundle is played alone", "give tape or bundle")
+    args = wanted.model_dump(include={"tape", "bundle", "speed", "start"}) | {"loop": _loop(wanted.loop)}
     for name, at in (("from", wanted.from_), ("until", wanted.until)):
         args[name] = None if at is None else _ns(name, at)
     return _status(web, _ask(web, {"do": "create", **args}))

@@ -217,6 +217,15 @@ class RecordingOut(BaseModel):
     error: str = Field("", description="why it cannot be read")
 
 
+class BundleOut(BaseModel):
+    """A bundle that lies ready to be replayed. It is checked, every byte, when it is opened."""
+
+    name: str
+    bytes: int = 0
+    tapes: list[str] = Field([], description="recordings that it says it holds")
+    error: str = Field("", description="why it is no bundle")
+
+
 class SeekingOut(BaseModel):
     to: str | None = Field(None, description="null = one event earlier")
     to_ms: int | None = None
@@ -233,7 +242,9 @@ class ReplayOut(BaseModel):
     reason: str = Field("", description="why it ended or failed")
     refused: str = Field("", description="why the last wish was not carried out")
     tapes: list[str]
-    source: str = Field(description="who recorded it: live, sim or import")
+    bundle: str = Field("", description="the bundle it is played from; empty = from the recordings here")
+    as_bundled: bool | None = Field(None, description="whether it came to the digest it was bundled with; null before its end")
+    source: str = Field(description="who recorded it: live, sim or import; empty until a bundle is open")
     from_: str | None = Field(None, alias="from")
     from_ms: int | None = None
     to: str | None = None

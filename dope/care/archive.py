@@ -134,17 +134,38 @@ def _check_members(path: Path) -> list[Problem]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[list[Path], dict[str, Any], dict[str, Any]]]:
-    """(tapes, settings, what a replay saw when it was bundled) of a bundle that is sound. Raises TapeError for any other."""
+    """``unpacked`` for a while."""
+    with tempfile.TemporaryDirectory(prefix="dope-bundle-") as temp:
+        yield unpacked(path, Path(temp))
+
+
+def unpacked(path: Path, folder: Path) -> tuple[list[Path], dict[str, Any], dict[str, Any]]:
+    """(tapes, settings, what a replay saw when it was bundled) of a bundle that is sound, its tapes put into ``folder``.
+
+    Raises TapeError for one that is not, and then nothing of it may be used.
+    """
     problems = check_bundle(path)
     if problems:
         raise TapeError(str(problems[0]))
-    with tempfile.TemporaryDirectory(prefix="dope-bundle-") as temp, zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(path) as archive:
         tapes: list[Path] = []
         for entry in unpack_manifest(archive.read(MANIFEST)).entries:
             if entry.name.startswith(f"{TAPES}/"):
-                tapes.append(Path(temp, Path(entry.name).name))
+                tapes.append(folder / Path(entry.name).name)
                 with archive.open(entry.name) as source, tapes[-1].open("wb") as sink:
                     shutil.copyfileobj(source, sink)
                 for problem in check_file(entry, tapes[-1]):
                     raise TapeError(str(problem))
-        yield tapes, msgspec.json.decode(archive.read(SETTINGS)), msgspec.json.decode(archive.read(REPLAY))
+        return tapes, msgspec.json.decode(archive.read(SETTINGS)), msgspec.json.decode(archive.read(REPLAY))
+
+
+def contents(path: Path) -> list[str]:
+    """Names of the tapes that a bundle says it holds: a quick look, nothing is checked. Raises TapeError for what is no bundle."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = unpack_manifest(archive.read(MANIFEST)).entries
+    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, EOFError, RuntimeError) as error:
+        raise TapeError(f"{path.name}: not a readable bundle: {error}") from error
+    except OSError as error:
+        raise TapeError(f"{path.name}: {error.strerror or error}") from error
+    return [Path(entry.name).name for entry in entries if entry.name.startswith(f"{TAPES}/")]

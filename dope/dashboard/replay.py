@@ -28,6 +28,7 @@ RECORDINGS = (
     ("Missing", "Frames known to be lost while recording"),
     ("", ""),
 )
+BUNDLES = (("Bundle", "In the folder bundles of the data folder; played by its own rules"), ("Recordings", ""), ("Size", ""), ("", ""))
 SESSIONS = (("Replay", ""), ("State", ""), ("Reached", "Recorded time, UTC"), ("Speed", "Asked for · measured"), ("", ""))
 
 
@@ -132,6 +133,7 @@ def _calendar() -> Component:
         nothing,
         html.Div(id="recordings-days", className="rdays", **attrs({"data-test": "recordings-days"})),
         html.Div(table("recordings", RECORDINGS, "Recordings"), id="recordings-table", hidden=True),
+        html.Div(table("bundles", BUNDLES, "Bundles"), id="bundles-table", hidden=True),
     ]
     again = action(icon("arrow-clockwise"), "recordings-reload", label="Read the recordings again")
     return section("recordings-card", "Recordings", "click a bar to play from there", body, controls=[again])

@@ -274,7 +274,7 @@ class Publisher:
     def _answer(self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "") -> Any:
         if kind == "opportunities":
             return [row for row in self.history if start <= row["opened"] * 1_000_000 <= (end or 2**63)]
-        if kind in ("recordings", "replays", "replay_board"):
+        if kind in ("recordings", "bundles", "replays", "replay_board"):
             if symbol:
                 raise UnknownName("replay", symbol, ())
             return []

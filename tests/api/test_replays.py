@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import orjson
@@ -14,8 +15,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from dope.board import Command
+from dope.care.archive import make_bundle
 from dope.feed.clock import Clock
-from dope.recordings import calendar
+from dope.recordings import bundles, calendar
+from dope.replay import replay, summary
 from dope.replays import AT_ONCE, Replays
 from dope.settings import Settings
 from dope.tape.format import Meta
@@ -45,6 +48,7 @@ class Playing(Publisher):
     def _find(self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "") -> Any:
         known = {
             "recordings": lambda: calendar(self.folder),
+            "bundles": lambda: bundles(self.folder),
             "replays": lambda: self.replays.statuses(symbol),
             "replay_board": lambda: self.replays.board(symbol),
         }
@@ -59,10 +63,27 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     (folder / "live").mkdir()
     write_tape(folder / "live" / "hour.dope", Meta("live", 1, venues=("okx",), session="hour"), [*script, *ticks])
     (folder / "live" / "broken.dope").write_text("no tape")
+    put_bundles(folder / "bundles", play("okx", okx_script()), folder.parent)
     playing = Playing(folder)
     with serving(playing, costly_per_min=6000, writes_per_s=1000) as running:
         yield running
     playing.replays.close()
+
+
+def put_bundles(folder: Path, frames: list[Frame], elsewhere: Path) -> None:
+    """One that is sound, made with rules of its own; one with a damaged byte; one that is none."""
+    folder.mkdir()
+    write_tape(elsewhere / "carried.dope", Meta("live", 1, venues=("okx",), session="carried"), frames)
+    rules = Settings(_env_file=None, order_size=4321.0, min_net_bps=3.0)
+    seen = summary(*asyncio.run(replay([elsewhere / "carried.dope"], rules)))
+    made = folder / "carried.zip"
+    make_bundle(made, [elsewhere / "carried.dope"], rules, seen)
+    damaged = bytearray(made.read_bytes())
+    damaged[damaged.index(b"DOPETAPE") + 400] ^= 1
+    (folder / "damaged.zip").write_bytes(damaged)
+    other = summary(*asyncio.run(replay([elsewhere / "carried.dope"], rules))) | {"digest": "0" * 64}
+    make_bundle(folder / "other.zip", [elsewhere / "carried.dope"], rules, other)
+    (folder / "none.zip").write_text("no bundle")
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +154,9 @@ def test_a_moment_alone_says_which_recording_is_meant(house: House) -> None:
         ("", {"tape": "../hour.dope"}, 422, "name of a tape"),
         ("", {"from": "yesterday"}, 422, "from is no time"),
         ("", {"tape": "hour.dope", "loop": {"a": 5, "b": 5}}, 422, "a loop must end behind its beginning"),
+        ("", {"bundle": "carry.zip"}, 404, "unknown bundle 'carry.zip'"),
+        ("", {"bundle": "none.zip"}, 409, "none.zip: not a readable bundle"),
+        ("", {"bundle": "carried.zip", "tape": "hour.dope"}, 422, "a bundle is played alone"),
         ("/99999/pause", {}, 404, "unknown replay '99999'"),
         ("/99999/dance", {}, 422, "'start', 'pause'"),
         ("/0/pause", {}, 422, "greater than or equal to 1"),
@@ -141,6 +165,37 @@ def test_a_moment_alone_says_which_recording_is_meant(house: House) -> None:
 def test_what_cannot_be_meant_is_refused_in_plain_words(house: House, path: str, body: dict[str, Any], status: int, error: str) -> None:
     answer = post(house, path, **body)
     assert answer.status_code == status and error in answer.json()["error"], answer.text
+
+
+def test_a_bundle_is_played_by_the_rules_it_was_made_with_and_comes_to_the_digest_it_was_made_with(house: House) -> None:
+    rows = {row["name"]: row for row in house.get("/api/v1/bundles").json()}
+    assert rows["carried.zip"]["tapes"] == ["carried.dope"] and rows["carried.zip"]["bytes"] > 0 and not rows["carried.zip"]["error"]
+    assert rows["none.zip"]["tapes"] == [] and "not a readable bundle" in rows["none.zip"]["error"]
+    before = set(Path(gettempdir()).glob("dope-bundle-*"))
+    answer = post(house, "", bundle="carried.zip", speed="max")
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["bundle"], answer.json()["tapes"], answer.json()["from"]) == ("carried.zip", ["carried.dope"], None)
+    number = answer.json()["id"]
+    ended = until(lambda: (row := standing(house, number))["state"] == "ended" and row, "its end")
+    assert ended["as_bundled"] is True and ended["source"] == "live" and ended["from_ms"] == T0 // 1_000_000
+    mode = house.get(f"/api/v1/replays/{number}/live").json()["data"]["mode"]
+    assert (mode["order_size"], mode["min_net_bps"]) == (4321.0, 3.0)
+    post(house, f"/{number}/stop")
+    until(lambda: not standing(house, number)["alive"], "its end")
+    until(lambda: set(Path(gettempdir()).glob("dope-bundle-*")) <= before, "what was unpacked to be removed")
+
+
+def test_a_bundle_that_comes_to_another_digest_says_so(house: House) -> None:
+    number = post(house, "", bundle="other.zip", speed="max").json()["id"]
+    ended = until(lambda: (row := standing(house, number))["state"] == "ended" and row, "its end")
+    assert ended["as_bundled"] is False
+
+
+def test_nothing_of_a_damaged_bundle_is_shown(house: House) -> None:
+    number = post(house, "", bundle="damaged.zip").json()["id"]
+    failed = until(lambda: (row := standing(house, number))["state"] == "failed" and row, "its refusal")
+    assert "damaged.zip/tapes/carried.dope" in failed["reason"] and "checksum" in failed["reason"]
+    assert not failed["ready"] and failed["frames"] == 0
 
 
 def test_there_are_only_so_many_at_once(house: House) -> None:

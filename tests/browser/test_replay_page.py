@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from dope.board import Board
+from dope.care.archive import make_bundle
 from dope.dashboard import pages, replay, shell
 from tests.program import PATIENCE_S, Program, until
 from tests.test_replays import Recorded
@@ -153,6 +154,20 @@ def test_a_link_opens_the_moment_at_its_speed_and_a_reload_stays_in_the_replay(
     page.goto(program.url + "/?replay=2099-01-01T00:00:00Z&x=5&tour=0")
     page.wait_for_function(f"window.DOPE && {LIVE}")
     assert "nothing was recorded then or later" in page.text_content("#toasts") and not is_violet(page)
+
+
+def test_a_bundle_that_lies_ready_is_played_and_says_whether_it_came_to_its_digest(page: Any, recorded: Recorded) -> None:
+    folder = recorded.settings.data_dir / "bundles"
+    folder.mkdir()
+    make_bundle(folder / "carried.zip", recorded.paths, recorded.settings, {"digest": recorded.digest})
+    page.click('[data-act="recordings-reload"]')
+    page.click('[data-test="bundle-play"]')
+    page.wait_for_function(THERE)
+    assert page.text_content("#replay-transport-note") == "bundle carried.zip" and is_violet(page)
+    page.click('[data-test="replay-speed-max"]')
+    page.wait_for_function("document.querySelector('[data-test=\"replay-facts\"]').textContent.includes('as bundled')")
+    assert f"{recorded.digest[:16]}… as bundled" in page.text_content('[data-test="replay-facts"]')
+    assert page.complaints == []
 
 
 def test_nothing_that_acts_on_the_live_market_can_be_done_from_a_replay(page: Any, program: Program, recorded: Recorded) -> None:
