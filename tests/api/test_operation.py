@@ -10,10 +10,20 @@ import pytest
 from fastapi.routing import APIRoute
 from prometheus_client.parser import text_string_to_metric_families
 
+from dope.api.metrics import LOOPS, STATES
+from dope.detectors.arbitrage import Arbitrage
+from dope.detectors.spreads import Spreads
+from dope.engines import build_engine, detector_of
+from dope.picture import Picture
+from dope.settings import Settings
+from dope.watch import PARTS
 from tests.api.house import House, dash_app, serving
+from tests.api.names import NAMES
 from tests.api.publisher import Publisher, full, instrument, venue
+from tests.frames import T0, okx_book, okx_script, play
 
-NAME = re.compile(r"dope_[a-z0-9_]+")
+NAME = re.compile(r"dope_[a-z0-9_]+(_seconds|_bytes|_total|_ratio|_info)?")
+OTHER_UNITS = re.compile(r".*_(ms|us|ns|millis\w*|micros\w*|minutes?|hours?|days?|kb|mb|kib|mib|pct|percent|bps)(_total)?")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +84,55 @@ def test_metrics_have_our_names_and_labels_from_closed_sets(house: House) -> Non
     assert value[("dope_books", ("LIVE",))] == 6
     assert value[("dope_opportunities_total", ())] == 2
     assert value[("dope_process_resident_memory_bytes", ())] > 1e6
+
+
+def series(text: str) -> dict[str, dict[str, str]]:
+    """Name and labels of every series, by the line that it has."""
+    found = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    assert len(found) == sum(1 for line in text.splitlines() if line and not line.startswith("#"))
+    return {f"{sample.name} {sorted(sample.labels.items())}": dict(sample.labels) for sample in found}
+
+
+def test_ten_venues_with_fifty_markets_each_are_few_series_with_labels_from_closed_sets(house: House) -> None:
+    ids = [f"venue_{n}" for n in range(10)]
+    markets = [instrument(name, f"C{n}-USDT") for name in ids for n in range(50)]
+    house.publisher.publish({"venues": [venue(name) for name in ids], "instruments": markets})
+    found = series(house.get("/metrics").text)
+    assert len(found) <= 2000
+    closed = {
+        "venue": set(ids), "state": set(STATES), "loop": set(LOOPS), "quantile": {"0.5", "0.99"}, "part": {part.name for part in PARTS},
+        "status": {"400", "401", "403", "404", "413", "421", "429", "503"}, "version": {house.app.version},
+    }  # fmt: skip
+    used = {(name, value) for labels in found.values() for name, value in labels.items()}
+    assert {name for name, _ in used} <= set(closed)
+    assert not {(name, value) for name, value in used if value not in closed[name]}
+
+
+def test_names_say_their_unit_and_what_they_count(house: House) -> None:
+    families = list(text_string_to_metric_families(house.get("/metrics").text))
+    names = {sample.name for family in families for sample in family.samples}
+    assert len(names) > 30 and all(NAME.fullmatch(name) for name in names)
+    assert not {name for name in names if OTHER_UNITS.fullmatch(name)}, "base units only: seconds, bytes, ratios"
+    assert all(name.endswith("_total") == (family.type == "counter") for family in families for name in {s.name for s in family.samples})
+    assert all(family.documentation for family in families)
+
+
+def test_evil_symbols_on_the_wire_add_no_series(house: House) -> None:
+    """Through the venue, the engine and the picture: hostile names, and five hundred that have the form of a market."""
+    engine = build_engine(Settings(_env_file=None), ("okx",), {})
+    picture = Picture(engine, detector_of(engine, Arbitrage), detector_of(engine, Spreads), started_ns=T0, alert_pct=0.5)
+    texts = [*(name for name in NAMES if name.isprintable() and len(name) < 1000), *(f"EVIL{n}-USDT" for n in range(500))]
+    evil = [okx_book("snapshot", 100, -1, [("1", "1")], [("2", "1")], inst=text) for text in texts]
+
+    def after(script: list[tuple[int, bytes]], start: int) -> set[str]:
+        for event in engine.step_many(play("okx", script, conn=2, start=start)):
+            picture.note(event)
+        house.publisher.publish({**picture.fast(engine.market.now), **picture.slow()})
+        return set(series(house.get("/metrics").text))
+
+    before = after(okx_script(), T0)
+    assert after(evil, T0 + 10**9) == before
+    assert len(engine.market.books) > 400, "they were read"
 
 
 def test_no_symbol_or_state_from_outside_adds_a_series(house: House) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.browser.hostile import PAGES, PAYLOADS, PLANTED, Eye
 from tests.exchange import Exchange
@@ -69,10 +70,17 @@ def shout(exchange: Exchange) -> None:
     exchange._do(scene())
 
 
+def labels(program: Program) -> set[tuple[str, str]]:
+    """All labels of the metrics and their values; the quantiles of delays come with the first of them."""
+    families = text_string_to_metric_families(program.get("/metrics").text)
+    return {label for family in families for sample in family.samples for label in sample.labels.items() if label[0] != "quantile"}
+
+
 def test_nothing_that_a_venue_says_runs_on_any_page(browser: Any, hostile: tuple[Program, Exchange]) -> None:
     program, exchange = hostile
     eyes = [Eye(browser), Eye(browser, policy=False)]
     shown = [eye.open(program.url + "/?tour=0") for eye in eyes]
+    before = labels(program)
     shout(exchange)
     told = until(lambda: [e["text"] for e in program.live()["events"] if "x(" in e["text"]], "words of the venue on the event tape")
     assert len(set(told)) >= 10
@@ -88,6 +96,7 @@ def test_nothing_that_a_venue_says_runs_on_any_page(browser: Any, hostile: tuple
     assert [eye.ran for eye in eyes] == [[], []]
     for eye in eyes:
         eye.close()
+    assert labels(program) <= before, "no text of a venue becomes a label"
     log = program.log.splitlines()
     assert not [line for line in log if "\x1b" in line or "\x01" in line or "\u202e" in line], "one event is one clean line"
     until(lambda: all(row["state"] == "LIVE" for row in program.live()["instruments"]), "the market goes on")
