@@ -43,7 +43,7 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", ", ".join(f"{feature}=()" for feature in FEATURES).encode()),
 )
-CORS_METHODS, CORS_HEADERS = b"GET, HEAD, POST", b"authorization, content-type"  #: what pages of allowed origins may use
+CORS_METHODS, CORS_HEADERS = b"GET, POST, PUT, DELETE", b"authorization, content-type"  #: what pages of allowed origins may use
 CORS_SHOWN = b"Content-Disposition, Retry-After, WWW-Authenticate, X-Dope-Meta, X-Dope-Rows"
 CORS_AGE_S = b"600"
 ERRORS = {
