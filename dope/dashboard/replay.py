@@ -1,6 +1,6 @@
 """The Replay page: what has been recorded, and the buttons of the replay that is shown.
 
-``assets/50-replay.js`` changes the whole page over to a replay and back; ``51-`` and ``52-replay*.js`` fill this one.
+``assets/50-replay.js`` changes the whole page over to a replay and back; ``51-`` to ``53-*.js`` fill this one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dash.development.base_component import Component
 from dope.board import Board, Snapshot
 from dope.dashboard.blocks import blank, section, table
 from dope.dashboard.parts import action, attrs, icon
+from dope.dashboard.recording import panel
 
 TITLE, ID, PATH, ICON = "Replay", "replay", "/replay", "rewind-circle"
 REPLAYS = True
@@ -34,7 +35,7 @@ SESSIONS = (("Replay", ""), ("State", ""), ("Reached", "Recorded time, UTC"), ("
 
 def layout() -> Component:
     """The page without data."""
-    return html.Div([_transport(), _calendar(), _sessions()], className="stack")
+    return html.Div([_transport(), _calendar(), panel(), _sessions()], className="stack")
 
 
 def draw(snapshot: Snapshot) -> dict[str, Any]:
