@@ -25,15 +25,17 @@ from loguru import logger
 from dope import __version__, logs
 from dope.board import Board
 from dope.care.commands import refuse_mixture, register, replay_bundle
-from dope.errors import DopeError, TapeError
+from dope.errors import DopeError, FolderTaken, TapeError
 from dope.replay import replay as replay_tapes
 from dope.replay import summary
 from dope.runtime import EXIT_ENGINE_DIED, Runtime
 from dope.settings import Settings, load, unknown_variables
+from dope.tape.files import refuse_second
 from dope.tape.importing import import_lines, natives_of
 from dope.tape.read import Tape
 from dope.venues import make
 
+EXIT_TAKEN = 75  #: another process records into the folder: EX_TEMPFAIL, trying later may help
 DEATH_GRACE_S = 5.0  #: s that a dead engine is shown on the page before the process ends with code 70
 
 app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -83,6 +85,8 @@ def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
     from dope.dashboard import pages
     from dope.dashboard.app import build, policy
 
+    if not tapes:
+        _refuse_second(settings)
     listener = _listen(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     board = Board()
@@ -106,6 +110,13 @@ def _serve(settings: Settings, tapes: tuple[Path, ...]) -> int:
         runtime.stop()
     logger.info("stopped")
     return EXIT_ENGINE_DIED if runtime.died else 0
+
+
+def _refuse_second(settings: Settings) -> None:
+    """One program per folder. Raises FolderTaken, which names the other one, before a socket or a market is opened."""
+    if settings.record:
+        for source in ("live", "sim") if settings.source == "auto" else (settings.source,):
+            refuse_second(settings.data_dir / source)
 
 
 class _Server(uvicorn.Server):
@@ -160,6 +171,7 @@ def record(
 ) -> None:
     """Record without a dashboard."""
     settings = _settings("record.log", source=source, data_dir=data_dir, sim_seed=seed, record=True)
+    _refuse_second(settings)
     over = threading.Event()
     runtime = Runtime(settings, Board(), on_death=over.set)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -238,6 +250,9 @@ def run(args: list[str]) -> None:
         args = ["serve", *args]
     try:
         app(args)
+    except FolderTaken as error:
+        print(f"dope: {error}; choose another folder with --data-dir, or only watch: serve --no-record", file=sys.stderr)
+        sys.exit(EXIT_TAKEN)
     except DopeError as error:
         print(f"dope: {error}", file=sys.stderr)
         sys.exit(2)

@@ -4,6 +4,7 @@
     ├── SettingsError     a setting is missing, out of range or contradicts another
     ├── UnknownName       a venue, symbol, page, job or file that does not exist (names the nearest ones)
     ├── TapeError         a recording cannot be read or written: names file and offset
+    │   └── FolderTaken   another process records there: names it
     ├── StoreError        history or records cannot be read or written
     │   └── TooMuch       a question about history takes too long or too much memory
     ├── ModelError        a model file is refused: not authenticated, damaged, or of another shape
@@ -36,6 +37,10 @@ class UnknownName(DopeError):
 
 
 class TapeError(DopeError):
+    pass
+
+
+class FolderTaken(TapeError):
     pass
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import IO, Protocol
 
-from dope.errors import TapeError
+from dope.errors import FolderTaken
 
 if sys.platform == "win32":
     import msvcrt
@@ -87,11 +87,21 @@ def _sync_folder(folder: Path) -> None:
             os.close(fd)
 
 
+def refuse_second(folder: Path) -> None:
+    """Raises FolderTaken when another process records into ``folder``, before anything was begun; changes nothing."""
+    if not (folder / LOCK_NAME).exists():
+        return
+    try:
+        FolderLock(folder).release()
+    except OSError:
+        return  # it can only be read: whoever wants to write there will say so
+
+
 class FolderLock:
     """One writer per folder. The system lets go of it when the process ends, however it ends."""
 
     def __init__(self, folder: Path) -> None:
-        """Takes the lock, or raises TapeError that names the process which holds it."""
+        """Takes the lock, or raises FolderTaken that names the process which holds it."""
         folder.mkdir(parents=True, exist_ok=True)
         self._file: IO[str] = (folder / LOCK_NAME).open("a+", encoding="ascii")
         try:
@@ -104,7 +114,7 @@ class FolderLock:
             self._file.seek(0)
             holder = self._file.read(20).strip() or "unknown"
             self._file.close()
-            raise TapeError(f"{folder} is already being written by process {holder}") from error
+            raise FolderTaken(f"{folder} is already being written by process {holder}") from error
         self._file.seek(0)
         self._file.truncate()
         self._file.write(f"{os.getpid()}\n")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.program import Program, command
+from tests.program import PATIENCE_S, ROOT, Program, command, surroundings, until
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,25 @@ def test_a_port_in_use_is_named_with_the_way_out(tmp_path: Path) -> None:
         done = command(tmp_path, "serve", "--source", "sim", "--port", str(port))
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == f"dope: cannot listen on 127.0.0.1:{port}: Address already in use; choose another with --port"
+
+
+def test_a_second_recorder_of_a_folder_ends_with_75_and_names_the_first(tmp_path: Path) -> None:
+    line = [sys.executable, str(ROOT / "app.py"), "record", "--source", "sim"]
+    with subprocess.Popen(line, env=surroundings(tmp_path), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        try:
+            folder = tmp_path / "data" / "sim"
+            until(lambda: list(folder.glob("*.dope")), "the first one records")
+            told = f"dope: {folder} is already being written by process {first.pid}; choose another folder with --data-dir, or only watch: "
+            for words in (["record", "--source", "sim", "--seconds", "1"], ["serve", "--source", "auto", "--port", "0"]):
+                again = [*line[:2], *words]
+                done = subprocess.run(
+                    again, capture_output=True, text=True, env=surroundings(tmp_path), cwd=tmp_path, check=False, timeout=PATIENCE_S
+                )
+                assert (done.returncode, done.stderr.splitlines()[-1]) == (75, told + "serve --no-record")
+            assert len(list(folder.glob("*.dope"))) == 1 and first.poll() is None, "the first one never noticed"
+        finally:
+            first.send_signal(signal.SIGTERM)
+            assert first.wait(PATIENCE_S) == 0, "it was not disturbed"
 
 
 def test_a_folder_that_cannot_be_written_is_said_and_the_market_is_watched_all_the_same(tmp_path: Path) -> None:
