@@ -13,6 +13,8 @@ import msgspec
 from dope.care.archive import check_bundle
 from dope.errors import DopeError, TapeError, UnknownName
 from dope.shelf import KEY_NAME, MODEL_NAME, Shelf
+from dope.store.records import NAME
+from dope.store.records import check as check_records
 from dope.tape.catalogue import SEALED, SUFFIX, tape_files
 from dope.tape.files import LOCK_NAME, FolderLock
 from dope.tape.format import parse_name
@@ -169,10 +171,12 @@ def _model(path: Path) -> list[Problem]:
 
 
 def _database(path: Path) -> list[Problem]:
-    """SQLite's own checks: structure only, it has no checksums of content."""
+    """SQLite's own checks, which are of structure only; our records also carry checksums of their content."""
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             found = [str(row[0]) for row in database.execute("pragma integrity_check")]
+            if path.name == NAME:
+                found += check_records(database)
     except sqlite3.Error as error:
         found = [str(error)]
     return [Problem(str(path), -1, text) for text in found if text != "ok"]

@@ -1,8 +1,10 @@
 """What must outlive the process besides the market: jobs and their results, changed rules, saved views, who asked for what.
 
-One SQLite file. Whatever a method has returned from is on the disk (WAL, synchronous FULL): a kill at any moment loses nothing
-that was acknowledged. A damaged file is moved aside, said in ``notice``, and an empty one begun; where nothing can be written, records
-live in memory and ``notice`` says so. A file of a newer version is refused, one of an older one copied, then brought up to date.
+One SQLite file. Whatever a method has returned from is on the disk (synchronous FULL): a kill at any moment loses nothing that was
+acknowledged. No write-ahead log: a damaged one ends silently, and what was committed behind the damage is gone. Every row carries a
+checksum (``proof``). A damaged file is moved aside, said in ``notice``, and a new one begun with all rows that are sound; where nothing
+can be written, records live in memory and ``notice`` says so. A file of a newer version is refused, one of an older one copied, then
+brought up to date.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from loguru import logger
 
 from dope.errors import StoreError, UnknownName
+from dope.store import proof
 
 NAME = "dope.sqlite"
 BUSY_MS = 5_000  #: how long another process may hold the file
@@ -39,8 +43,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " detail text not null) strict",
         "create index job_asked on job (asked)",
     ),
+    proof.statements(),
 )
 VERSION = len(MIGRATIONS)
+SUMMED = 3  #: from this version on rows carry checksums
 
 
 class JobRecord(NamedTuple):
@@ -104,8 +110,12 @@ class Records:
         except sqlite3.OperationalError:  # no permission, no room, held by somebody else: nothing is wrong with the file
             raise
         except (sqlite3.DatabaseError, _Damaged) as error:
-            self._move_aside(error)
-            return self._open(self._path)
+            aside = self._move_aside(error)
+            db = self._open(self._path)
+            saved = _rescue(db, aside)
+            self.notice += f"; {saved} sound rows of it were kept"
+            logger.error(self.notice)
+            return db
 
     def _open(self, path: Path | str) -> sqlite3.Connection:
         db = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
@@ -113,9 +123,12 @@ class Records:
             found = db.execute("pragma integrity_check(1)").fetchone()[0]
             if found != "ok":
                 raise _Damaged(found)
-            for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = on", f"busy_timeout = {BUSY_MS}"):
+            proof.register(db)
+            for pragma in ("journal_mode = truncate", "synchronous = full", "foreign_keys = on", f"busy_timeout = {BUSY_MS}"):
                 db.execute(f"pragma {pragma}").fetchall()
             self._migrate(db)
+            if problems := list(check(db)):
+                raise _Damaged("; ".join(problems[:3]))
         except BaseException:
             db.close()
             raise
@@ -134,19 +147,16 @@ class Records:
             target.close()
             logger.info("records brought from version {} to {}; a copy of the old ones is {}", version, VERSION, copy.name)
         db.execute("begin immediate")
-        for number in range(db.execute("pragma user_version").fetchone()[0], VERSION):
-            for statement in MIGRATIONS[number]:
-                db.execute(statement)
-        db.execute(f"pragma user_version = {VERSION}")
+        make(db)
         db.execute("commit")
 
-    def _move_aside(self, error: Exception) -> None:
+    def _move_aside(self, error: Exception) -> Path:
         aside = self._path.with_name(f"{self._path.name}.damaged-{self.run}")
         self._path.rename(aside)
-        for ending in ("-wal", "-shm"):
+        for ending in ("-wal", "-shm", "-journal"):
             self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
-        self.notice = f"the records were damaged ({str(error)[:100]}): begun anew, the old file is {aside.name}"
-        logger.error(self.notice)
+        self.notice = f"the records were damaged ({str(error)[:160]}): begun anew, the old file is {aside.name}"
+        return aside
 
     def _run(self, sentence: str, *given: Any) -> int:
         """One change, on the disk when this returns; the number of rows changed."""
@@ -192,7 +202,8 @@ class Records:
             try:
                 self._db.execute("begin immediate")
                 for name, value in changes.items():
-                    self._db.execute("insert or replace into setting values (?, ?, ?)", (name, _text(value), self._clock_ms()))
+                    given = (name, _text(value), self._clock_ms())
+                    self._db.execute("insert or replace into setting (name, value, changed) values (?, ?, ?)", given)
                 self._db.execute("commit")
             except sqlite3.Error as error:
                 if self._db.in_transaction:
@@ -213,7 +224,7 @@ class Records:
         if (page, name) not in known and len(known) >= MAX_VIEWS:
             raise StoreError(f"{MAX_VIEWS} views are saved already; delete one first")
         view = View(page, name, state, self._clock_ms())
-        self._run("insert or replace into view values (?, ?, ?, ?)", page, name, text, view.saved)
+        self._run("insert or replace into view (page, name, state, saved) values (?, ?, ?, ?)", page, name, text, view.saved)
         return view
 
     def views(self) -> list[View]:
@@ -245,6 +256,45 @@ class Records:
         """The newest first."""
         rows = self._rows("select id, at, who, what, detail from audit order by id desc limit ?", limit)
         return [AuditRow(id, at, who, what, json.loads(detail)) for id, at, who, what, detail in rows]
+
+
+def make(db: sqlite3.Connection, version: int = VERSION) -> None:
+    """Bring a database from the version that it says to ``version``."""
+    proof.register(db)
+    for number in range(db.execute("pragma user_version").fetchone()[0], version):
+        for statement in MIGRATIONS[number]:
+            db.execute(statement)
+    db.execute(f"pragma user_version = {version}")
+
+
+def check(db: sqlite3.Connection) -> list[str]:
+    """What is wrong with the content of a file of records, in words; files of versions without checksums are not judged."""
+    try:
+        version = db.execute("pragma user_version").fetchone()[0]
+    except sqlite3.Error as error:
+        return [f"cannot be read: {error}"]
+    if not 1 <= version <= VERSION:
+        return [f"of an unknown version {version}"] if version else ["empty: nothing was ever written, or all of it is gone"]
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as expected:
+        make(expected, version)
+        if version >= SUMMED:
+            return list(proof.check(db, expected))
+        return [] if proof.schema(db) == proof.schema(expected) else ["its tables are not as they were made"]
+
+
+def _rescue(db: sqlite3.Connection, aside: Path) -> int:
+    """Take over what is sound in a damaged file; the number of rows."""
+    saved = 0
+    db.execute("begin immediate")
+    try:
+        for table, values in proof.sound_rows(str(aside)):
+            columns = proof.COLUMNS[table][1]
+            marks = ", ".join("?" * len(columns))
+            saved += db.execute(f"insert or ignore into {table} ({', '.join(columns)}) values ({marks})", values).rowcount
+    except sqlite3.Error as error:
+        logger.warning("nothing more can be read from {}: {}", aside.name, error)
+    db.execute("commit")
+    return saved
 
 
 class _Damaged(Exception):

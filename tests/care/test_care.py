@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -18,6 +19,7 @@ from dope.errors import TapeError, UnknownName
 from dope.model.predictor import SpreadPredictor
 from dope.settings import Settings
 from dope.shelf import Shelf
+from dope.store.records import NAME, AuditRow, JobRecord, Records, View
 from dope.tape.catalogue import SEALED
 from dope.tape.files import FolderLock
 from dope.tape.format import Hole
@@ -101,6 +103,65 @@ def test_sixty_damages_are_all_noticed_and_their_file_and_place_named(data: Path
 @pytest.mark.full
 def test_five_hundred_damages_are_all_noticed_and_their_file_and_place_named(data: Path) -> None:
     check_damages(data, 500)
+
+
+class Told(NamedTuple):
+    """All that a file of records says."""
+
+    jobs: list[JobRecord]
+    audit: list[AuditRow]
+    kept: dict[str, Any]
+    views: list[View]
+
+
+def all_of(path: Path) -> Told:
+    records = Records(path, clock_ms=lambda: 9)
+    try:
+        return Told(records.jobs(1000), records.audit(1000), records.kept(), records.views())
+    finally:
+        records.close()
+
+
+def check_records(folder: Path, count: int) -> None:
+    """A damage is noticed with its row or place, or nothing that can be read is other than it was; text of rows is always noticed."""
+    path = folder / NAME
+    records = Records(path, clock_ms=lambda: 9)
+    for number in range(40):
+        records.note("somebody", "set", {"number": number, "text": "x" * 150})
+        records.job_asked(number, "train", {"n": number})
+        records.job_ended(number, "done", started=1, ended=2, error=None, result={"rmse": 1.5})
+    records.keep({"order_size": 1.0, "min_net_bps": 4.0})
+    records.save_view("live", "mine", {"q": "BTC"})
+    records.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("vacuum")  # no copies of rows that nobody reads
+    told, whole, chance = all_of(path), path.read_bytes(), random.Random(3)
+    texts = [at for at in range(len(whole)) if whole[at : at + 8] == b"x" * 8]
+    for number in range(count):
+        new, at = harmed(whole, number % 3, chance)
+        if number % 2:
+            at = chance.choice(texts)
+            new = whole[:at] + bytes([whole[at] ^ 1 << chance.randrange(8)]) + whole[at + 1 :]
+        path.write_bytes(new)
+        problems = verify([path]).problems
+        assert all(problem.path == str(path) for problem in problems)
+        if number % 2:
+            assert any("table audit, id " in problem.what for problem in problems), at
+        elif not problems:
+            assert all_of(path) == told, f"byte {at} changed something without a word"
+        for left in folder.glob(f"{NAME}*"):
+            left.unlink()
+    path.write_bytes(whole)
+    assert verify([path]).problems == [] and all_of(path) == told
+
+
+def test_forty_damages_of_the_records_are_noticed_or_change_nothing_that_can_be_read(tmp_path: Path) -> None:
+    check_records(tmp_path, 40)
+
+
+@pytest.mark.full
+def test_five_hundred_damages_of_the_records_are_noticed_or_change_nothing_that_can_be_read(tmp_path: Path) -> None:
+    check_records(tmp_path, 500)
 
 
 @pytest.mark.full

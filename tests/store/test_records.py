@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from dope.care.verify import verify
 from dope.errors import StoreError, UnknownName
-from dope.store import records
-from dope.store.records import MIGRATIONS, NAME, VERSION, Records
+from dope.store import proof, records
+from dope.store.records import NAME, VERSION, Records, check, make
 
 WRITER = """
 import sys
@@ -78,11 +79,8 @@ def test_whatever_was_acknowledged_survives_a_kill_at_any_moment(tmp_path: Path)
 
 def as_version(path: Path, version: int) -> None:
     db = sqlite3.connect(path)
-    for statements in MIGRATIONS[:version]:
-        for statement in statements:
-            db.execute(statement)
-    db.execute("insert into setting values ('order_size', '77.0', 1)")
-    db.execute(f"pragma user_version = {version}")
+    make(db, version)
+    db.execute("insert into setting (name, value, changed) values ('order_size', '77.0', 1)")
     db.commit()
     db.close()
 
@@ -111,7 +109,7 @@ def test_a_newer_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["no database", "middle", "cut"])
-def test_a_damaged_file_is_moved_aside_and_said_and_an_empty_one_begun(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_file_is_moved_aside_and_said_and_one_with_its_sound_rows_begun(tmp_path: Path, damage: str) -> None:
     path = tmp_path / NAME
     first = opened(tmp_path)
     for number in range(60):
@@ -129,8 +127,33 @@ def test_a_damaged_file_is_moved_aside_and_said_and_an_empty_one_begun(tmp_path:
     again = opened(tmp_path, 5)
     assert "damaged" in again.notice and f"{NAME}.damaged-5" in again.notice
     assert (tmp_path / f"{NAME}.damaged-5").read_bytes() == bytes(body)
-    assert again.kept() == {} and again.note("a", "b", {}) == 1
+    kept = [(row.id, row.detail["number"]) for row in again.audit(1000)]
+    assert all(id == number + 1 for id, number in kept), "each as it was written"
+    assert f"{len(kept) + len(again.kept())} sound rows of it were kept" in again.notice
+    assert (damage != "no database" or not kept) and (damage != "middle" or kept) and again.note("a", "b", {}) > len(kept)
     again.close()
+    assert opened(tmp_path, 9).notice == ""
+
+
+def test_a_row_that_was_changed_or_is_gone_is_named(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    first.keep({"order_size": 1.0})
+    first.note("somebody", "set", {})
+    first.close()
+    path = tmp_path / NAME
+    path.write_bytes(path.read_bytes().replace(b"order_size", b"order_sizf"))
+    (problem,) = verify([path]).problems
+    assert problem.what.startswith("table setting, name 'order_siz") and "does not match its checksum" in problem.what
+    again = opened(tmp_path, 7)
+    assert again.kept() == {} and len(again.audit()) == 1, "the rest is served"
+    again.close()
+    db = sqlite3.connect(path)
+    db.executescript("drop trigger audit_removed; delete from audit;")
+    trigger = next(s for s in proof.statements() if "audit_removed" in s)
+    db.execute(trigger)
+    db.commit()
+    assert check(db) == ["table audit: its 0 rows are not the 1 that were written"]
+    db.close()
 
 
 def test_where_nothing_can_be_written_it_says_so_and_lives_in_memory(tmp_path: Path) -> None:
