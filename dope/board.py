@@ -7,7 +7,8 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
 
 ``mode``     {source: "live"|"sim"|"tape"|"replay", banner: str|None, live_available: bool, started: ms, version: str,
               recording: {on, path, bytes, reason}, order_size, min_net_bps, paused: False, stopped: bool (the engine died),
-              troubles: [str] (parts of the program that ended lately and were started anew)}
+              troubles: [str] (parts of the program that ended lately and were started anew),
+              notices: [str] (what stays wrong beside the market, such as records that cannot be kept)}
 ``venues``   [{id, label, short, state: "live"|"connecting"|"degraded"|"down"|"halted", since, books_live, books_total,
               msgs_s, excess_p50_ms, excess_p99_ms, errors_min, reconnects, gaps, faults, checksums_ok, checksum_bad,
               acks_ok, acks_total, unacked: [topic], last_error, next_retry, breaker: "closed"|"open"|"half-open",
@@ -142,6 +143,7 @@ class Board:
 
         As rows: kind "opportunities" | "events" | "book" | "spreads" | "tapes" | "recordings" | "replays" | "views" | "log" | "past_jobs".
         "replay_board" gives the Board of the replay whose id is ``symbol``; "storage" one row about how a source's recording is kept.
+        "log" gives rows with ids below ``start`` (0 = all), "past_jobs" leaves out the newest ``start``.
         A kind of ``dope.tables.KINDS`` gives a ``History`` of [start, end) ns UTC (``end`` 0 = now) of one ``source`` ("" = what runs now);
         "gaps" one whose ``gaps`` are all that is missing in the range, as far as files and the recorder can tell.
         """

@@ -146,7 +146,7 @@ class Runtime:
         if kind == "replay_board":
             return self._replays.board(symbol)
         if kind in ("views", "log", "past_jobs"):
-            return self._from_records(kind)
+            return self._from_records(kind, start, limit or 100)
         session = self.session
         if not self.alive():
             raise NoEngine("the engine is not running")
@@ -169,14 +169,14 @@ class Runtime:
         own = session if session is not None and source in ("", session.source) else None
         recording, sealing = (own.recording(), self._sealing.status()) if own is not None else ({}, {})
         source = source or (session.source if session is not None else "live")
-        return storage(self.settings, source, recording=recording, sealing=sealing, notice=self.records.notice)
+        return storage(self.settings, source, recording=recording, sealing=sealing, notice="; ".join(self.records.troubles()))
 
-    def _from_records(self, kind: str) -> list[dict[str, Any]]:
+    def _from_records(self, kind: str, start: int, limit: int) -> list[dict[str, Any]]:
         if kind == "views":
             return [view._asdict() for view in self.records.views()]
         if kind == "log":
-            return [row._asdict() for row in self.records.audit()]
-        return [job._asdict() for job in self.records.jobs()]
+            return [row._asdict() for row in self.records.audit(limit, before=start)]
+        return [job._asdict() for job in self.records.jobs(limit, leave_out=start)]
 
     def _between_turns(self, read: Callable[[], T]) -> T:
         """What ``read`` gives in the loop's own thread, where nothing changes meanwhile. Raises NoEngine."""
@@ -315,6 +315,7 @@ class Runtime:
             "recording": session.recording() | {"sealed": self._sealing.status()},
             "order_size": rules.order_size, "min_net_bps": rules.enter, "leave_net_bps": rules.leave,
             "min_notional": rules.min_notional, "paused": False, "stopped": False, "troubles": self.watch.troubles(),
+            "notices": self.records.troubles(),
             "retrain_s": settings.retrain_s,
             "alert_pct": settings.min_profit_threshold,
             "fees": self._fees,

@@ -30,14 +30,18 @@ DOCS = """<!DOCTYPE html>
 
 @router.get("/health", responses={503: {"model": HealthOut, "description": "the engine is dead, or a part of it was just mended"}})
 def health(web: TheWeb, response: Response) -> HealthOut:
-    """200 while all is well (also while it starts); 503 when the engine died or fell silent, and while a part of it is mended."""
+    """200 while all is well (also while it starts); 503 when the engine died or fell silent, and while a part of it is mended.
+
+    "degraded" with 200: the market is watched, but something beside it, such as the records, is not as it should be.
+    """
     snapshot, trouble, mended = web.board.read(), web.trouble(), web.watch.troubles()
-    status = "down" if trouble else "degraded" if mended else "starting" if snapshot.seq == 0 else "ok"
-    trouble = trouble or "; ".join(mended) or None
-    response.status_code = 503 if trouble else 200
     mode = snapshot.data.get("mode") or {}
+    notices = mode.get("notices") or []
+    status = "down" if trouble else "degraded" if mended or notices else "starting" if snapshot.seq == 0 else "ok"
+    trouble = trouble or "; ".join(mended) or None
+    response.status_code = 503 if trouble else 200  # a notice alone is nothing that a new start would mend
     return HealthOut(
-        status=status, runtime_alive=web.alive(), publish_age_s=web.age_s(), reason=trouble, seq=snapshot.seq,
+        status=status, runtime_alive=web.alive(), publish_age_s=web.age_s(), reason=trouble or "; ".join(notices) or None, seq=snapshot.seq,
         source=mode.get("source"), version=__version__,
     )  # fmt: skip
 

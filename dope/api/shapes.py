@@ -382,6 +382,47 @@ class HistoryOut(BaseModel):
     rows: list[dict[str, Any]] = Field(description="oldest first; columns: /api/v1/history/kinds")
 
 
+class AuditRowOut(BaseModel):
+    id: int
+    at: str
+    at_ms: int
+    who: str = Field(description="address of whoever asked, or: the program")
+    what: str = Field(description="name of the command")
+    detail: dict[str, Any]
+
+
+class AuditOut(BaseModel):
+    count: int = Field(description="rows here")
+    more: bool
+    next: int | None = Field(description="``before`` of the next question, if there is more")
+    rows: list[AuditRowOut]
+
+
+class PastJobOut(BaseModel):
+    """A job as it was asked for and ended; ``run`` is the start of the program that ran it, ``id`` its number in that run."""
+
+    run: str
+    run_ms: int
+    id: int
+    kind: str
+    state: str = Field(description="queued, running, done, failed, cancelled, or: ended with the program")
+    args: dict[str, Any]
+    asked: str
+    asked_ms: int
+    started: str | None
+    started_ms: int | None
+    ended: str | None
+    ended_ms: int | None
+    error: str | None
+    result: Any = Field(description="report of a backtest, description of a trained model; null when it was too long to keep")
+
+
+class PastJobsOut(BaseModel):
+    count: int = Field(description="rows here")
+    more: bool = Field(description="ask again with offset + count")
+    rows: list[PastJobOut]
+
+
 class ViewOut(BaseModel):
     page: str
     name: str

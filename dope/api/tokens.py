@@ -27,6 +27,7 @@ MAX_SESSIONS = 1000  #: the oldest gives way
 SESSION_BYTES = 32
 BEARER = re.compile(r"bearer +([!-~]+)", re.IGNORECASE)
 PUBLIC = frozenset({"/health", "/ready", "/sign-in", "/sign-out"})  #: for supervisors, and the way in
+OPERATORS_ONLY = frozenset({"/api/v1/audit"})  #: reads that tell who did what from where
 STREAMS = re.compile(r"/ws/v1/(live|replay/[0-9]{1,16})")  #: ours: they count their clients, and take a token as first message
 
 
@@ -69,6 +70,8 @@ class Tokens:
         """What a request must show: nothing where no token of that kind is set."""
         if path in PUBLIC:
             return Access.NOTHING
+        if path in OPERATORS_ONLY:
+            return Access.OPERATE if Access.OPERATE in self._digests else Access.NOTHING
         reads = method in ("GET", "HEAD", "OPTIONS") or path in READING_POSTS
         need = Access.READ if reads else Access.OPERATE
         return need if need in self._digests else Access.NOTHING

@@ -1,4 +1,7 @@
-"""The Recording panel of the Replay page: how the recording is kept, and what of it is missing. ``assets/53-storage.js`` fills it."""
+"""Two panels of the Replay page: how the recording is kept and what of it is missing; who asked for what, and past jobs.
+
+``assets/53-storage.js`` and ``54-log.js`` fill them.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ GAPS = (
     ("Why", ""),
     ("Lost", "Frames or rows known to be lost"),
 )
+COMMANDS = (("When", "UTC"), ("Who", "Address of whoever asked"), ("What", ""), ("With", ""))
+JOBS = (("Asked", "UTC"), ("Job", ""), ("Became", ""), ("Took", ""), ("With", ""))
 
 
 def panel() -> Component:
@@ -47,3 +52,13 @@ def panel() -> Component:
         html.Div([summary, table("gaps", GAPS, "What is missing"), more], id="gaps-box", hidden=True),
     ]
     return section("storage", "Recording", "", body, controls=controls)
+
+
+def log() -> Component:
+    """Commands and past jobs without data."""
+    body = [
+        html.Div(id="log-trouble", className="oops", hidden=True, role="alert", **attrs({"data-test": "log-trouble"})),
+        table("commands", COMMANDS, "Commands"),
+        table("past", JOBS, "Past jobs"),
+    ]
+    return section("log", "Commands and past jobs", "newest first; they outlive the program", body)

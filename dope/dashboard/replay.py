@@ -13,7 +13,7 @@ from dash.development.base_component import Component
 from dope.board import Board, Snapshot
 from dope.dashboard.blocks import blank, section, table
 from dope.dashboard.parts import action, attrs, icon
-from dope.dashboard.recording import panel
+from dope.dashboard.recording import log, panel
 
 TITLE, ID, PATH, ICON = "Replay", "replay", "/replay", "rewind-circle"
 REPLAYS = True
@@ -35,7 +35,7 @@ SESSIONS = (("Replay", ""), ("State", ""), ("Reached", "Recorded time, UTC"), ("
 
 def layout() -> Component:
     """The page without data."""
-    return html.Div([_transport(), _calendar(), panel(), _sessions()], className="stack")
+    return html.Div([_transport(), _calendar(), _sessions(), panel(), log()], className="stack")
 
 
 def draw(snapshot: Snapshot) -> dict[str, Any]:

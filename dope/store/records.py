@@ -89,6 +89,7 @@ class Records:
         self._path, self._clock_ms = path, clock_ms
         self._lock = threading.Lock()
         self.notice = ""  #: what went wrong with the file at the start, in words; "" = nothing
+        self.failing = ""  #: why the last change or question failed, in words; "" = it did not
         self.run = clock_ms()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,6 +103,10 @@ class Records:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    def troubles(self) -> list[str]:
+        """What is wrong with the records, in words: at the start, and now; empty = nothing."""
+        return [words for words in (self.notice, self.failing) if words]
 
     # -- the file ------------------------------------------------------------------------------------------------------
     def _open_or_begin(self) -> sqlite3.Connection:
@@ -162,16 +167,22 @@ class Records:
         """One change, on the disk when this returns; the number of rows changed."""
         with self._lock:
             try:
-                return self._db.execute(sentence, given).rowcount
+                changed = self._db.execute(sentence, given).rowcount
             except (sqlite3.Error, sqlite3.Warning) as error:
-                raise StoreError(f"records cannot be written: {error}") from error
+                raise self._failed("written", error) from error
+            self.failing = ""
+            return changed
+
+    def _failed(self, what: str, error: Exception) -> StoreError:
+        self.failing = f"records cannot be {what}: {error}"
+        return StoreError(self.failing)
 
     def _rows(self, sentence: str, *given: Any) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
                 return self._db.execute(sentence, given).fetchall()
             except sqlite3.Error as error:
-                raise StoreError(f"records cannot be read: {error}") from error
+                raise self._failed("read", error) from error
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
     def job_asked(self, id: int, kind: str, args: dict[str, Any]) -> None:
@@ -186,10 +197,10 @@ class Records:
         self._run("update job set state = ?, started = ?, ended = ?, error = ?, result = ? where run = ? and id = ?",
                   state, started, ended, error, text if len(text) <= MAX_JSON else "null", self.run, id)  # fmt: skip
 
-    def jobs(self, limit: int = 100) -> list[JobRecord]:
-        """The newest first."""
+    def jobs(self, limit: int = 100, *, leave_out: int = 0) -> list[JobRecord]:
+        """The newest first, without the newest ``leave_out``."""
         rows = self._rows("select run, id, kind, state, args, asked, started, ended, error, result from job"
-                          " order by asked desc, id desc limit ?", limit)  # fmt: skip
+                          " order by asked desc, id desc limit ? offset ?", limit, leave_out)  # fmt: skip
         return [
             JobRecord(run, id, kind, state, json.loads(args), asked, started, ended, error, json.loads(result or "null"))
             for run, id, kind, state, args, asked, started, ended, error, result in rows
@@ -208,7 +219,8 @@ class Records:
             except sqlite3.Error as error:
                 if self._db.in_transaction:
                     self._db.execute("rollback")
-                raise StoreError(f"records cannot be written: {error}") from error
+                raise self._failed("written", error) from error
+            self.failing = ""
 
     def kept(self) -> dict[str, Any]:
         """All settings that a user changed, as they are now."""
@@ -246,15 +258,16 @@ class Records:
             try:
                 number = self._db.execute("insert into audit (at, who, what, detail) values (?, ?, ?, ?)", given).lastrowid
             except sqlite3.Error as error:
-                raise StoreError(f"records cannot be written: {error}") from error
+                raise self._failed("written", error) from error
+            self.failing = ""
         assert number is not None
         if number % 100 == 0:
             self._run("delete from audit where id <= ?", number - AUDIT_KEPT)
         return number
 
-    def audit(self, limit: int = 100) -> list[AuditRow]:
-        """The newest first."""
-        rows = self._rows("select id, at, who, what, detail from audit order by id desc limit ?", limit)
+    def audit(self, limit: int = 100, *, before: int = 0) -> list[AuditRow]:
+        """The newest first; ``before`` = only rows with a smaller id, 0 = all."""
+        rows = self._rows("select id, at, who, what, detail from audit where id < ? order by id desc limit ?", before or 2**62, limit)
         return [AuditRow(id, at, who, what, json.loads(detail)) for id, at, who, what, detail in rows]
 
 

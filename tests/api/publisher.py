@@ -247,6 +247,8 @@ class Publisher:
         self.histories: dict[str, History] = {}  # kind → answer
         self.asked: list[tuple[Any, ...]] = []  # for histories
         self.storage = storage()
+        self.log: list[dict[str, Any]] = []
+        self.past: list[dict[str, Any]] = []
         self.views: dict[tuple[str, str], dict[str, Any]] = {}
         self.ticks = itertools.count(1)
         self.board.serve(self._take, self._answer)
@@ -278,6 +280,10 @@ class Publisher:
             if symbol:
                 raise UnknownName("replay", symbol, ())
             return []
+        if kind == "log":
+            return [row for row in self.log if not start or row["id"] < start][:limit]
+        if kind == "past_jobs":
+            return self.past[start : start + limit]
         if kind == "views":
             return list(self.views.values())
         if kind == "storage":

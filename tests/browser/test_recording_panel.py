@@ -47,7 +47,9 @@ def test_a_killed_recording_and_the_way_it_is_kept_are_shown_then_what_is_wrong_
         assert not any("still missing" in row and "killed" in row for row in rows)
         page.click('[data-test="gaps-1"]')
         page.wait_for_function("document.querySelector('[data-test=\"gaps-sum\"]').textContent.startsWith('In the last 1')")
-        assert page.complaints == []
+        program.ask("set", order_size=750)
+        page.wait_for_function("document.getElementById('commands-rows').textContent.includes('order_size 750')")
+        assert page.is_hidden('[data-test="log-trouble"]') and page.complaints == []
         page.route("**/api/v1/storage*", lambda route: route.fulfill(status=409, json={"error": "the disk is gone", "hint": ""}))
         page.click('[data-test="storage-reload"]')
         page.wait_for_selector('[data-test="storage-trouble"]:not([hidden])')
