@@ -24,6 +24,7 @@ JUST_ASKED_S = 5.0  #: s during which a command that was accepted may not be on 
 problems: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorOut, "description": "no token, or a wrong one"},
     403: {"model": ErrorOut, "description": "from another site, or the token may only read"},
+    414: {"model": ErrorOut, "description": "address longer than 8 KiB"},
     421: {"model": ErrorOut, "description": "unknown Host name"},
     422: {"model": ErrorOut, "description": "a parameter cannot be meant"},
     429: {"model": ErrorOut, "description": "too many requests from this address; see Retry-After"},

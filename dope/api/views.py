@@ -30,7 +30,7 @@ def views(web: TheWeb) -> list[ViewOut]:
     return [_out(row) for row in web.board.query("views")]
 
 
-@router.put("/{page}/{name:path}", responses=writes)
+@router.put("/{page}/{name:path}", responses=unknown | writes)
 def save_view(request: Request, web: TheWeb, page: Page, name: Name, view: ViewIn) -> ViewOut:
     """Save a view under a name, in place of an older one."""
     if not name.isprintable() or name != name.strip():
