@@ -270,6 +270,7 @@ def _hand_over(task: Connection, payload: bytes) -> None:
 def _work(inbox: Connection, pipe: Connection) -> None:
     """Bounds first, then ``function(progress, *args)``, then one last message with its result or error."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # whatever class the program runs in
     os.nice(NICENESS)
     payload = inbox.recv_bytes()
     threading.Thread(target=_end_with_owner, args=(inbox,), name="job owner watch", daemon=True).start()

@@ -189,6 +189,7 @@ async def _listen(stdin: asyncio.StreamReader, wishes: asyncio.Queue[dict[str, A
 def main() -> None:
     """Bounds first, then the replay."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # whatever class the program runs in
     os.nice(NICENESS)
     out = sys.stdout.buffer
     try:

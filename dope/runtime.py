@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -46,6 +47,7 @@ SEAL_S = 5.0  #: s between two looks for closed tapes
 SETTLED_S = 10.0  #: s after which everything that a session needs is loaded and compiled
 SLICE_PAUSE_S = 0.001  #: s left to the market between two slices of a publication
 ANSWER_S = 5.0  #: s that a query waits for a turn of the loop
+SWITCH_S = 0.001  #: s that the market waits for another thread to let go of the interpreter; the default of 5 ms was its longest stall
 EXIT_ENGINE_DIED = 70
 QUERIES = (
     "opportunities", "events", "book", "spreads", "tapes", "recordings", "bundles", "replays", "replay_board", "views", "log", "past_jobs",
@@ -96,6 +98,7 @@ class Runtime:
     # -- from other threads ------------------------------------------------------------------------------------------
     def start(self) -> None:
         """Start the thread."""
+        sys.setswitchinterval(SWITCH_S)
         self.board.serve(self._commands.ask, self.query)
         self._thread.start()
         self.watchdog.start()

@@ -14,8 +14,8 @@ from dope.tables import TABLES
 
 #: rows kept per table, about 100 MB in all; ``Tail`` says what happens beyond
 KEEP = {"bbo": 1_000_000, "trade": 300_000, "opportunity": 20_000, "signal": 20_000, "gap": 20_000}
-MERGE = 64  #: small batches of one tape that are made one
-LARGE = 16_384  #: rows from which a batch is left as it is
+MERGE = 8  #: parts of one tape and one generation that are made one of the next; few at a time, because the market waits meanwhile
+LARGE = 16_384  #: rows from which a part is left as it is
 
 
 class _Part(NamedTuple):
@@ -26,6 +26,7 @@ class _Part(NamedTuple):
     tape: str | None
     first: int  # ts, ns
     last: int
+    generation: int = 0  # how often it was made of others
 
 
 class Tail:
@@ -118,14 +119,15 @@ def _chosen(part: _Part, symbol: str, start: int, end: int) -> pa.RecordBatch:
 
 
 def _merged(parts: list[_Part]) -> list[_Part]:
-    """The same rows in fewer parts, once there are many small ones of a tape: each costs more than its rows."""
-    if sum(_tape_if_small(part) is not None for part in parts) < MERGE:
-        return parts
-    out: list[_Part] = []
-    for tape, run in itertools.groupby(parts, _tape_if_small):
-        found = list(run)
-        out += found if tape is None else [_one(found)]
-    return out
+    """The same rows in fewer parts, once there are several of a tape: each costs more than its rows."""
+    while True:
+        out: list[_Part] = []
+        for (tape, _), run in itertools.groupby(parts, lambda part: (_tape_if_small(part), part.generation)):
+            found = list(run)
+            out += found if tape is None or len(found) < MERGE else [_one(found)]
+        if len(out) == len(parts):
+            return out
+        parts = out
 
 
 def _tape_if_small(part: _Part) -> str | None:
@@ -133,7 +135,5 @@ def _tape_if_small(part: _Part) -> str | None:
 
 
 def _one(run: list[_Part]) -> _Part:
-    if len(run) == 1:
-        return run[0]
     (batch,) = pa.Table.from_batches([part.batch for part in run]).unify_dictionaries().combine_chunks().to_batches()
-    return _Part(batch, 0, run[0].tape, min(part.first for part in run), max(part.last for part in run))
+    return _Part(batch, 0, run[0].tape, min(part.first for part in run), max(part.last for part in run), run[0].generation + 1)

@@ -67,14 +67,14 @@ def test_a_sealed_segment_takes_its_rows_and_no_others() -> None:
 
 
 def test_many_small_batches_become_few_and_stay_what_they_are() -> None:
-    tail = Tail()
-    for n in range(10 * MERGE):
+    tail, tape = Tail(), 2 * MERGE**2
+    for n in range(5 * tape):
         tail.add("trade", trades(n, n + 1), ticket=n + 1)
-        tail.placed([(n + 1, f"{n // (2 * MERGE)}.dope")])
-    assert ids(tail.table("trade")) == list(range(10 * MERGE))
-    assert tail.table("trade").column("trade_id").num_chunks <= MERGE + 5
+        tail.placed([(n + 1, f"{n // tape}.dope")])
+        assert tail.table("trade").column("trade_id").num_chunks <= 2 * (n // tape) + 3 * MERGE
+    assert ids(tail.table("trade")) == list(range(5 * tape))
     tail.forget("1.dope")
-    assert ids(tail.table("trade")) == [*range(2 * MERGE), *range(4 * MERGE, 10 * MERGE)]
+    assert ids(tail.table("trade")) == [*range(tape), *range(2 * tape, 5 * tape)]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -29,7 +29,7 @@ PLACED = 100_000  #: tickets remembered until somebody asks where their rows are
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """Every limit of a recording. Times in seconds, sizes in bytes."""
 
-    flush_s: float = 0.08  #: a killed process loses at most this much and the time of one round, together below 0.1
+    flush_s: float = 0.06  #: a killed process loses at most this much and the time of one round, together below 0.1
     sync_s: float = 1.0  #: a power cut loses at most this much
     retry_s: float = 4.0  #: between attempts while paused: with room again it records within 5 s
     close_s: float = 5.0  #: close() waits no longer for the disk
