@@ -258,11 +258,15 @@ Action = Send | Fetch | Reconnect
 
 # -- what a venue's connections look like ----------------------------------------------------------------------------
 class Plan(msgspec.Struct, frozen=True):
-    """One connection that a venue wants open: a name unique in the venue, its URL, the symbols it carries."""
+    """One connection that a venue wants open: a name unique in the venue, its URL, the symbols it carries.
+
+    ``fetch``: asked before each connecting; ``Venue.address`` makes the URL of its answer (a token, a host).
+    """
 
     name: str
     url: str
     symbols: tuple[str, ...]
+    fetch: Fetch | None = None
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -2,14 +2,64 @@
 
 A venue never raises on what it receives: a message that it cannot use is a ``Fault``, a hole in a sequence a ``Gap``
 plus the action that mends it. One venue = one file that opens with the messages it reads and its book recipe.
+
+What all venues do alike stands here: who may speak on a connection, subscriptions and their acknowledgements, the end of a
+connection. A venue's file says how its names, requests and messages look: ``native``, ``instrument``, ``topics``, ``requests``, ``read``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from dope.types import Action, Event, Fee, Frame, Instrument, Limits, Plan
+import msgspec
+
+from dope.types import (
+    CLOSED,
+    DATA,
+    OPEN,
+    REPLY,
+    TICK,
+    Ack,
+    Action,
+    Event,
+    Fault,
+    Fee,
+    Fetch,
+    Frame,
+    Gap,
+    Instrument,
+    Limits,
+    Listed,
+    OpenInfo,
+    Plan,
+    ReplyInfo,
+    Send,
+)
+
+MS = 1_000_000
+ACK_TIMEOUT_NS = 10_000_000_000  #: a subscription that is not confirmed, or a snapshot that does not come, is asked for again
+MAX_SOCKETS = 5  #: connections to one venue
+#: what reading a message may raise: it becomes a Fault
+UNREADABLE = (msgspec.DecodeError, RecursionError, ValueError, OverflowError, IndexError, KeyError, TypeError, AttributeError)
+
+_open = msgspec.json.Decoder(OpenInfo)
+_reply = msgspec.json.Decoder(ReplyInfo)
+
+
+class Known:
+    """What a venue knows of one market: who carries its book, and how far the chain of its messages goes.
+
+    ``conn`` −1 = nobody carries it; ``last`` None = no snapshot yet; ``asked`` = ns when a new snapshot was asked for.
+    """
+
+    __slots__ = ("asked", "conn", "instrument", "key", "last", "native")
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument, self.key, self.native = instrument, instrument.key, instrument.native
+        self.conn = -1
+        self.last: int | None = None
+        self.asked: int | None = None
 
 
 class Venue:
@@ -24,11 +74,14 @@ class Venue:
     LABEL = ""
     SHORT = ""
     ENDPOINTS: dict[str, str] = {}
+    SOCKETS: tuple[tuple[str, str], ...] = ()  #: (name of the plan, path after the ws endpoint), one connection or more each
     LIMITS = Limits()
     NUMBERED = True
     IDLE_S = 5.0  #: s without any data frame after which a connection counts as dead
     PING: tuple[float, str] | None = None  #: (period s, text) of an application-level ping, sent by the feed
     CHECKSUM = ""  #: name of the rule by which the market checks BookUpdate.checksum
+    INTEGRITY = "sequence"  #: what proves a book right: "sequence", "checksum", "snapshot" (each message is a whole book) or "" = nothing
+    DEPTH = 0  #: levels per side that the venue keeps up to date: what falls out behind them is forgotten; 0 = all
     #: ordinary messages to the letter, for the fast lane: literals and field names (``market/lane.py``); () = none
     TEMPLATES: tuple[tuple[bytes | str, ...], ...] = ()
     FEES: tuple[Fee, ...] = ()
@@ -39,36 +92,213 @@ class Venue:
         self.endpoints = {**self.ENDPOINTS, **(endpoints or {})}
         self.seen: dict[str, int] = {}  #: DATA frames about each market (by key) that could be read
         self.actions: list[Action] = []  #: appended by receive(); whoever runs the engine drains it
+        self.known: dict[str, Known] = {}  #: by native name
+        self._accept: dict[int, frozenset[str] | None] = {}  # connection → native names, None = any
+        self._unacked: dict[int, dict[str, int]] = {}  # connection → topic → when it was asked for
 
-    def plan(self) -> tuple[Plan, ...]:
-        """The connections to open. Each OPEN frame names its plan; the venue then asks to send its subscriptions."""
-        raise NotImplementedError
-
-    def receive(self, frame: Frame) -> Sequence[Event]:
-        """Understand one frame of any kind (TICK too: time-outs live there). Events in causal order."""
+    # -- what a venue's file says ------------------------------------------------------------------------------------
+    def native(self, symbol: str) -> str | None:
+        """The venue's name of a canonical symbol, None when it is of a kind that this venue does not trade."""
         raise NotImplementedError
 
     def instrument(self, native: str) -> Instrument | None:
         """The market behind the venue's own name, None when the name is none of this venue's."""
         raise NotImplementedError
 
+    def topics(self, socket: str, native: str) -> Sequence[str]:
+        """What to subscribe to for one market on this kind of connection, in words that ``requests`` understands."""
+        raise NotImplementedError
+
+    def requests(self, conn: int, wish: str, topics: Sequence[str]) -> Iterable[tuple[str, Sequence[str]]]:
+        """The texts that ask for these topics, each with the topics it asks for. ``wish`` is "subscribe" or "unsubscribe"."""
+        raise NotImplementedError
+
+    def read(self, frame: Frame, events: list[Event]) -> None:
+        """Understand one DATA frame; events in causal order. What it raises of ``UNREADABLE`` becomes a Fault."""
+        raise NotImplementedError
+
+    def answered(self, frame: Frame, info: ReplyInfo, body: bytes, events: list[Event]) -> None:
+        """Understand the answer to a Fetch."""
+
+    def again(self, known: Known, ts: int) -> None:
+        """Ask for a new snapshot of this book."""
+        raise NotImplementedError
+
     def reply_key(self, url: str, natives: Sequence[str]) -> str:
         """The Fetch key that a recorded REST answer belongs to; ``natives`` = names seen in the same recording."""
-        raise NotImplementedError
+        return "unknown"
+
+    def address(self, plan: Plan, body: bytes) -> str:
+        """The URL of a plan that has a ``fetch``, from the body of its answer. Raises one of ``UNREADABLE``."""
+        return plan.url
+
+    def bootstrap(self, path: str) -> Fetch | None:
+        """What to fetch before a connection to this path can be opened."""
+        return None
+
+    # -- connections -------------------------------------------------------------------------------------------------
+    def plan(self) -> tuple[Plan, ...]:
+        """The connections to open. Each OPEN frame names its plan; the venue then asks to send its subscriptions.
+
+        Symbols are spread over as few connections as ``LIMITS.topics_per_socket`` allows, over ``MAX_SOCKETS`` in all.
+        """
+        plans: list[Plan] = []
+        for name, path in self.SOCKETS:
+            wanted = [(s, n) for s in self.symbols if (n := self.native(s)) is not None]
+            counts = [(s, len(topics)) for s, n in wanted if (topics := self.topics(name, n))]
+            shards: list[list[str]] = []
+            room = 0
+            for symbol, count in counts:
+                if not shards or room < count:
+                    shards.append([])
+                    room = self.LIMITS.topics_per_socket
+                shards[-1].append(symbol)
+                room -= count
+            for number, shard in enumerate(shards[: MAX_SOCKETS - len(self.SOCKETS) + 1], 1):
+                label = name if number == 1 else f"{name} {number}"
+                plans.append(Plan(label, self.endpoints["ws"] + path, tuple(shard), self.bootstrap(path)))
+        return tuple(plans)
+
+    def receive(self, frame: Frame) -> Sequence[Event]:
+        """Understand one frame of any kind (TICK too: time-outs live there). Events in causal order."""
+        events: list[Event] = []
+        if frame.kind == DATA:
+            try:
+                self.read(frame, events)
+            except UNREADABLE as error:
+                events.append(self.fault(frame, f"unreadable: {error}"))
+        elif frame.kind == TICK:
+            self.on_tick(frame.ts, events)
+        elif frame.kind == OPEN:
+            self._on_open(frame, events)
+        elif frame.kind == REPLY:
+            self._on_reply(frame, events)
+        elif frame.kind == CLOSED:
+            self.on_closed(frame, events)
+        return events
+
+    def fault(self, frame: Frame, reason: str, key: str = "") -> Fault:
+        """A message that could not be used."""
+        return Fault(frame.ts, self.ID, key, reason[:200], frame.data[:200])
+
+    def entitled(self, frame: Frame, native: str, events: list[Event]) -> Known | None:
+        """The market, if it is ours and this connection carries it; tells of it when it is seen for the first time, and counts."""
+        known = self.known.get(native)
+        accept = self._accept.get(frame.conn)
+        if accept is not None and native not in accept:
+            known = None
+        elif known is None:
+            known = self._list(frame.ts, native, events)
+        if known is None:
+            events.append(self.fault(frame, "foreign symbol"))
+            return None
+        self.seen[known.key] = self.seen.get(known.key, 0) + 1
+        return known
+
+    def _list(self, ts: int, native: str, events: list[Event]) -> Known | None:
+        known = self.known.get(native)
+        instrument = self.instrument(native) if known is None else None
+        if instrument is not None:
+            known = self.known[native] = Known(instrument)
+            events.append(Listed(ts, instrument))
+        return known
+
+    def _on_open(self, frame: Frame, events: list[Event]) -> None:
+        info = _open.decode(frame.data)
+        if info.symbols is None:
+            self._accept[frame.conn] = None
+            return
+        natives = [n for s in info.symbols if (n := self.native(s)) is not None]
+        self._accept[frame.conn] = frozenset(natives)
+        for native in natives:
+            self._list(frame.ts, native, events)
+        self.opened(frame, info)
+        socket = info.plan.partition(" ")[0]
+        self.ask(frame.conn, frame.ts, "subscribe", [topic for native in natives for topic in self.topics(socket, native)])
+
+    def opened(self, frame: Frame, info: OpenInfo) -> None:
+        """Before the subscriptions of a new connection are asked for."""
+
+    def ask(self, conn: int, ts: int, wish: str, topics: Sequence[str]) -> None:
+        """Send the requests for these topics; subscriptions then wait for ``acked``."""
+        if not topics:
+            return
+        if wish == "subscribe":
+            self._unacked.setdefault(conn, {}).update(dict.fromkeys(topics, ts))
+        self.actions += [Send(conn, text, tuple(asked)) for text, asked in self.requests(conn, wish, topics)]
+
+    def acked(self, frame: Frame, topics: Iterable[str], events: list[Event], *, ok: bool = True, reason: str = "") -> None:
+        """The venue confirmed or refused these topics of this connection."""
+        waiting = self._unacked.get(frame.conn, {})
+        for topic in topics:
+            waiting.pop(topic, None)
+            events.append(Ack(frame.ts, self.ID, frame.conn, topic, ok, reason[:200]))
+
+    def waiting(self, conn: int) -> list[str]:
+        """Topics of this connection that are not confirmed yet."""
+        return list(self._unacked.get(conn, ()))
+
+    def on_tick(self, ts: int, events: list[Event]) -> None:
+        """Ask again for what was neither confirmed nor refused in time, and for snapshots that never came."""
+        for conn, topics in self._unacked.items():
+            late = [topic for topic, asked in topics.items() if ts - asked > ACK_TIMEOUT_NS]
+            if late:
+                events += [Ack(ts, self.ID, conn, topic, False, "not confirmed within 10 s") for topic in late]
+                self.ask(conn, ts, "subscribe", late)
+        for known in self.known.values():
+            if known.asked is not None and ts - known.asked > ACK_TIMEOUT_NS:
+                known.asked = ts
+                self.again(known, ts)
+
+    def on_closed(self, frame: Frame, events: list[Event]) -> None:
+        """The connection has ended: nobody knows its books any more."""
+        self._accept.pop(frame.conn, None)
+        self._unacked.pop(frame.conn, None)
+        for known in self.known.values():
+            if known.conn == frame.conn:
+                known.conn, known.last, known.asked = -1, None, None
+                events.append(Gap(frame.ts, known.key, "disconnected"))
+
+    def _on_reply(self, frame: Frame, events: list[Event]) -> None:
+        head, _, body = frame.data.partition(b"\n")
+        try:
+            self.answered(frame, _reply.decode(head), body, events)
+        except UNREADABLE as error:
+            events.append(Fault(frame.ts, self.ID, "", f"unreadable reply: {error}"[:200], head[:200]))
+
+    # -- what the engine asks ----------------------------------------------------------------------------------------
+    def lost(self, known: Known, ts: int, events: list[Event], reason: str = "sequence") -> None:
+        """A message of this book is missing: tell it and ask for a new snapshot."""
+        known.last, known.asked = None, ts
+        events.append(Gap(ts, known.key, reason))
+        self.again(known, ts)
 
     def resync(self, symbol: str, ts: int) -> Sequence[Event]:
         """The market no longer trusts this book: ask for a new snapshot. Events, if the venue has any to tell."""
-        raise NotImplementedError
+        known = self._of(symbol)
+        if known is not None and known.conn >= 0 and known.asked is None:
+            known.last, known.asked = None, ts
+            self.again(known, ts)
+        return ()
 
     def reseed(self, symbol: str, ts: int) -> None:
         """The touch has walked out of the range that the snapshot covered: fetch a wider one while the book stays LIVE."""
 
     def chain(self, symbol: str) -> tuple[str, int, int] | None:
         """(native name, connection, last sequence number) of an unbroken book that only waits for its next difference."""
-        return None
+        known = self._of(symbol)
+        if known is None or known.conn < 0 or known.last is None or known.last < 0:
+            return None
+        return known.native, known.conn, known.last
 
     def advance(self, symbol: str, last: int) -> None:
         """Differences up to ``last`` were applied without passing through ``receive``."""
+        known = self._of(symbol)
+        if known is not None:
+            known.last = last
+
+    def _of(self, symbol: str) -> Known | None:
+        return self.known.get(self.native(symbol) or symbol)
 
     def taker_bps(self, kind: str) -> float:
         """Default taker fee of a market kind in bps."""

@@ -16,7 +16,7 @@ checksum. Protocol pings come every 20 s; 24 h per connection; 5 messages/s from
 
 from __future__ import annotations
 
-from dope.types import Fee, Instrument, Limits, Plan
+from dope.types import Fee, Instrument, Limits
 from dope.venues._binance_wire import BinanceVenue
 from dope.venues.base import split_quote
 
@@ -28,6 +28,7 @@ KNOWN = {"BTC-USDT": (0.01, 0.00001, 5.0), "ETH-USDT": (0.01, 0.0001, 5.0), "SOL
 class BinanceSpot(BinanceVenue):
     ID, LABEL, SHORT = "binance_spot", "Binance", "BIN"
     ENDPOINTS = {"ws": "wss://stream.binance.com:9443", "rest": "https://api.binance.com"}
+    SOCKETS = (("market", "/stream"),)
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=4.0, topics_per_socket=1024, rest_weight_per_min=3000)
     TEMPLATES = (
         (b'{"stream":"', "word", b'","data":{"u":', "seq", b',"s":"', "symbol",
@@ -40,11 +41,7 @@ class BinanceSpot(BinanceVenue):
     SNAPSHOT_PATH = "/api/v3/depth"
     FEES = (Fee("binance_spot", "spot", 10.0, 10.0, "base", "ccxt 4.5.90; newsgaged.com; traderssecondbrain.com", "2026-11-01", "high"),)
 
-    def plan(self) -> tuple[Plan, ...]:
-        symbols = tuple(s for s in self.symbols if self.native(s) is not None)
-        return (Plan("market", self.endpoints["ws"] + "/stream", symbols),) if symbols else ()
-
-    def streams(self, plan: str, native: str) -> list[str]:
+    def topics(self, socket: str, native: str) -> list[str]:
         name = native.lower()
         return [f"{name}@bookTicker", f"{name}@depth@100ms", f"{name}@trade", f"{name}@kline_1m"]
 

@@ -16,7 +16,7 @@ The hosts were split in 2026 (announced 2026-03-06, the old ones retired 2026-04
 
 from __future__ import annotations
 
-from dope.types import Fee, Instrument, Limits, Plan
+from dope.types import Fee, Instrument, Limits
 from dope.venues._binance_wire import BinanceVenue
 from dope.venues.base import split_quote
 
@@ -28,6 +28,7 @@ KNOWN = {"BTC-USDT-PERP": (0.1, 0.001, 100.0), "ETH-USDT-PERP": (0.01, 0.001, 20
 class BinanceUsdm(BinanceVenue):
     ID, LABEL, SHORT = "binance_usdm", "Binance USD-M", "BINF"
     ENDPOINTS = {"ws": "wss://fstream.binance.com", "rest": "https://fapi.binance.com"}
+    SOCKETS = (("public", "/public/stream"), ("market", "/market/stream"))
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=8.0, topics_per_socket=200, rest_weight_per_min=1200)
     CHAINED = True
     TEMPLATES = (
@@ -44,16 +45,9 @@ class BinanceUsdm(BinanceVenue):
     SNAPSHOT_WEIGHT = 20
     FEES = (Fee("binance_usdm", "perp", 2.0, 5.0, "quote", "ccxt 4.5.90; newsgaged.com; traderssecondbrain.com", "2026-11-01", "high"),)
 
-    def plan(self) -> tuple[Plan, ...]:
-        symbols = tuple(s for s in self.symbols if self.native(s) is not None)
-        if not symbols:
-            return ()
-        ws = self.endpoints["ws"]
-        return Plan("public", ws + "/public/stream", symbols), Plan("market", ws + "/market/stream", symbols)
-
-    def streams(self, plan: str, native: str) -> list[str]:
+    def topics(self, socket: str, native: str) -> list[str]:
         name = native.lower()
-        if plan == "public":
+        if socket == "public":
             return [f"{name}@bookTicker", f"{name}@depth@100ms"]
         return [f"{name}@aggTrade", f"{name}@kline_1m", f"{name}@markPrice@1s"]
 

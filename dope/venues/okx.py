@@ -18,39 +18,13 @@ Sizes of swaps are contracts. Client ping: text "ping" when nothing came for up 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import (
-    CLOSED,
-    DATA,
-    OPEN,
-    TICK,
-    Ack,
-    Bar,
-    BookUpdate,
-    Event,
-    Fault,
-    Fee,
-    Frame,
-    Funding,
-    Gap,
-    Instrument,
-    Limits,
-    Listed,
-    Notice,
-    OpenInfo,
-    Plan,
-    Quote,
-    Reconnect,
-    Send,
-    Trade,
-)
-from dope.venues.base import Venue, number
+from dope.types import Bar, BookUpdate, Event, Fee, Frame, Funding, Instrument, Limits, Notice, Quote, Reconnect, Trade
+from dope.venues.base import MS, Known, Venue, number
 
-ACK_TIMEOUT_NS = 10_000_000_000
-MS = 1_000_000
 UNNUMBERED = -2  #: prevSeqId of messages from before 2022, which have none
 BOOKS = frozenset(("books", "books-l2-tbt", "books50-l2-tbt"))
 #: base units per contract, tick and lot (base) of the default swaps, as of 2026-11 (general knowledge)
@@ -111,24 +85,12 @@ class Push(msgspec.Struct):
 _push = msgspec.json.Decoder(Push)
 _book_push = msgspec.json.Decoder(BookPush, strict=False)  # times come as strings
 _pairs = msgspec.json.Decoder(list[list[str]])
-_open = msgspec.json.Decoder(OpenInfo)
-
-
-class _Symbol:
-    """What is known of one instrument's book: ``last`` None = no snapshot yet; ``conn`` −1 = nobody carries it."""
-
-    __slots__ = ("asked", "channel", "conn", "instrument", "key", "last", "native")
-
-    def __init__(self, instrument: Instrument) -> None:
-        self.instrument, self.key, self.native = instrument, instrument.key, instrument.native
-        self.conn, self.channel = -1, "books"
-        self.last: int | None = None
-        self.asked: int | None = None  # when a new snapshot was asked for
 
 
 class Okx(Venue):
     ID, LABEL, SHORT = "okx", "OKX", "OKX"
     ENDPOINTS = {"ws": "wss://ws.okx.com:8443", "rest": "https://www.okx.com"}
+    SOCKETS = (("public", "/ws/v5/public"), ("business", "/ws/v5/business"))
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=3.0, topics_per_socket=240, rest_weight_per_min=600)
     PING = (15.0, "ping")
     IDLE_S = 5.0
@@ -149,11 +111,9 @@ class Okx(Venue):
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)
-        self._known: dict[str, _Symbol] = {}
-        self._accept: dict[int, frozenset[str] | None] = {}
-        self._unacked: dict[int, dict[str, int]] = {}
+        self._channels: dict[str, str] = {}  # native → the channel that carries its book
 
-    # -- names -----------------------------------------------------------------------------------------------------
+    # -- names -------------------------------------------------------------------------------------------------------
     def native(self, symbol: str) -> str | None:
         """The venue's name of a canonical symbol."""
         return symbol[:-5] + "-SWAP" if symbol.endswith("-PERP") else symbol if symbol.count("-") == 1 else None
@@ -173,103 +133,70 @@ class Okx(Venue):
             return Instrument(self.ID, native, native, parts[0], parts[1], kind, None, parts[1] == "USD")
         return None
 
-    def plan(self) -> tuple[Plan, ...]:
-        symbols = tuple(s for s in self.symbols if self.native(s) is not None)
-        if not symbols:
-            return ()
-        ws = self.endpoints["ws"]
-        return Plan("public", ws + "/ws/v5/public", symbols), Plan("business", ws + "/ws/v5/business", symbols)
+    # -- requests ----------------------------------------------------------------------------------------------------
+    def topics(self, socket: str, native: str) -> list[str]:
+        if socket == "business":
+            return [f"candle1m:{native}"]
+        swap = ["funding-rate", "mark-price"] if native.endswith("-SWAP") else []
+        return [f"{channel}:{native}" for channel in ("books", "bbo-tbt", "trades", *swap)]
 
-    # -- frames ----------------------------------------------------------------------------------------------------
-    def receive(self, frame: Frame) -> Sequence[Event]:
-        if frame.kind == DATA:
-            # books alone have an action; which of the two shapes is tried is a matter of speed only
-            return self._on_book(frame) if b'"action"' in frame.data else self._on_data(frame)
-        if frame.kind == TICK:
-            return self._on_tick(frame)
-        if frame.kind == OPEN:
-            return self._on_open(frame)
-        if frame.kind == CLOSED:
-            return self._on_closed(frame)
-        return ()
+    def requests(self, conn: int, wish: str, topics: Sequence[str]) -> Iterable[tuple[str, Sequence[str]]]:
+        args = [{"channel": c, "instId": i} for c, _, i in (t.partition(":") for t in topics)]
+        yield msgspec.json.encode({"op": wish, "args": args}).decode(), topics
 
-    def _on_book(self, frame: Frame) -> Sequence[Event]:
-        events: list[Event] = []
-        try:
-            push = _book_push.decode(frame.data)
-            native = push.arg.instId
-            symbol = self._known.get(native)
-            if symbol is None or symbol.conn != frame.conn or push.action != "update":
-                symbol = self._entitled(frame, native, events)
-                if symbol is None or push.arg.channel not in BOOKS:
-                    return events
-            ts = frame.ts
-            self.seen[symbol.key] = self.seen.get(symbol.key, 0) + 1
-            snapshot = push.action == "snapshot"
-            for row in push.data:
-                bids, asks, seq = row.bids, row.asks, row.seqId
-                if bids is _NO and asks is _NO:
-                    raise ValueError("a book without sides")
-                last = symbol.last
-                if snapshot:
-                    symbol.conn, symbol.channel, symbol.asked = frame.conn, push.arg.channel, None
-                elif push.action != "update":
-                    raise ValueError("a book without action")
-                elif symbol.conn != frame.conn or last is None:
-                    continue  # an update before its snapshot: the snapshot will contain it
-                elif row.prevSeqId != last and not self._continues(row, last):
-                    symbol.last = None
-                    self._resubscribe(symbol, frame.ts)
-                    events.append(Gap(frame.ts, symbol.key, "sequence"))
-                    break
-                symbol.last = seq
-                events.append(BookUpdate(ts, symbol.key, row.ts * MS, snapshot, seq, bytes(bids), bytes(asks), row.checksum or None))
-        except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
-            events.append(Fault(frame.ts, self.ID, "", f"unreadable: {error}"[:200], frame.data[:200]))
-        return events
+    def again(self, known: Known, ts: int) -> None:
+        topics = [f"{self._channels.get(known.native, 'books')}:{known.native}"]
+        self.ask(known.conn, ts, "unsubscribe", topics)
+        self.ask(known.conn, ts, "subscribe", topics)
 
-    def _continues(self, row: BookRow, last: int) -> bool:
-        """An update without numbers continues a book without numbers only."""
-        if row.prevSeqId != UNNUMBERED:
-            return False
-        if last >= 0:
-            raise ValueError("a book update without its numbers")
-        return True
+    # -- frames ------------------------------------------------------------------------------------------------------
+    def read(self, frame: Frame, events: list[Event]) -> None:
+        # books alone have an action; which of the two shapes is tried is a matter of speed only
+        if b'"action"' in frame.data:
+            self._on_book(frame, events)
+        elif frame.data != b"pong":
+            self._on_data(frame, events)
 
-    def _entitled(self, frame: Frame, native: str, events: list[Event]) -> _Symbol | None:
-        """The instrument, if it is ours and this connection carries it; tells of it when it is seen for the first time."""
-        accept = self._accept.get(frame.conn)
-        symbol = self._known.get(native)
-        if accept is not None and native not in accept:
-            symbol = None
-        elif symbol is None:
-            instrument = self.instrument(native)
-            if instrument is not None:
-                symbol = self._known[native] = _Symbol(instrument)
-                events.append(Listed(frame.ts, instrument))
-        if symbol is None:
-            events.append(Fault(frame.ts, self.ID, "", "foreign symbol", frame.data[:200]))
-        return symbol
-
-    def _on_data(self, frame: Frame) -> Sequence[Event]:
-        if frame.data == b"pong":
-            return ()
-        events: list[Event] = []
-        try:
-            push = _push.decode(frame.data)
-            if push.arg is None or push.event:
-                return self._on_event(frame, push)
-            symbol = self._entitled(frame, push.arg.instId, events)
-            if symbol is None:
-                return events
-            if push.arg.channel in BOOKS:
+    def _on_book(self, frame: Frame, events: list[Event]) -> None:
+        push = _book_push.decode(frame.data)
+        native = push.arg.instId
+        known = self.known.get(native)
+        if known is None or known.conn != frame.conn or push.action != "update":
+            known = self.entitled(frame, native, events)
+            if known is None or push.arg.channel not in BOOKS:
+                return
+        else:
+            self.seen[known.key] = self.seen.get(known.key, 0) + 1
+        ts, key, snapshot = frame.ts, known.key, push.action == "snapshot"
+        for row in push.data:
+            bids, asks, last = row.bids, row.asks, known.last
+            if bids is _NO and asks is _NO:
+                raise ValueError("a book without sides")
+            if snapshot:
+                known.conn, known.asked = frame.conn, None
+                self._channels[native] = push.arg.channel
+            elif push.action != "update":
                 raise ValueError("a book without action")
-            self.seen[symbol.key] = self.seen.get(symbol.key, 0) + 1
-            for row in push.data:
-                events += self._on_row(frame, symbol.instrument, push.arg.channel, row)
-        except (msgspec.DecodeError, RecursionError, ValueError, OverflowError, IndexError) as error:
-            events.append(Fault(frame.ts, self.ID, "", f"unreadable: {error}"[:200], frame.data[:200]))
-        return events
+            elif known.conn != frame.conn or last is None:
+                continue  # an update before its snapshot: the snapshot will contain it
+            elif row.prevSeqId != last and not _continues(row, last):
+                self.lost(known, ts, events)
+                break
+            known.last = row.seqId
+            events.append(BookUpdate(ts, key, row.ts * MS, snapshot, row.seqId, bytes(bids), bytes(asks), row.checksum or None))
+
+    def _on_data(self, frame: Frame, events: list[Event]) -> None:
+        push = _push.decode(frame.data)
+        if push.arg is None or push.event:
+            self._on_event(frame, push, events)
+            return
+        known = self.entitled(frame, push.arg.instId, events)
+        if known is None:
+            return
+        if push.arg.channel in BOOKS:
+            raise ValueError("a book without action")
+        for row in push.data:
+            events += self._on_row(frame, known.instrument, push.arg.channel, row)
 
     def _on_row(self, frame: Frame, instrument: Instrument, channel: str, row: Row | list[str]) -> list[Event]:
         if isinstance(row, list):
@@ -303,101 +230,26 @@ class Okx(Venue):
         ask, ask_size = (number(asks[0][0]), number(asks[0][1])) if asks else (0.0, 0.0)
         return [Quote(frame.ts, instrument.key, ts, row.seqId, bid, bid_size, ask, ask_size)]
 
-    def _on_event(self, frame: Frame, push: Push) -> Sequence[Event]:
+    def _on_event(self, frame: Frame, push: Push, events: list[Event]) -> None:
         topic = f"{push.arg.channel}:{push.arg.instId}" if push.arg else ""
         if push.event == "subscribe":
-            self._unacked.get(frame.conn, {}).pop(topic, None)
-            return [Ack(frame.ts, self.ID, frame.conn, topic, True)]
-        if push.event == "unsubscribe":
-            return ()
-        if push.event == "error":
-            waiting = self._unacked.get(frame.conn, {})
-            refused = [topic] if topic else [t for t in waiting if t.replace(":", ",instId:") in push.msg or t in push.msg]
-            for t in refused:
-                self._unacked.get(frame.conn, {}).pop(t, None)
+            self.acked(frame, [topic], events)
+        elif push.event == "error":
+            named = [t for t in self.waiting(frame.conn) if t.replace(":", ",instId:") in push.msg or t in push.msg]
             text = f"{push.code} {push.msg}"[:200]
-            return [*(Ack(frame.ts, self.ID, frame.conn, t, False, text) for t in refused), Notice(frame.ts, self.ID, "error", text)]
-        if push.event == "notice":
+            self.acked(frame, [topic] if topic else named, events, ok=False, reason=text)
+            events.append(Notice(frame.ts, self.ID, "error", text))
+        elif push.event == "notice":
             self.actions.append(Reconnect(frame.conn, push.msg[:200], planned=True))
-            return [Notice(frame.ts, self.ID, "shutdown", f"{push.code} {push.msg}"[:200])]
-        if push.event:
-            return ()
-        return [Fault(frame.ts, self.ID, "", "unknown message", frame.data[:200])]
+            events.append(Notice(frame.ts, self.ID, "shutdown", f"{push.code} {push.msg}"[:200]))
+        elif not push.event:
+            events.append(self.fault(frame, "unknown message"))
 
-    # -- subscriptions ---------------------------------------------------------------------------------------------
-    def _topics(self, plan: str, native: str) -> list[str]:
-        if plan == "business":
-            return [f"candle1m:{native}"]
-        swap = ["funding-rate", "mark-price"] if native.endswith("-SWAP") else []
-        return [f"{channel}:{native}" for channel in ("books", "bbo-tbt", "trades", *swap)]
 
-    def _on_open(self, frame: Frame) -> Sequence[Event]:
-        info = _open.decode(frame.data)
-        if info.symbols is None:
-            self._accept[frame.conn] = None
-            return ()
-        events: list[Event] = []
-        natives = [n for s in info.symbols if (n := self.native(s)) is not None]
-        self._accept[frame.conn] = frozenset(natives)
-        for native in natives:
-            instrument = self.instrument(native)
-            if native not in self._known and instrument is not None:
-                self._known[native] = _Symbol(instrument)
-                events.append(Listed(frame.ts, instrument))
-        self._send(frame.conn, frame.ts, "subscribe", [t for native in natives for t in self._topics(info.plan, native)])
-        return events
-
-    def _send(self, conn: int, ts: int, op: str, topics: list[str]) -> None:
-        if not topics:
-            return
-        args = [{"channel": c, "instId": i} for c, _, i in (t.partition(":") for t in topics)]
-        if op == "subscribe":
-            self._unacked.setdefault(conn, {}).update(dict.fromkeys(topics, ts))
-        self.actions.append(Send(conn, msgspec.json.encode({"op": op, "args": args}).decode(), tuple(topics)))
-
-    def _resubscribe(self, symbol: _Symbol, ts: int) -> None:
-        symbol.asked = ts
-        topic = f"{symbol.channel}:{symbol.native}"
-        self._send(symbol.conn, ts, "unsubscribe", [topic])
-        self._send(symbol.conn, ts, "subscribe", [topic])
-
-    def _on_tick(self, frame: Frame) -> Sequence[Event]:
-        events: list[Event] = []
-        for conn, topics in self._unacked.items():
-            late = [t for t, asked in topics.items() if frame.ts - asked > ACK_TIMEOUT_NS]
-            if late:
-                events += [Ack(frame.ts, self.ID, conn, t, False, "not confirmed within 10 s") for t in late]
-                self._send(conn, frame.ts, "subscribe", late)
-        for symbol in self._known.values():
-            if symbol.asked is not None and frame.ts - symbol.asked > ACK_TIMEOUT_NS:  # confirmed, but the snapshot never came
-                self._resubscribe(symbol, frame.ts)
-        return events
-
-    def _on_closed(self, frame: Frame) -> Sequence[Event]:
-        self._accept.pop(frame.conn, None)
-        self._unacked.pop(frame.conn, None)
-        events: list[Event] = []
-        for symbol in self._known.values():
-            if symbol.conn == frame.conn:
-                symbol.conn, symbol.last, symbol.asked = -1, None, None
-                events.append(Gap(frame.ts, symbol.key, "disconnected"))
-        return events
-
-    def resync(self, symbol: str, ts: int) -> Sequence[Event]:
-        known = self._known.get(self.native(symbol) or symbol)
-        if known is not None and known.conn >= 0 and known.asked is None:
-            known.last = None
-            self._resubscribe(known, ts)
-        return ()
-
-    def chain(self, symbol: str) -> tuple[str, int, int] | None:
-        known = self._known.get(self.native(symbol) or symbol)
-        if known is None or known.conn < 0 or known.last is None or known.last < 0:
-            return None
-        return known.native, known.conn, known.last
-
-    def advance(self, symbol: str, last: int) -> None:
-        self._known[self.native(symbol) or symbol].last = last
-
-    def reply_key(self, url: str, natives: Sequence[str]) -> str:
-        return "unknown"
+def _continues(row: BookRow, last: int) -> bool:
+    """An update without numbers continues a book without numbers only."""
+    if row.prevSeqId != UNNUMBERED:
+        return False
+    if last >= 0:
+        raise ValueError("a book update without its numbers")
+    return True
