@@ -77,7 +77,7 @@ class Sources:
             opened = [Tape(path, tolerant=True) for path in tapes]
             venues = tuple(sorted({venue for tape in opened for venue in tape.meta.venues}))
             settings = settings.model_copy(update={"symbols": await asyncio.to_thread(symbols_of, opened), "venues": venues})
-        world = WorldProcess(seed=settings.sim_seed, speed=settings.sim_rate, tapes=tapes)
+        world = WorldProcess(seed=settings.sim_seed, venues=settings.venues, speed=settings.sim_rate, tapes=tapes)
         endpoints = await world.start()
         await self.close()
         self._world = world

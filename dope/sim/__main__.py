@@ -9,10 +9,10 @@ import signal
 import sys
 import time
 
-from dope.sim.world import World
+from dope.sim.world import VENUES, World
 
 
-async def serve(seed: int, speed: float, epoch_ms: int, *, with_parent: bool) -> None:
+async def serve(seed: int, venues: tuple[str, ...], speed: float, epoch_ms: int, *, with_parent: bool) -> None:
     """Run until SIGTERM or SIGINT, or until stdin ends where a parent holds it."""
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -23,7 +23,7 @@ async def serve(seed: int, speed: float, epoch_ms: int, *, with_parent: bool) ->
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         watch = asyncio.create_task(reader.read())
         watch.add_done_callback(lambda _: over.set())
-    world = World(seed, speed=speed, epoch_ms=epoch_ms)
+    world = World(seed, venues=venues, speed=speed, epoch_ms=epoch_ms)
     print(json.dumps(await world.start()), flush=True)
     await over.wait()
     await world.stop()
@@ -33,12 +33,13 @@ def main() -> None:
     """Read the options and serve."""
     options = argparse.ArgumentParser(prog="python -m dope.sim", description="Serve the seeded sample market on loopback ports.")
     options.add_argument("--seed", type=int, default=7, help="seed of the market")
+    options.add_argument("--venues", default=",".join(VENUES), help="venue ids, comma-separated")
     options.add_argument("--speed", type=float, default=1.0, help="virtual seconds per second")
     options.add_argument("--epoch-ms", type=int, default=None, help="start of virtual time, ms UTC (default: now)")
     options.add_argument("--with-parent", action="store_true", help="end when stdin is closed")
     chosen = options.parse_args()
     epoch_ms = chosen.epoch_ms if chosen.epoch_ms is not None else time.time_ns() // 1_000_000
-    asyncio.run(serve(chosen.seed, chosen.speed, epoch_ms, with_parent=chosen.with_parent))
+    asyncio.run(serve(chosen.seed, tuple(chosen.venues.split(",")), chosen.speed, epoch_ms, with_parent=chosen.with_parent))
 
 
 if __name__ == "__main__":

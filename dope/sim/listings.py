@@ -1,4 +1,4 @@
-"""What the sample market trades: assets with their prices, and one listing per venue and market with its habits."""
+"""What the sample market trades: assets with their prices, and the form of a listing; listings stand with their venue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ POINTS = 10_000 * BP
 
 
 class AssetSpec(msgspec.Struct, frozen=True):
-    """One base asset: start price in micro-quote (1e-6 USDT), volatility and perpetual habits."""
+    """One base asset: start price in micro-quote (1e-6 USDT), volatility (0 = its price stands still) and perpetual habits."""
 
     name: str
     start_e6: int
@@ -34,6 +34,7 @@ class ListingSpec(msgspec.Struct, frozen=True):
     lag: int = 0  #: steps of 10 ms behind the efficient price
     half_spread: int = 0  #: points
     bias: int = 0  #: standing offset of this market, points
+    pace: int = 1  #: steps of 10 ms from one action to the next: quiet venues have more
 
     @property
     def key(self) -> str:
@@ -50,20 +51,6 @@ ASSETS = (
     AssetSpec("BTC", 91_000_000_000, sigma=9_800, basis=4 * BP, funding_e8=10_000, depth=100),
     AssetSpec("ETH", 3_100_000_000, sigma=12_100, basis=3 * BP, funding_e8=7_241, depth=60),
     AssetSpec("SOL", 140_000_000, sigma=14_200, basis=-2 * BP, funding_e8=-3_412, depth=25),
-)
-
-#: Binance perpetuals lead, OKX spot comes last; ticks and lots are those of the venues
-LISTINGS = (
-    ListingSpec("binance_spot", "BTC-USDT", "BTCUSDT", "BTC", 10_000, 1_000, lag=2, half_spread=700),
-    ListingSpec("binance_spot", "ETH-USDT", "ETHUSDT", "ETH", 10_000, 10_000, lag=2, half_spread=1_600),
-    ListingSpec("binance_spot", "SOL-USDT", "SOLUSDT", "SOL", 10_000, 100_000, lag=3, half_spread=3_600),
-    ListingSpec("binance_usdm", "BTC-USDT-PERP", "BTCUSDT", "BTC", 100_000, 100_000, lag=0, half_spread=300),
-    ListingSpec("binance_usdm", "ETH-USDT-PERP", "ETHUSDT", "ETH", 10_000, 100_000, lag=0, half_spread=900),
-    ListingSpec("binance_usdm", "SOL-USDT-PERP", "SOLUSDT", "SOL", 10_000, 1_000_000, lag=1, half_spread=3_600),
-    ListingSpec("okx", "BTC-USDT", "BTC-USDT", "BTC", 100_000, 1, lag=7, half_spread=1_500, bias=3_000),
-    ListingSpec("okx", "ETH-USDT", "ETH-USDT", "ETH", 10_000, 100, lag=8, half_spread=2_400, bias=-4_000),
-    ListingSpec("okx", "SOL-USDT", "SOL-USDT", "SOL", 10_000, 100, lag=12, half_spread=4_200, bias=5_000),
-    ListingSpec("okx", "BTC-USDT-PERP", "BTC-USDT-SWAP", "BTC", 100_000, 1_000_000, 1_000_000, lag=4, half_spread=600, bias=2_000),
-    ListingSpec("okx", "ETH-USDT-PERP", "ETH-USDT-SWAP", "ETH", 10_000, 1_000_000, 10_000_000, lag=5, half_spread=1_200, bias=-2_500),
-    ListingSpec("okx", "SOL-USDT-PERP", "SOL-USDT-SWAP", "SOL", 10_000, 1_000_000, lag=9, half_spread=3_800, bias=3_000),
+    AssetSpec("USDT", 999_600, sigma=0, basis=0, funding_e8=0, depth=100),
+    AssetSpec("USDC", 999_900, sigma=0, basis=0, funding_e8=0, depth=100),
 )

@@ -9,11 +9,11 @@ from __future__ import annotations
 import itertools
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from dope.sim.listings import ASSETS, BP, LISTINGS
+from dope.sim.listings import ASSETS, BP, ListingSpec
 from dope.sim.quoting import Asset, Market
 
 STEP_MS = 10
@@ -23,6 +23,9 @@ RAMP = 5  #: steps in which a dislocation builds up and fades
 FUNDING_MS = 8 * 3_600_000
 #: numbers at which the venues' own sequences start; at Binance USD-M all symbols share one, so a symbol's has holes
 SEQ_START = {"binance_spot": 50_093_239_189, "binance_usdm": 5_123_107_832_006, "okx": 12_345_678_901}
+
+
+SEQ_START_ELSEWHERE = 1_000_000_000
 
 
 class Dislocation(msgspec.Struct, frozen=True):
@@ -81,15 +84,15 @@ class Planner:
 class SampleMarket:
     """All markets of one seed. ``step()`` is the only thing that changes them."""
 
-    def __init__(self, seed: int = 7, *, epoch_ms: int = EPOCH_MS) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, listings: Sequence[ListingSpec], *, epoch_ms: int = EPOCH_MS) -> None:
+        self.seed, self.listings = seed, tuple(listings)
         self.epoch_ms = epoch_ms - epoch_ms % STEP_MS
         self.steps = 0
         self.assets = {spec.name: Asset(spec, random.Random(f"{seed}/{spec.name}")) for spec in ASSETS}
         shared: dict[str, Iterator[int]] = {"binance_usdm": itertools.count(SEQ_START["binance_usdm"])}
         self.markets: dict[str, Market] = {}
-        for spec in LISTINGS:
-            ids = shared.get(spec.venue) or itertools.count(SEQ_START[spec.venue])
+        for spec in listings:
+            ids = shared.get(spec.venue) or itertools.count(SEQ_START.get(spec.venue, SEQ_START_ELSEWHERE))
             rng = random.Random(f"{seed}/{spec.key}")
             self.markets[spec.key] = Market(spec, self.assets[spec.asset], rng, ids=ids, now_ms=self.epoch_ms)
         self._planner = Planner(random.Random(f"{seed}/dislocations"), list(self.markets.values()))
@@ -126,14 +129,17 @@ class Truth:
     markets were halted by hand has no such twin.
     """
 
-    def __init__(self, seed: int, *, epoch_ms: int = EPOCH_MS) -> None:
-        self._seed, self._epoch_ms = seed, epoch_ms
-        self._twin = SampleMarket(seed, epoch_ms=epoch_ms)
+    def __init__(self, seed: int, listings: Sequence[ListingSpec], *, epoch_ms: int = EPOCH_MS) -> None:
+        self._seed, self._listings, self._epoch_ms = seed, tuple(listings), epoch_ms
+        self._twin = self._begin()
+
+    def _begin(self) -> SampleMarket:
+        return SampleMarket(self._seed, self._listings, epoch_ms=self._epoch_ms)
 
     def at_step(self, step: int) -> SampleMarket:
         """The whole market right after step number ``step``."""
         if self._twin.steps > step:
-            self._twin = SampleMarket(self._seed, epoch_ms=self._epoch_ms)
+            self._twin = self._begin()
         while self._twin.steps < step:
             self._twin.step()
         return self._twin
@@ -141,7 +147,7 @@ class Truth:
     def at_seq(self, key: str, seq: int, *, max_steps: int = 1_000_000) -> Market:
         """Market ``key`` when its newest change had number ``seq``. Raises LookupError if it never has at a step's end."""
         if self._twin.markets[key].book.seq > seq:
-            self._twin = SampleMarket(self._seed, epoch_ms=self._epoch_ms)
+            self._twin = self._begin()
         while self._twin.markets[key].book.seq < seq and self._twin.steps < max_steps:
             self._twin.step()
         market = self._twin.markets[key]

@@ -13,10 +13,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Container
 
+from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
 from dope.sim.okx_text import KEEPALIVE_MS, Instrument
 from dope.sim.port import Client, Close, Ping, Port, Rate, Reply, as_json, read_json
 
+#: its spot markets come last
+LISTINGS = (
+    ListingSpec("okx", "BTC-USDT", "BTC-USDT", "BTC", 100_000, 1, lag=7, half_spread=1_500, bias=3_000),
+    ListingSpec("okx", "ETH-USDT", "ETH-USDT", "ETH", 10_000, 100, lag=8, half_spread=2_400, bias=-4_000),
+    ListingSpec("okx", "SOL-USDT", "SOL-USDT", "SOL", 10_000, 100, lag=12, half_spread=4_200, bias=5_000),
+    ListingSpec("okx", "BTC-USDT-PERP", "BTC-USDT-SWAP", "BTC", 100_000, 1_000_000, 1_000_000, lag=4, half_spread=600, bias=2_000),
+    ListingSpec("okx", "ETH-USDT-PERP", "ETH-USDT-SWAP", "ETH", 10_000, 1_000_000, 10_000_000, lag=5, half_spread=1_200, bias=-2_500),
+    ListingSpec("okx", "SOL-USDT-PERP", "SOL-USDT-SWAP", "SOL", 10_000, 1_000_000, lag=9, half_spread=3_800, bias=3_000),
+)
 PATHS = {"/ws/v5/public": "public", "/ws/v5/business": "business"}
 CONNECTS = Rate(3, 1.0)
 REQUESTS = Rate(480, 3600.0)
@@ -171,3 +181,6 @@ class OkxServer:
         if not (size.isascii() and size.isdigit() and 1 <= int(size) <= 400):
             return Reply(400, '{"code":"51000","data":[],"msg":"Parameter sz error"}')
         return Reply(200, instrument.rest_book(int(size), self._sample.now_ms))
+
+
+Server = OkxServer

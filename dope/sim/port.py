@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -72,10 +72,10 @@ class Dialogue(Protocol):
     def admit(self, path: str, now: float) -> Reply | None:
         """None lets a WebSocket in at ``path``, a Reply refuses it."""
 
-    def opened(self, client: Client) -> list[str]:
+    def opened(self, client: Client) -> Sequence[str | bytes]:
         """Texts for a client that has just connected; its URL may already subscribe."""
 
-    def heard(self, client: Client, text: str, now: float) -> list[str] | Close:
+    def heard(self, client: Client, text: str, now: float) -> Sequence[str | bytes] | Close:
         """Answers to one text of a client, or the way its connection ends."""
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply | Awaitable[Reply]:
@@ -200,7 +200,7 @@ class Port:
             ws.transport.pause_reading()
         try:
             for text in self._dialogue.opened(client):
-                self.send([client], text, data=False)
+                self.send([client], text, data=False, binary=isinstance(text, bytes))
             async for message in ws:
                 client.last = self._clock()
                 text = message if isinstance(message, str) else message.decode("utf-8", "replace")
@@ -209,7 +209,7 @@ class Port:
                     await ws.close(answers.code, answers.reason)
                     break
                 for answer in answers:
-                    self.send([client], answer, data=False)
+                    self.send([client], answer, data=False, binary=isinstance(answer, bytes))
         except ConnectionClosed:
             pass  # the client went away without a close frame: nothing to do for a server
         finally:

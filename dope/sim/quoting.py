@@ -70,6 +70,8 @@ class Asset:
 
     def step(self, step: int) -> None:
         """One step of 10 ms."""
+        if not self._scale:
+            return
         bits = self._rng.getrandbits(64)
         move = ((bits & 0xFFFFFFFF).bit_count() - 16) * self._scale
         bits >>= 32
@@ -95,6 +97,7 @@ class Market:
         self.asset = asset
         self.book = SimBook(ids)
         self.fills: list[Fill] = []
+        self._pace = spec.pace
         self.shift = 0  #: displacement from the fair price in points, set by the planner
         self.halted = False
         self.closed: Candle | None = None  #: the candle that ended with the present step
@@ -125,7 +128,7 @@ class Market:
         self.closed = None
         if now_ms % MINUTE_MS == 0 and now_ms > self.candle.open_ms:
             self.closed, self.candle = self.candle, Candle(now_ms, self.candle.close)
-        if self.halted:
+        if self.halted or step % self._pace:
             return
         bits = self._rng.getrandbits(64)
         self._noise += ((bits & 0xFFFFFFFF).bit_count() - 16) * NOISE - (self._noise >> NOISE_DECAY)

@@ -1,41 +1,48 @@
-"""The sample world: the seeded market and its three loopback venues, driven in virtual time, with faults at will."""
+"""The sample world: the seeded market and its loopback venues, driven in virtual time, with faults at will."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from loguru import logger
 
 from dope.errors import UnknownName
-from dope.sim.binance import BinanceServer
+from dope.sim import venue as venues_of
 from dope.sim.market import EPOCH_MS, STEP_MS, SampleMarket
-from dope.sim.okx import OkxServer
-from dope.sim.okx_text import KEEPALIVE_MS
-from dope.sim.port import Ping, Port
+from dope.sim.port import Port
 
 MAX_LATE_STEPS = 200  #: a loop that comes later than this skips the rest instead of racing after it
 PULSE_S = 0.01
 
-Server = BinanceServer | OkxServer
+VENUES = ("binance_spot", "binance_usdm", "okx")  #: unless others are asked for
+
+
+class Server(Protocol):
+    """What the world needs of a venue's server."""
+
+    port: Port
+
+    def publish(self) -> None: ...
+
+    def drop(self, symbol: str) -> None: ...
 
 
 class World:
     """Start it inside a running loop; every method but the constructor belongs to that loop."""
 
     def __init__(
-        self, seed: int = 7, *, speed: float = 1.0, epoch_ms: int = EPOCH_MS, checksum: bool = False, ping: Ping | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        self, seed: int = 7, *, venues: Sequence[str] = VENUES, speed: float = 1.0, epoch_ms: int = EPOCH_MS,
+        options: Mapping[str, Mapping[str, Any]] | None = None, clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         """``speed`` = virtual seconds per second; 0 = only ``advance`` moves time. ``epoch_ms`` = where virtual time
-        starts. ``checksum``: OKX sends real CRC32 values. ``ping`` replaces Binance's protocol pings."""
+        starts. ``options`` of servers by venue id are for tests. Raises UnknownName for a venue without a server."""
         self.speed = speed
-        self.sample = SampleMarket(seed, epoch_ms=epoch_ms)
+        self.sample = SampleMarket(seed, venues_of.listings(venues), epoch_ms=epoch_ms)
         self.servers: dict[str, Server] = {
-            "binance_spot": BinanceServer(self.sample, "binance_spot", clock=clock, ping=ping),
-            "binance_usdm": BinanceServer(self.sample, "binance_usdm", clock=clock, ping=ping),
-            "okx": OkxServer(self.sample, clock=clock, checksum=checksum, keepalive_ms=KEEPALIVE_MS),
+            venue: venues_of.module(venue).Server(self.sample, clock=clock, **(options or {}).get(venue, {})) for venue in venues
         }
         self.faults = Faults(self)
         self._clock = clock

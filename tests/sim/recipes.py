@@ -13,8 +13,10 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from dope.sim.book import ASK, BID
 from dope.sim.market import Truth
-from dope.sim.world import World
+from dope.sim.venue import listings
+from dope.sim.world import VENUES, World
 
+LISTED = listings(VENUES)  #: what trades in the world unless other venues are asked for
 PATIENCE_S = 20.0  #: no test is judged by it: it only ends one that would hang
 
 

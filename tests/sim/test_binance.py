@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from dope.sim.market import Truth
-from tests.sim.recipes import BinanceBook, ask, assert_true, get, hear, hear_until, open_ws, world
+from tests.sim.recipes import LISTED, BinanceBook, ask, assert_true, get, hear, hear_until, open_ws, world
 
 #: one real message of each kind (recorded 2021 to 2024; markPriceUpdate from the venue's documentation)
 REAL = {
@@ -95,7 +95,7 @@ def test_the_documented_recipe_keeps_every_book_equal_to_the_truth(venue: str, s
     """Subscribe, buffer, fetch the snapshot in the middle of the stream, drop what it holds, then follow the chain."""
 
     async def run() -> None:
-        truth, natives = Truth(7), {"BTCUSDT": "BTC", "ETHUSDT": "ETH", "SOLUSDT": "SOL"}
+        truth, natives = Truth(7, LISTED), {"BTCUSDT": "BTC", "ETHUSDT": "ETH", "SOLUSDT": "SOL"}
         async with world() as (made, endpoints), open_ws(endpoints[venue]["ws"] + BOOKS[venue]) as ws:
             assert await ask(ws, {"method": "SUBSCRIBE", "params": [f"{n.lower()}@{stream}" for n in natives], "id": 3}) == {
                 "result": None, "id": 3,

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from dope.sim.market import SampleMarket, Truth
 from dope.sim.okx_text import Instrument
-from tests.sim.recipes import Book, OkxBook, ask, assert_true, get, hear, hear_until, open_ws, world
+from tests.sim.recipes import LISTED, Book, OkxBook, ask, assert_true, get, hear, hear_until, open_ws, world
 from tests.sim.test_binance import shape
 
 #: one real message of each kind (recorded 2021 to 2022, books and bbo-tbt as documented since)
@@ -76,7 +76,7 @@ def test_every_kind_of_message_has_the_keys_their_order_and_the_value_types_of_a
 
 def test_the_chain_keeps_every_book_equal_to_the_truth() -> None:
     async def run() -> None:
-        truth, books = Truth(7), {native: OkxBook() for native in INSTRUMENTS}
+        truth, books = Truth(7, LISTED), {native: OkxBook() for native in INSTRUMENTS}
         async with world() as (made, endpoints), open_ws(endpoints["okx"]["ws"] + "/ws/v5/public") as ws:
             await ws.send(subscribe(*(("books", native) for native in INSTRUMENTS)))
             for _ in INSTRUMENTS:
@@ -132,7 +132,7 @@ def test_a_quiet_book_is_confirmed_by_equal_numbers() -> None:
 
 def test_the_old_checksum_can_be_had_and_is_that_of_the_documentation() -> None:
     async def run() -> None:
-        async with world(checksum=True) as (made, endpoints), open_ws(endpoints["okx"]["ws"] + "/ws/v5/public") as ws:
+        async with world(options={"okx": {"checksum": True}}) as (made, endpoints), open_ws(endpoints["okx"]["ws"] + "/ws/v5/public") as ws:
             await ask(ws, subscribe(("books", "ETH-USDT")))
             made.advance(200)
             await ws.send("ping")
@@ -196,14 +196,14 @@ def test_the_rest_book_is_the_book() -> None:
             body = (await get(endpoints["okx"]["rest"] + "/api/v5/market/books?instId=BTC-USDT-SWAP&sz=400")).json()
             book, data = Book(), body["data"][0]
             book.apply(data["bids"], data["asks"])
-            assert_true(book, Truth(7), "okx:BTC-USDT-PERP", data["seqId"])
+            assert_true(book, Truth(7, LISTED), "okx:BTC-USDT-PERP", data["seqId"])
             assert (await get(endpoints["okx"]["rest"] + "/api/v5/market/books?instId=NO")).json()["code"] == "51001"
 
     asyncio.run(run())
 
 
 def test_sizes_of_swaps_are_contracts() -> None:
-    sample = SampleMarket(7)
+    sample = SampleMarket(7, LISTED)
     for base, value in (("BTC", 0.01), ("ETH", 0.1), ("SOL", 1.0)):
         market = sample.markets[f"okx:{base}-USDT-PERP"]
         instrument = Instrument(market, 0, real_checksum=False)

@@ -13,7 +13,7 @@ from dope.sim.book import ASK, BID
 from dope.sim.market import SampleMarket, Truth
 from dope.types import DATA, OPEN, REPLY, Fault, Fetch, Frame, Gap, OpenInfo, ReplyInfo, Send
 from dope.venues import VENUES, make
-from tests.sim.recipes import PATIENCE_S, get, open_ws, world
+from tests.sim.recipes import LISTED, PATIENCE_S, get, open_ws, world
 
 SYMBOLS = [f"{base}-USDT{kind}" for base in ("BTC", "ETH", "SOL") for kind in ("", "-PERP")]
 MS = 1_000_000
@@ -91,7 +91,7 @@ def test_every_book_goes_live_and_equals_the_market_with_neither_gap_nor_fault()
                 made.advance(steps)
                 await wiring.listen()
                 clock[0] += 1.0
-            twin = Truth(7).at_step(made.sample.steps)
+            twin = Truth(7, LISTED).at_step(made.sample.steps)
             for market in made.sample.markets.values():
                 market.halted = True
             made.advance(20)  # nothing happens any more; what was pending goes out

@@ -184,7 +184,7 @@ def test_unknown_names_are_refused_with_the_nearest_known_ones() -> None:
 
 def test_binance_pings_and_cuts_who_does_not_answer() -> None:
     async def run() -> None:
-        async with world(ping=Ping(0.05, 0.2)) as (_, endpoints):
+        async with world(options={"binance_spot": {"ping": Ping(0.05, 0.2)}, "binance_usdm": {"ping": Ping(0.05, 0.2)}}) as (_, endpoints):
             host, port = endpoints["binance_spot"]["ws"].removeprefix("ws://").split(":")
             reader, writer = await asyncio.open_connection(host, int(port))
             writer.write(
