@@ -129,6 +129,7 @@ def test_a_venue_can_be_asked_to_reconnect_and_the_source_that_runs_is_not_start
     until(lambda: any(event["text"] == told for event in board.read().data["events"]), "the refusal")
 
 
+@pytest.mark.full
 def test_two_trainings_in_a_row_are_both_taken_in(running: Running) -> None:
     _, board = running
     until(lambda: board.read().data["pred"]["status"] == "ready", "the first training, which nobody asked for")
@@ -148,6 +149,7 @@ def test_two_trainings_in_a_row_are_both_taken_in(running: Running) -> None:
     assert kept[first]["state"] == kept[second]["state"] == "done" and kept[first]["result"]["rows"] >= 20, "what the model says of itself"
 
 
+@pytest.mark.full
 def test_a_backtest_of_this_run_is_a_job_with_a_report(running: Running) -> None:
     _, board = running
     job = board.ask(Command("backtest", {"latency_ms": 20.0}))

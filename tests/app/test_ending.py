@@ -35,7 +35,8 @@ def busy(program: Program, name: str) -> None:
 @pytest.mark.parametrize(
     ("state", "number"),
     [
-        *((state, signal.SIGTERM) for state in ("connecting", "simulated", "train", "backtest")),
+        *((state, signal.SIGTERM) for state in ("connecting", "simulated", "backtest")),
+        pytest.param("train", signal.SIGTERM, marks=pytest.mark.full),  # waits for its samples
         *((state, signal.SIGINT) for state in ("connecting", "backtest")),
     ],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else value,

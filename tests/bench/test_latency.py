@@ -106,6 +106,7 @@ def test_figures_are_left_as_json_with_the_machine(tmp_path: Path, capsys: pytes
     assert told["figures"][0]["met"] is True and told["machine"]["cores"] >= 1 and "load average" in capsys.readouterr().out
 
 
+@pytest.mark.full
 def test_it_measures_the_real_thing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "OUT", tmp_path)
     said: list[Figure] = []

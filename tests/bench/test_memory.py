@@ -26,6 +26,7 @@ def test_a_history_that_is_full_before_it_counts_is_no_growth_and_a_small_leak_i
     assert flat[2] == 701
 
 
+@pytest.mark.full
 def test_it_measures_the_real_engine_with_opportunities_that_come_and_go() -> None:
     told: dict[str, Figure] = {each.name.split(": ")[1]: each for each in memory.measure(12_000)}
     assert told["opportunities opened"].value > 200 and told["frames not recorded"].value == 0

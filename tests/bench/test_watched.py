@@ -30,6 +30,7 @@ def test_only_messages_of_a_phase_count_for_it() -> None:
     assert told["newest event shown → pixel, 20 watchers: p95"].met and told["any event → pixel, 20 watchers: p95"].value == 80.0
 
 
+@pytest.mark.full
 def test_the_real_program_is_fed_watched_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[Figure] = []
     monkeypatch.setattr(watched, "publish", lambda name, machine, figures: said.extend(figures))

@@ -111,7 +111,7 @@ def test_a_socket_that_acknowledges_and_pongs_and_delivers_nothing_is_dead() -> 
         async with serving(handle) as url, feeding(Wire(url, idle_s=0.4, ping=(0.05, "ping"))) as (_, recorder):
             await recorder.until(lambda: recorder.of(CLOSED))
         assert closings(recorder)[0].reason == "no data for 0.4 s"
-        assert pongs.count(b"ping") >= 4
+        assert pongs.count(b"ping") >= 2, "it was dead although it went on answering"
         assert b"pong" in recorder.data()  # still a frame: everything is
 
     asyncio.run(main())
