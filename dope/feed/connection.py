@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -15,6 +16,8 @@ from dope.feed.outbox import Outbox
 from dope.feed.pace import ConnectPace
 from dope.feed.transport import NO_CLOSE_FRAME, Connect, ConnectFailed
 from dope.types import Plan
+
+Address = Callable[[Plan], Awaitable[str]]
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -29,12 +32,14 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class VenueDesk:
-    """What the connections of one venue share: limits, breaker, counters."""
+    """What the connections of one venue share: limits, breaker, and how to find the address of a plan that has a fetch."""
 
-    def __init__(self, rules: LinkRules, pace: ConnectPace, breaker: Breaker) -> None:
+    def __init__(self, rules: LinkRules, pace: ConnectPace, breaker: Breaker, address: Address) -> None:
+        """``address`` raises ConnectFailed where there is none to be had."""
         self.rules = rules
         self.pace = pace
         self.breaker = breaker
+        self.address = address
 
 
 class Shared(msgspec.Struct, frozen=True):
@@ -138,10 +143,16 @@ class Connection:
             pass
 
     async def _open(self) -> Link | None:
-        shared = self._shared
-        link = Link(self.plan, self._desk.rules, shared.outbox, shared.clock, shared.registry, self)
+        shared, plan = self._shared, self.plan
         try:
-            await shared.connect(self.plan.url, link)
+            if plan.fetch is not None:
+                plan = msgspec.structs.replace(plan, url=await self._desk.address(plan))
+        except ConnectFailed as failure:
+            self._note(backoff.of_status(failure.status, failure.words, failure.retry_after_s))
+            return None
+        link = Link(plan, self._desk.rules, shared.outbox, shared.clock, shared.registry, self)
+        try:
+            await shared.connect(plan.url, link)
         except ConnectFailed as failure:
             link.end(NO_CLOSE_FRAME, failure.words)
             self._note(backoff.of_status(failure.status, failure.words, failure.retry_after_s))

@@ -18,9 +18,9 @@ from dope.feed.health import VenueHealth, errors_in_last_minute, judge
 from dope.feed.link import LinkRules, Registry
 from dope.feed.outbox import OnFrames, Outbox
 from dope.feed.pace import ConnectPace, WeightPace
-from dope.feed.transport import Connect, Dialer
-from dope.types import Action, Fetch, Reconnect, Send
-from dope.venues.base import Venue
+from dope.feed.transport import Connect, ConnectFailed, Dialer
+from dope.types import Action, Fetch, Plan, Reconnect, Send
+from dope.venues.base import UNREADABLE, Venue
 from dope.watch import Watch
 
 HEALTH_S = 1.0  #: period of the message rate and of the watch for changes of state
@@ -60,10 +60,21 @@ class Feed:
 
     def _desk(self, venue: Venue, pace: ConnectPace, shared: Shared) -> _Desk:
         rules = LinkRules(venue.ID, venue.IDLE_S, venue.LIMITS.messages_per_s, venue.PING)
-        desk = VenueDesk(rules, pace, Breaker(self._clock.now, shared.rng, cap_s=shared.timing.cap_s))
         weight = WeightPace(venue.LIMITS.rest_weight_per_min, self._clock.now)
         fetcher = Fetcher(venue.ID, self._client, self._outbox, self._clock, weight, self._is_open)
         fetcher.on_loss = self._watch.note
+
+        async def address(plan: Plan) -> str:
+            assert plan.fetch is not None
+            status, wait, body = await fetcher.before(plan.fetch)
+            if status != 200:
+                raise ConnectFailed(f"HTTP {status} for {plan.fetch.key}" if status else body.decode(errors="replace")[:200], status, wait)
+            try:
+                return venue.address(plan, body)
+            except UNREADABLE as error:
+                raise ConnectFailed(f"{plan.fetch.key}: unreadable answer: {error}"[:200]) from error
+
+        desk = VenueDesk(rules, pace, Breaker(self._clock.now, shared.rng, cap_s=shared.timing.cap_s), address)
         return _Desk(desk, [Connection(plan, desk, shared) for plan in venue.plan()], fetcher, self._clock.now)
 
     # -- life ---------------------------------------------------------------------------------------------------------

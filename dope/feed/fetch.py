@@ -57,6 +57,13 @@ class Fetcher:
         self._tasks[task] = fetch
         task.add_done_callback(self._done)
 
+    async def before(self, fetch: Fetch) -> tuple[int, float, bytes]:
+        """What must be known before a connection can be opened: (status, s to wait, body); its REPLY frame has connection 0."""
+        while (wait := self._pace.wait_s(fetch.weight)) > 0:
+            await self._clock.sleep(wait)
+        self._pace.spend(fetch.weight)
+        return await self._settled(fetch)
+
     async def close(self) -> None:
         """Drop what is waiting or running."""
         self._closing = True
@@ -83,7 +90,11 @@ class Fetcher:
                 self._reply(fetch, 0, 0.0, b"the connection that asked has ended")
                 return
             self._pace.spend(fetch.weight)
-            status, headers, body = await self._request(fetch)
+            await self._settled(fetch)
+
+    async def _settled(self, fetch: Fetch) -> tuple[int, float, bytes]:
+        """Ask, learn from the answer, and hand it over."""
+        status, headers, body = await self._request(fetch)
         wait = retry_after_s(headers.get("Retry-After"), (self._clock.now() + self._clock.wall_offset()) / 1e9)
         if status in (418, 429):
             wait = max(wait, BANNED_S) if status == 418 else wait or LIMITED_S
@@ -92,6 +103,7 @@ class Fetcher:
         if status != 200:
             self._failed(f"HTTP {status} for {fetch.key}" if status else body.decode(errors="replace"))
         self._reply(fetch, status, wait, body)
+        return status, wait, body
 
     async def _request(self, fetch: Fetch) -> tuple[int, httpx.Headers, bytes]:
         """Status (0 = no answer, the body then says why), headers and body."""

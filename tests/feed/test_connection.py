@@ -72,6 +72,10 @@ async def deliver(peer: Peer, listener: Listener) -> None:
     peer.later(stream())
 
 
+async def no_address(plan: Plan) -> str:
+    raise AssertionError("these plans have an address")
+
+
 class House:
     """Connections of one venue over a peer."""
 
@@ -81,7 +85,7 @@ class House:
         self.recorder = Recorder()
         outbox = Outbox(clock, self.recorder)
         self.breaker = Breaker(clock.now, random.Random(seed))
-        desk = VenueDesk(LinkRules("wire", 5.0, 4.0), ConnectPace(limits or Limits(), clock.now), self.breaker)
+        desk = VenueDesk(LinkRules("wire", 5.0, 4.0), ConnectPace(limits or Limits(), clock.now), self.breaker, no_address)
         shared = Shared(outbox, clock, random.Random(seed), peer, Registry(), timing or Timing())
         self.connections = [Connection(Plan(f"p{i}", "ws://wire/", ()), desk, shared) for i in range(count)]
         self.tasks = [asyncio.ensure_future(connection.run()) for connection in self.connections]

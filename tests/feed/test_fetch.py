@@ -13,7 +13,7 @@ from dope.feed.clock import Clock
 from dope.feed.fetch import PENDING_MAX, Fetcher
 from dope.feed.outbox import Outbox
 from dope.feed.pace import WeightPace
-from dope.types import OPEN, REPLY, Fetch, Frame, Limits, Reconnect, ReplyInfo
+from dope.types import OPEN, REPLY, Fetch, Frame, Limits, OpenInfo, Plan, Reconnect, ReplyInfo
 from tests.feed.loopback import Handler, Recorder, Wire, feeding, frame, in_virtual_time, serving, shake, until
 
 
@@ -218,3 +218,35 @@ def test_a_body_above_the_limit_is_refused() -> None:
         assert (info.status, body) == (0, b"the answer is too large")
 
     in_virtual_time(main)
+
+
+class Tokens(Wire):
+    """A venue whose address is told by REST."""
+
+    def __init__(self, socket: str, rest: str) -> None:
+        super().__init__()
+        self._socket = socket
+        self._plans = (Plan("public", "", ("BTC-USDT",), Fetch(0, "token", rest, "POST")),)
+
+    def address(self, plan: Plan, body: bytes) -> str:
+        return f"{self._socket}?token={msgspec.json.decode(body)['token']}"
+
+
+def test_an_address_that_must_be_asked_for_is_asked_for_before_each_connecting() -> None:
+    async def brief(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await shake(reader, writer)
+        writer.write(frame(b"hello"))
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+    async def main() -> None:
+        told = answers(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", ok(b"oops"), ok(b'{"token":"one"}'), ok(b'{"token":"two"}'))
+        async with serving(brief) as socket, serving(told, "http") as rest, feeding(Tokens(socket, rest)) as (feed, recorder):
+            await recorder.until(lambda: len(recorder.of(OPEN)) >= 2)
+            urls = [msgspec.json.decode(opened.data, type=OpenInfo).url for opened in recorder.of(OPEN)]
+            assert [url.partition("?")[2] for url in urls[:2]] == ["token=one", "token=two"]
+            statuses = [read(reply)[0].status for reply in recorder.of(REPLY)]
+            assert statuses[:4] == [500, 200, 200, 200] and {reply.conn for reply in recorder.of(REPLY)} == {0}
+            assert feed.health()["wire"].errors_min >= 2
+
+    asyncio.run(main())
