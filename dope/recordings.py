@@ -9,11 +9,13 @@ import msgspec
 import pyarrow as pa
 
 from dope.care.archive import contents
-from dope.errors import DopeError, TapeError, UnknownName
+from dope.errors import DopeError, FolderTaken, TapeError, UnknownName
 from dope.reel import hole_rows
 from dope.store.cut import NOTHING
 from dope.tables import GAP, History
 from dope.tape.catalogue import SEALED, TapeInfo, list_tapes
+from dope.tape.files import refuse_second
+from dope.tape.format import parse_name
 from dope.tape.ledger import endings
 from dope.tape.read import Tape
 from dope.tape.seal import sealed_tapes
@@ -96,6 +98,15 @@ def gaps(path: Path) -> list[dict[str, Any]]:
         return hole_rows(Tape(path, tolerant=True))[:MAX_GAPS]
     except TapeError:
         return []
+
+
+def left_behind(folder: Path) -> list[Path]:
+    """The tapes of a source that is not running, oldest first; none while another process records there."""
+    try:
+        refuse_second(folder)
+    except FolderTaken:
+        return []
+    return [folder / info.name for info in list_tapes(folder) if parse_name(info.name) is not None and not info.error]
 
 
 def missing(answer: History, folder: Path) -> History:

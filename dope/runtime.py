@@ -22,10 +22,10 @@ from dope.commands import Commands
 from dope.engines import costs
 from dope.errors import DopeError, NoEngine, UnknownName
 from dope.feed.clock import Clock
-from dope.history import Histories
+from dope.history import SOURCES, Histories
 from dope.jobs import Jobs, JobState
 from dope.picture import book_row, finite, opportunity_row, stopped
-from dope.recordings import bundles, calendar, missing, tapes_by_name
+from dope.recordings import bundles, calendar, left_behind, missing, tapes_by_name
 from dope.replays import Replays
 from dope.sealing import Sealing, keep
 from dope.session import Session
@@ -74,6 +74,7 @@ class Runtime:
         self.watchdog = Watchdog(self.watch)
         self._jobs = Jobs()
         self._sealing = Sealing(keep(settings), clock_ns=self.clock.now)
+        self._left = Sealing(keep(settings), clock_ns=self.clock.now)  #: for sources that are not running
         self._training = Training(settings, self.clock, self._jobs)
         self.records = Records(settings.data_dir / NAME, clock_ms=lambda: self.clock.now() // 1_000_000)
         self._sources = Sources(settings, self.clock, tapes, self._training.begin, self.records.kept(), self.watch)
@@ -235,7 +236,7 @@ class Runtime:
             for each in beside:
                 each.cancel()
             await self._sources.close()
-            await asyncio.gather(*(asyncio.to_thread(each.close) for each in (self._jobs, self._sealing, self._replays)))
+            await asyncio.gather(*(asyncio.to_thread(each.close) for each in (self._jobs, self._sealing, self._left, self._replays)))
             self._histories.close()
             self.records.close()
 
@@ -246,13 +247,28 @@ class Runtime:
             self._task.cancel()
 
     async def _seal(self) -> None:
-        """For ever: seal what is closed, remove what is too old."""
+        """For ever: seal what is closed, remove what is too old; once also what sources that do not run have left behind."""
+        left, begun = list(SOURCES), set[Path]()
         while True:
             await asyncio.sleep(SEAL_S)
             session = self.session
-            if session is not None and session.journal is not None:
+            if session is None or session.journal is None:
+                continue
+            if left and not await self._seal_left(session, left[0], begun):
+                left.pop(0)
+            if self._left.busy is None or self._left.busy.parent != session.folder:  # the source was changed to that one meanwhile
                 for tape in await self._sealing.step(session.folder, session.closed_tapes):
                     session.tail.forget(tape)
+
+    async def _seal_left(self, session: Session, source: str, begun: set[Path]) -> bool:
+        """Begin with the next tape of a source that is not running; False = there is none. Each is tried once per start."""
+        folder = self.settings.data_dir / source
+        if self._left.busy is None and (folder == session.folder or not folder.is_dir()):
+            return False
+        await self._left.step(folder, lambda: [path for path in left_behind(folder) if path not in begun])
+        if self._left.busy is not None:
+            begun.add(self._left.busy)
+        return self._left.busy is not None
 
     async def _publish_for_ever(self) -> None:
         second, shown, settled, period = 0, None, None, 1.0 / self.settings.push_hz

@@ -15,11 +15,12 @@ from dope.care.last import NAME, keep_verdict, last_verdict
 from dope.care.verify import verify
 from dope.feed.clock import Clock
 from dope.history import Histories
-from dope.recordings import missing
+from dope.recordings import left_behind, missing
 from dope.settings import Settings
 from dope.storage import storage
 from dope.tables import gap
 from dope.tape.catalogue import SEALED, list_tapes
+from dope.tape.files import FolderLock
 from dope.tape.format import Rows
 from dope.tape.seal import seal
 from dope.tape.segment import write_tape
@@ -128,6 +129,16 @@ def test_a_file_that_cannot_be_read_and_a_part_that_is_not_there_are_gaps(tmp_pa
     bad.write_bytes(b"\x00" * 100)
     whys = [row["why"] for row in told(tmp_path, START - SECOND, START + 3600 * SECOND) if row["what"] == "file"]
     assert "part 2 of the recording is not here" in whys and any(why.startswith(bad.name) for why in whys)
+
+
+def test_what_a_source_left_behind_is_nobodys_only_while_nobody_records_there(tmp_path: Path) -> None:
+    tapes = [tape_of(tmp_path, number, complete=number == 1) for number in (1, 2)]
+    (tmp_path / "mine.dope").write_bytes(tapes[0].read_bytes())
+    assert left_behind(tmp_path) == tapes
+    lock = FolderLock(tmp_path)
+    assert left_behind(tmp_path) == []
+    lock.release()
+    assert left_behind(tmp_path) == tapes
 
 
 def test_how_a_recording_is_kept_is_one_row(tmp_path: Path) -> None:

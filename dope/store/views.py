@@ -8,7 +8,8 @@ order_book_snapshots   one row per change of a LIVE book's best prices; ``bids``
 trade_events           the same trades; ``timestamp`` is our receive time; no serial id.
 heatmap_data           size at the best level of each venue per price bucket and second. A full heat map needs the deeper
                        levels: nothing is made up for them.
-ohlcv_data             one-minute bars over all venues together; trades of other timeframes are in ohlcv_1s, ohlcv_5m, ohlcv_1h.
+ohlcv_data             one-minute bars over all venues together; bars of other lengths, per venue, are ohlcv_1s, ohlcv_5m,
+                       ohlcv_15m, ohlcv_1h, ohlcv_4h and ohlcv_1d.
 Prices and sizes are double precision, not DECIMAL: they are compared and shown, never settled.
 """
 
@@ -59,5 +60,6 @@ from trade group by all order by timestamp, symbol
 
 VIEWS = {
     "order_book_snapshots": ORDER_BOOK_SNAPSHOTS, "trade_events": TRADE_EVENTS, "heatmap_data": HEATMAP_DATA, "ohlcv_data": OHLCV_DATA,
-    "ohlcv_1s": BARS, "ohlcv_1m": BARS, "ohlcv_5m": BARS, "ohlcv_1h": BARS,
+    "ohlcv_1s": BARS, "ohlcv_1m": BARS, "ohlcv_5m": BARS,
+    "ohlcv_15m": BARS, "ohlcv_1h": BARS, "ohlcv_4h": BARS, "ohlcv_1d": BARS,
 }  # fmt: skip

@@ -80,6 +80,10 @@ def test_every_answer_is_that_of_plain_python_whatever_is_sealed_and_nothing_cou
                 assert store.query(kind, symbol, start, END).table.to_pylist() == plain.rows_of(made[kind], symbol, start, END)
             found = store.query("ohlcv_5m", symbol, start, END).table.to_pylist()
             assert near(found, plain.bars(made["trade"], symbol, T0, T0 + 300 * NS, 300 * NS))
+            for kind, length in (("ohlcv_15m", 900), ("ohlcv_4h", 14_400), ("ohlcv_1d", 86_400)):
+                begin = T0 // (length * NS) * length * NS
+                bars = plain.bars(made["trade"], "BTC-USDT", begin, begin + length * NS, length * NS)
+                assert near(store.query(kind, "BTC-USDT", start, END).table.to_pylist(), bars)
             found = store.query("ohlcv_1s", symbol, start, END).table.to_pylist()
             assert near(found, plain.bars(made["trade"], symbol, start, END, NS))
         ends = [(row["ts"], row["venue"]) for row in made["gap"]]
