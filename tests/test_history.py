@@ -58,7 +58,8 @@ def trade_row(batch: int, number: int) -> dict[str, object]:
 def test_the_answer_is_the_same_from_tapes_and_from_what_was_sealed_of_them(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "live"
     tapes = [recorded(folder, number) for number in (1, 2)]
-    asked = [(kind, "BTC-USDT" if known.one_symbol else "") for kind, known in KINDS.items()]
+    symbols = {"bbo": "BTC-USDT", "trade": "ETH-USDT"}
+    asked = [(kind, symbols[known.of] if known.one_symbol else "") for kind, known in KINDS.items()]
 
     def answers() -> dict[str, object]:
         histories = Histories(settings(tmp_path), Clock(), lambda: None)
