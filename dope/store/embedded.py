@@ -16,10 +16,11 @@ import duckdb
 import pyarrow as pa
 
 from dope.errors import StoreError, TooMuch, UnknownName
-from dope.store.cut import PlainSeals, Seals, Tail, damaged, ledger, look
+from dope.store.cut import Cut, PlainSeals, Seals, Tail, damaged, ledger, look
 from dope.store.question import Found, Question
 from dope.store.sealed import Part, Sealed, Span
-from dope.tables import KINDS, SYMBOL, History
+from dope.store.views import server_tables
+from dope.tables import KINDS, SCHEMA_VERSION, SYMBOL, TABLES, History
 
 MAX_ROWS = 1_000_000  #: rows of one answer
 TIMEOUT_S = 20.0  #: s after which a question is given up
@@ -63,14 +64,46 @@ class Store:
         start, end = max(start, 0) // step * step, -(-max(end, 0) // step) * step
         if end <= start:
             raise StoreError("the range ends before it begins")
+        with self._asking(timeout_s) as (connection, deadline):
+            wanted = min(max(limit, 0), MAX_ROWS)
+            question = Question(kind, symbol, wanted, connection=connection, old=self._read_old, deadline=deadline)
+            return self._answer(question, symbol, start, end)
+
+    def select(self, sentence: str, start: int, end: int, *, timeout_s: float = TIMEOUT_S) -> pa.Table:
+        """One SELECT over what was recorded in [start, end) ns UTC: ``bbo``, ``trade`` and the four tables of the usual server
+        schema, by their names. Files that are damaged are left out: ``query("gap", …)`` names them. Raises like ``query``."""
+        with self._asking(timeout_s) as (connection, _):
+            cuts, _ = look(self.sealed, self._tail, ("bbo", "trade"), "", (start, end))
+            for table in ("bbo", "trade"):
+                self._name(connection, cuts[table], start, end)
+            for name, select in server_tables().items():
+                connection.execute(f"create temp view {name} as {select}")
+            return connection.sql(sentence).to_arrow_table()
+
+    def _name(self, connection: duckdb.DuckDBPyConnection, cut: Cut, start: int, end: int) -> None:
+        """A view of one table under its name; rows of one time as they were made, sealed ones first."""
+        columns = ", ".join(f'"{name}"' for name in TABLES[cut.table].names)
+        parts = []
+        files = [str(part.path).replace("'", "''") for part in cut.parts if part.version == SCHEMA_VERSION]
+        if files:
+            listed = ", ".join(f"'{path}'" for path in files)
+            parts.append(f"select {columns}, file_index as _f, file_row_number as _r from read_parquet([{listed}], file_row_number = true)")
+        others = [self._read_old(part) for part in cut.parts if part.version != SCHEMA_VERSION] + [each.rows for each in cut.open]
+        rest = pa.concat_tables([rows.cast(TABLES[cut.table]) for rows in others] or [TABLES[cut.table].empty_table()])
+        connection.register(f"{cut.table}_open", rest.append_column("_r", pa.array(range(rest.num_rows), pa.int64())))
+        parts.append(f"select {columns}, {1 << 40} as _f, _r from {cut.table}_open")
+        numbered = f"select {columns}, row_number() over (order by ts, _f, _r) as _n from ({' union all '.join(parts)})"
+        connection.execute(f"create temp view {cut.table} as {numbered} where ts >= {int(start)} and ts < {int(end)}")
+
+    @contextmanager
+    def _asking(self, timeout_s: float) -> Iterator[tuple[duckdb.DuckDBPyConnection, float]]:
+        """A connection and its deadline, when it is our turn; what DuckDB raises becomes an error of ours."""
         deadline = time.monotonic() + timeout_s
         if not self._places.acquire(timeout=timeout_s):
             raise StoreError("too many questions about history at once; try again later")
         try:
             with self._connection(deadline) as connection:
-                wanted = min(max(limit, 0), MAX_ROWS)
-                question = Question(kind, symbol, wanted, connection=connection, old=self._read_old, deadline=deadline)
-                return self._answer(question, symbol, start, end)
+                yield connection, deadline
         except duckdb.InterruptException as error:
             raise TooMuch(f"this takes longer than {timeout_s:g} s; ask for a shorter range") from error
         except (duckdb.OutOfMemoryException, MemoryError) as error:

@@ -63,3 +63,18 @@ VIEWS = {
     "ohlcv_1s": BARS, "ohlcv_1m": BARS, "ohlcv_5m": BARS,
     "ohlcv_15m": BARS, "ohlcv_1h": BARS, "ohlcv_4h": BARS, "ohlcv_1d": BARS,
 }  # fmt: skip
+
+#: name of a bar's length → s
+LENGTHS = {"1s": 1, "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14_400, "1d": 86_400}
+
+
+def server_tables() -> dict[str, str]:
+    """The four tables of the server schema under their names, as SELECTs over ``bbo`` and ``trade``; bars of every length."""
+    minute = ("ts // 60000000000 * 60000000", "'1m'")
+    bars = []
+    for name, seconds in LENGTHS.items():
+        sentence = OHLCV_DATA.rpartition("order by")[0]
+        sentence = sentence.replace(minute[0], f"ts // {seconds * 10**9} * {seconds * 10**6}").replace(minute[1], f"'{name}'")
+        bars.append(sentence)
+    names = ("order_book_snapshots", "trade_events", "heatmap_data")
+    return {**{name: VIEWS[name] for name in names}, "ohlcv_data": " union all ".join(bars)}

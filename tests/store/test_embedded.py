@@ -380,3 +380,31 @@ def test_the_tables_of_the_server_schema_hold_what_is_known_and_null_for_what_is
     (bar,) = store.query("ohlcv_data", "", T0, END).table.to_pylist()
     assert (bar["open_price"], bar["high_price"], bar["close_price"], bar["volume"], bar["trade_count"]) == (5.0, 7.0, 6.0, 7.0, 3)
     assert [row["price"] for row in store.query("trade_events", "", T0, END).table.to_pylist()] == [5.0, 7.0, 6.0]
+
+
+def test_the_four_tables_of_the_server_schema_can_be_selected_from_by_name_over_sealed_and_open_rows(tmp_path: Path) -> None:
+    rows = [trade(T0 + n * 30 * NS, 100.0 + n, 1.0, name=str(n)) for n in range(8)]
+    tops = [bbo(T0 + n * 30 * NS, 100.0 + n, 100.5 + n) for n in range(8)]
+    seal(tmp_path, tape(1), {"bbo": tops[:5], "trade": rows[:5]})
+    seal(tmp_path, tape(2), {"trade": [trade(T0 + 5, 1.0, 1.0)]})
+    bad = place(tmp_path, "trade", tape(2), T0)
+    bad.write_bytes(bad.read_bytes()[:-9])
+    store = Store(tmp_path, tail=Tail({tape(3): {"bbo": tops[5:], "trade": rows[5:]}}), clock_ns=lambda: END)
+    end = T0 + 3600 * NS
+
+    def ask(sentence: str, until: int = end) -> list[Row]:
+        found: list[Row] = store.select(sentence, T0, until).to_pylist()
+        return found
+
+    bars = ask("select timeframe, count(*) as n, sum(volume) as v from ohlcv_data group by timeframe order by n desc, timeframe")
+    assert [(bar["timeframe"], bar["n"]) for bar in bars] == [("1s", 8), ("1m", 4), ("15m", 1), ("1d", 1), ("1h", 1), ("4h", 1), ("5m", 1)]
+    assert {bar["v"] for bar in bars} == {8.0}, "each trade once in every length, none of the damaged file"
+    (first, *_) = ask("select * from ohlcv_data where timeframe = '1m' order by timestamp")
+    assert {**first, "timestamp": None} == {**store.query("ohlcv_data", "", T0, end).table.to_pylist()[0], "timestamp": None}
+    assert ask("select count(*) as n from trade_events") == [{"n": 8}] and ask("select count(*) as n from heatmap_data") == [{"n": 16}]
+    assert ask("select max(mid_price) as m from order_book_snapshots") == [{"m": 107.25}]
+    assert ask("select count(*) as n from trade_events", T0 + 60 * NS) == [{"n": 2}], "only what lies in the range"
+    for forbidden in ("select * from read_csv('/etc/passwd')", "select * from nothing"):
+        with pytest.raises(StoreError, match="history cannot be read"):
+            ask(forbidden)
+    store.close()
