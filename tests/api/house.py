@@ -27,8 +27,8 @@ UNHURRIED = {"reads_per_s": 1e6, "writes_per_s": 1e6, "costly_per_min": 1e6}  #:
 class House:
     """A running server; ``url`` and ``ws`` are its addresses."""
 
-    def __init__(self, publisher: Publisher, app: FastAPI, server: uvicorn.Server) -> None:
-        self.publisher, self.app, self._server = publisher, app, server
+    def __init__(self, publisher: Publisher, app: FastAPI, server: uvicorn.Server, thread: threading.Thread) -> None:
+        self.publisher, self.app, self._server, self.thread = publisher, app, server, thread
         self.port = port = server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self.ws = f"ws://127.0.0.1:{port}/ws/v1/live"
@@ -79,7 +79,7 @@ def serving(
     try:
         while not server.started and thread.is_alive():
             time.sleep(0.005)
-        house = House(publisher, app, server)
+        house = House(publisher, app, server, thread)
         with house.client:
             yield house
     finally:

@@ -142,24 +142,67 @@ def test_an_answer_that_nobody_takes_is_dropped(house: House, monkeypatch: pytes
 
 
 # -- many --------------------------------------------------------------------------------------------------------------
+def asked(house: House) -> tuple[float, float]:
+    """One /health on a connection of its own: seconds until the answer, and seconds of CPU that it cost the server."""
+    clock = time.pthread_getcpuclockid(house.thread.ident or 0)
+    spent, began = time.clock_gettime(clock), time.perf_counter()
+    with dialled(house, "GET /health HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n") as client:
+        assert client.recv(65536).split()[1] == b"200"
+    return time.perf_counter() - began, time.clock_gettime(clock) - spent
+
+
 def test_a_thousand_idle_sockets_shut_nobody_out(house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(serve, "HEAD_S", 1e6)  # no deadline: only the newcomers make the oldest go
     idle = []
     try:
         for _ in range(1000):
             idle.append(socket.create_connection(("127.0.0.1", house.port)))
-        times = []
-        for _ in range(20):
-            began = time.perf_counter()
-            with httpx.Client() as stranger:
-                assert stranger.get(house.url + "/health").status_code == 200
-            times.append(time.perf_counter() - began)
         until(lambda: len(house._server.server_state.connections) <= MAX_IDLE + 10, "room made by the oldest", 20.0)
+        house.publisher.publish()
+        waits, costs = (sorted(column) for column in zip(*(asked(house) for _ in range(200)), strict=True))
         with capsys.disabled():
-            print(f"\n/health beside 1,000 idle sockets: slowest {max(times) * 1e3:.0f} ms")
+            print(f"\n/health beside 1,000 idle sockets: p99 {waits[197] * 1e3:.1f} ms, of it CPU of the server {costs[197] * 1e3:.1f} ms")
+        assert costs[197] < 0.1, "CPU, not time: a busy machine changes nothing"
     finally:
         for client in idle:
             client.close()
+
+
+@pytest.mark.parametrize(("many", "head_s"), [(30, 0.5), pytest.param(200, serve.HEAD_S, marks=pytest.mark.full)])
+def test_many_slow_handshakes_are_all_cut(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], many: int, head_s: float
+) -> None:
+    """Each adds a header line now and then, for ever; meanwhile others are answered."""
+    monkeypatch.setattr(serve, "HEAD_S", head_s)
+    before = len(house._server.server_state.connections)
+    with ExitStack() as stack:
+        began = time.monotonic()
+        head = "GET /ws/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: {url}\r\n" + UPGRADE
+        slow = {stack.enter_context(dialled(house, head)) for _ in range(many)}
+        until(lambda: len(house._server.server_state.connections) >= before + many * 0.5, "they are in")
+        while slow:
+            gone = {client for client in slow if not dripped(client)}
+            slow -= gone
+            assert asked(house)[0] > 0
+            house.publisher.publish()
+            assert time.monotonic() - began < 20 * head_s + 60, f"{len(slow)} are still there"
+            time.sleep(0.1)
+    with capsys.disabled():
+        print(f"\n{many} slow handshakes were cut within {time.monotonic() - began:.1f} s of the first")
+
+
+def dripped(client: socket.socket) -> bool:
+    """One more header line; False when the server has hung up."""
+    try:
+        client.sendall(b"X: 1\r\n")
+        client.setblocking(False)
+        return client.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        client.setblocking(True)
 
 
 def test_a_flood_of_streams_fills_the_places_and_no_more() -> None:
@@ -209,6 +252,25 @@ def test_clients_that_never_read_cost_the_others_nothing(many: int) -> None:
 
     with ExitStack() as stack, serving(max_clients_per_address=256) as house:
         asyncio.run(scene(house))
+
+
+def test_one_that_pauses_too_long_and_then_reads_on_finds_the_reason_at_the_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind all that was written for it before stands the close frame: 1013, come back later."""
+    monkeypatch.setattr(serve, "LINGER_S", 60.0)  # however slowly the test itself reads
+    monkeypatch.setattr(house.app.state.hub, "_drain_s", 0.5)
+    evicted = house.app.state.hub.counts["evicted"]
+    with dialled(house, "GET /ws/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: {url}\r\n" + UPGRADE + "\r\n") as client:
+
+        def hurry() -> bool:
+            house.publisher.publish({"cards": {"total": 1, "filler": f"{time.monotonic_ns()}" * 20_000}})
+            return bool(house.app.state.hub.counts["evicted"] > evicted)
+
+        until(hurry, "its end")
+        heard = ended(client)
+    head, _, frames = heard.partition(b"\r\n\r\n")
+    assert head.split()[1] == b"101" and len(frames) > 300_000, "first comes what was on its way"
+    assert close_code(frames) == 1013
+    until(lambda: house.app.state.hub.clients == 0, "a place given back")
 
 
 # -- frames ------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -22,6 +23,7 @@ from dope.api import mount
 from dope.board import Board
 from dope.settings import Settings
 from tests.api.house import House, serving
+from tests.api.names import Place, places
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance, response_schema_conformance,
           unsupported_method]  # fmt: skip
@@ -69,6 +71,32 @@ many = settings(max_examples=FULL, phases=[Phase.explicit, Phase.generate], supp
 @some
 def test_every_operation_answers_as_it_is_described(house: House, case: schemathesis.Case) -> None:
     check(house, case)
+
+
+def test_what_no_generator_hits_often_is_described_too(house: House) -> None:
+    """Addresses that are too long, and names that cannot be, at every parameter and in every body."""
+    told = house.get("/openapi.json").json()
+    given, undescribed = set(), set()
+    for place in places(told):
+        if place.method == "POST" and place.path == "/api/v1/commands" and place.spot == ():
+            house.app.state.asked.clear()
+        described = operation_at(told, place)["responses"]
+        for name in ("x" * 9000, "\x00", "/", "\ud800".encode("utf-8", "surrogatepass").decode("latin-1")):
+            method, target, body, kind = place.request(name)
+            headers = {"Origin": house.url} | ({"Content-Type": kind} if kind else {})
+            status = house.client.request(method, target, content=body, headers=headers).status_code
+            given.add(status)
+            if str(status) not in described:
+                undescribed.add((status, method, place.path, place.spot, name[:9]))
+    assert not undescribed and {404, 414, 422} <= given
+
+
+def operation_at(told: dict[str, Any], place: Place) -> Any:
+    """The operation that a place belongs to: literal parts of its address before those with names."""
+    path = place.path.split("/")
+    fits = [known for known, methods in told["paths"].items() if place.method.lower() in methods and len(known.split("/")) == len(path)
+            and all("{" in theirs or theirs == ours for theirs, ours in zip(known.split("/"), path, strict=True))]  # fmt: skip
+    return told["paths"][min(fits, key=lambda known: known.count("{"))][place.method.lower()]
 
 
 @pytest.mark.full
