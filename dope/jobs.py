@@ -24,6 +24,7 @@ from typing import Any
 
 from loguru import logger
 
+from dope import logs
 from dope.errors import JobError, UnknownName
 
 WAITING_PER_KIND = 1  #: jobs of one kind that may wait behind the running one
@@ -272,6 +273,7 @@ def _work(inbox: Connection, pipe: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # whatever class the program runs in
     os.nice(NICENESS)
+    logs.start_child()
     payload = inbox.recv_bytes()
     threading.Thread(target=_end_with_owner, args=(inbox,), name="job owner watch", daemon=True).start()
 

@@ -6,13 +6,17 @@ a library can neither forge a line nor move the cursor of a terminal.
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import re
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 from loguru import logger
@@ -23,6 +27,7 @@ PER_KEY, PER_PLACE = 10, 100  #: lines per minute of one message (numbers apart)
 PERIOD_S = 60.0
 MAX_TEXT = 16_000  #: characters of one event, its traceback included
 MAX_KEYS = 2000
+SECRETS = ("DOPE_API_TOKEN", "DOPE_READ_TOKEN")  #: variables of the environment whose values no log may show
 #: control characters, line and paragraph separators, invisible marks of direction and width, lone surrogates
 UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
@@ -143,6 +148,21 @@ def start(
             logger.bind(place=place, summary=True).warning(held)
 
     return end
+
+
+def start_child() -> None:
+    """Begin to log in a process that the program has started: warnings and worse, to stderr, which is the program's own.
+
+    An error that nobody catches is one line too, of any thread. Secrets are known as far as they came by the environment.
+    """
+    atexit.register(start("WARNING", secrets=[os.environ.get(name, "") for name in SECRETS]))
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda told: _uncaught(told.exc_type, told.exc_value, told.exc_traceback)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if not issubclass(kind, (KeyboardInterrupt, SystemExit)):
+        logger.opt(exception=(kind, error, trace)).critical("{} ended by an error", threading.current_thread().name)
 
 
 def _printed(record: Any) -> bool:

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
+from dope import logs
 from dope.care.archive import unpacked
 from dope.errors import DopeError
 from dope.feed.clock import Clock
@@ -191,6 +192,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # whatever class the program runs in
     os.nice(NICENESS)
+    logs.start_child()
     out = sys.stdout.buffer
     try:
         asyncio.run(_serve(out))

@@ -59,7 +59,7 @@ class Replay:
         }  # fmt: skip
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dope.projector"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
-            cwd=Path(__file__).parent.parent, env={**os.environ, **ONE_THREAD, "LOGURU_LEVEL": "WARNING"},
+            cwd=Path(__file__).parent.parent, env={**os.environ, **ONE_THREAD},
         )  # fmt: skip
         self._publish({})
         self._say(plan if self._folder is None else plan | {"folder": self._folder.name})

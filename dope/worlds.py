@@ -11,13 +11,13 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from loguru import logger
 
+from dope import logs
 from dope.errors import DopeError
 from dope.sim.playback import Playback
 from dope.tape.read import Tape, merge
@@ -46,7 +46,7 @@ class WorldProcess:
         """Start it and wait for its endpoints per venue id. Raises DopeError when it does not come up."""
         process = await asyncio.create_subprocess_exec(
             *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
-            cwd=Path(__file__).parent.parent, env={**os.environ, "LOGURU_LEVEL": "WARNING"},
+            cwd=Path(__file__).parent.parent,
         )  # fmt: skip
         self._process, started = process, False
         assert process.stdout is not None
@@ -139,10 +139,12 @@ def main() -> None:
     options.add_argument("--tape", type=Path, action="append", required=True, help="a recording; several are merged by time")
     options.add_argument("--speed", type=float, default=1.0, help="recorded seconds per second")
     chosen = options.parse_args()
+    logs.start_child()
     try:
         asyncio.run(_serve(chosen.tape, chosen.speed))
     except DopeError as error:
-        sys.exit(f"dope: {error}")
+        logger.error("{}", error)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -19,9 +20,10 @@ from fastapi import FastAPI
 from loguru import logger
 
 from dope import logs
+from dope.jobs import Jobs
 from dope.logs import PER_KEY, PER_PLACE, Repeats, escaped
 from tests.api.house import serving
-from tests.program import ROOT, Program
+from tests.program import ROOT, Program, until
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO|WARNING|ERROR|CRITICAL) *[\w.]+: .*")
 EVIL = [
@@ -148,6 +150,76 @@ def test_a_folder_that_cannot_be_written_is_said_and_logging_goes_on(tmp_path: P
 
 def test_escapes_leave_ordinary_text_alone() -> None:
     assert escaped("Größe 5 µs – ok … 1 000 ✓ 日本") == "Größe 5 µs – ok … 1 000 ✓ 日本"
+
+
+# -- the other processes -------------------------------------------------------------------------------------------------
+SHOUT = """
+import threading, warnings, logging, sys
+from dope import logs
+from loguru import logger
+logs.start_child()
+for text in {evil!r}:
+    logger.warning("said: {{}}", text)
+logging.getLogger("some.library").error("library\\n%s", {evil!r}[0])
+warnings.warn("a warning\\nin lines")
+def fail(): raise ValueError({evil!r}[0])
+thread = threading.Thread(target=fail, name="a thread")
+thread.start(); thread.join()
+logger.info("not told")
+fail()
+"""
+CANARY = "SECRET-CANARY-0123456789"
+
+
+def only_lines(text: str) -> list[str]:
+    """All lines, each one event and harmless."""
+    lines = text.splitlines()
+    assert lines and all(LINE.fullmatch(only_line(line)) for line in lines), text[:2000]
+    assert CANARY not in text
+    return lines
+
+
+def test_a_process_that_the_program_started_logs_as_safely_to_its_last_word() -> None:
+    evil = [f"{text} {CANARY}" for text in EVIL[:9]]
+    told = {**os.environ, "DOPE_READ_TOKEN": CANARY}
+    done = subprocess.run([sys.executable, "-c", SHOUT.format(evil=evil)], cwd=ROOT, env=told, capture_output=True, text=True, check=False)
+    lines = only_lines(done.stderr)
+    assert done.returncode == 1 and len(lines) == 9 + 4
+    assert "CRITICAL" in lines[-2] and "a thread ended by an error" in lines[-2] and "ValueError: a\\nb ***" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (["dope.worlds", "--tape", "no\x1b[2J\nsuch.dope"], b""),
+        (["dope.projector"], b"no\x1b[2J json\n"),
+        (["dope.sim", "--speed", "nan", "--epoch-ms", "-9"], b""),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_each_of_them_does(module: list[str], said: bytes, tmp_path: Path) -> None:
+    """Simulated market, played tape and replay, each ended by an error that repeats evil words."""
+    broken = tmp_path / "sitecustomize.py"
+    broken.write_text("import asyncio\ndef run(main, **_):\n    main.close()\n    raise ValueError('a\\nb\\x1b[2J')\nasyncio.run = run\n")
+    path = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = subprocess.run([sys.executable, "-m", *module], cwd=ROOT, env=path, input=said, capture_output=True, check=False)
+    (line,) = only_lines(done.stderr.decode())
+    assert done.returncode == 1 and "ValueError: a\\nb\\x1b[2J" in line
+
+
+def shouting(progress: object, text: str) -> None:
+    """A job that warns."""
+    logger.warning("job says {}", text)
+    warnings.warn(text, stacklevel=1)
+
+
+def test_jobs_and_sealing_do_it_too(capfd: pytest.CaptureFixture[str]) -> None:
+    jobs = Jobs()
+    jobs.start("seal", shouting, (EVIL[0] + EVIL[4],), 1)
+    until(lambda: jobs.poll()[0].ended, "its end")
+    jobs.close()
+    said = [line for line in capfd.readouterr().err.splitlines() if "says" in line or "UserWarning" in line]
+    assert len(said) == 2 and all(LINE.fullmatch(line) and "a\\nb\\x1b[2J" in line for line in said)
 
 
 # -- canaries on the real program ----------------------------------------------------------------------------------------

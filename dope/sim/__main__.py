@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 
+from dope import logs
 from dope.sim.world import VENUES, World
 
 
@@ -38,6 +39,7 @@ def main() -> None:
     options.add_argument("--epoch-ms", type=int, default=None, help="start of virtual time, ms UTC (default: now)")
     options.add_argument("--with-parent", action="store_true", help="end when stdin is closed")
     chosen = options.parse_args()
+    logs.start_child()
     epoch_ms = chosen.epoch_ms if chosen.epoch_ms is not None else time.time_ns() // 1_000_000
     asyncio.run(serve(chosen.seed, tuple(chosen.venues.split(",")), chosen.speed, epoch_ms, with_parent=chosen.with_parent))
 
