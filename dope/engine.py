@@ -181,7 +181,7 @@ class Engine:
     def _take_rare(self, event: Event, frame: Frame, venue: Venue) -> list[Event]:
         market = self.market
         if isinstance(event, Listed):
-            market.open_book(event.instrument, event.ts, venue.CHECKSUM, venue.IDLE_S)
+            market.open_book(event.instrument, event.ts, venue.CHECKSUM, venue.IDLE_S, venue.DEPTH)
             return [event]
         if isinstance(event, Gap):
             return [event, *market.gap(event)]

@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from dope.market import kernel, lane
+from dope.market import checksums, kernel, lane
 from dope.market.freshness import DelayFloor
 from dope.market.lane import Slots
 from dope.market.walk import vwap
@@ -20,8 +20,12 @@ from dope.types import SYNCING, BookState, Instrument, Quote
 Level = tuple[float, float]
 VWAP_LEVELS = 200  #: levels that an average price may use
 
-#: a checksum rule: name → depth of the interleaved CRC32 (signed) over prices and sizes as text
-CHECKSUM_DEPTH = {"interleaved25": 25}
+#: a checksum rule: name → (depth, how the text under its CRC32 is written)
+CHECKSUMS = {
+    "interleaved25": (25, checksums.interleaved_text),
+    "digits10": (10, checksums.digits_text),
+    "signed25": (25, checksums.signed_text),
+}
 
 
 class Book:
@@ -34,12 +38,15 @@ class Book:
         "trades", "trades_from", "volume",
     )  # fmt: skip
 
-    def __init__(self, instrument: Instrument, slots: Slots, delay: DelayFloor, checksum_rule: str = "", ts: int = 0) -> None:
+    def __init__(
+        self, instrument: Instrument, slots: Slots, delay: DelayFloor, checksum_rule: str = "", ts: int = 0, *, depth: int = 0
+    ) -> None:
         self.instrument, self.key, self.checksum_rule = instrument, instrument.key, checksum_rule
         self.delay = delay  # of the whole venue
         self._slots, self.slot = slots, slots.add()
         self.mult = instrument.contract_value if instrument.contract_value is not None else 1.0
         slots.touch[self.slot, lane.UNIT] = -self.mult if instrument.inverse else self.mult
+        self.a[4, kernel.DEPTH] = depth
         self.state, self.reason, self.since = SYNCING, "waiting for a snapshot", ts
         self.seq, self.conn = -1, -1
         self.bid = self.bid_size = self.ask = self.ask_size = 0.0  # of the levels, as the venue counts sizes
@@ -130,10 +137,10 @@ class Book:
         return (bid_size - ask_size) / total if total > 0.0 else None
 
     def checksum(self) -> int:
-        """CRC32 of the levels by this book's rule, as the venue computes it (signed)."""
+        """CRC32 of the levels by this book's rule (unsigned)."""
         text = self._slots.text
-        crc = zlib.crc32(text.data[: kernel.interleaved_text(self.a, CHECKSUM_DEPTH[self.checksum_rule], text)])
-        return crc - (1 << 32) if crc >= 1 << 31 else crc
+        depth, written = CHECKSUMS[self.checksum_rule]
+        return zlib.crc32(text.data[: written(self.a, depth, text)])
 
     def enter(self, ts: int, state: str, reason: str) -> BookState | None:
         """Change the state; None when nothing changes."""

@@ -19,7 +19,7 @@ ERRORS = {
     MALFORMED: "malformed levels",
     PRECISION: "more price digits than the book's scale",
     OVERFLOW: "number too long",
-    UNREADABLE: "number with an exponent, an escape or no digits",
+    UNREADABLE: "number with an escape or without digits",
     RANGE: "price or size out of range",
     TOO_MANY: "too many levels",
 }
@@ -48,6 +48,34 @@ _SIXTEEN, _HALF, _NONE = np.uint64(16), np.uint64(32), np.uint64(0)
 @inlined
 def _digit(text: int, i: int) -> bool:
     return 48 <= byte(text, i) <= 57
+
+
+@jit
+def _scaled(text: int, i: int, n: int, mantissa: int, decimals: int, whole_limit: int) -> tuple[int, int, int]:
+    """A number's exponent from the place after its ``e``: the number without it, and the next position; < 0 = error."""
+    down = i < n and byte(text, i) == 45
+    if down or (i < n and byte(text, i) == 43):
+        i += 1
+    start, power = i, 0
+    while i < n and _digit(text, i):
+        power = min(power * 10 + (byte(text, i) - 48), 999)
+        i += 1
+    if i == start:
+        return 0, 0, UNREADABLE
+    if mantissa == 0:
+        return 0, 0, i
+    decimals += power if down else -power
+    while decimals < 0:
+        if mantissa >= POW[whole_limit - 1]:
+            return 0, 0, RANGE
+        mantissa *= 10
+        decimals += 1
+    while decimals > 31:
+        if mantissa % 10 != 0:
+            return 0, 0, OVERFLOW
+        mantissa //= 10
+        decimals -= 1
+    return mantissa, decimals, i
 
 
 @jit
@@ -87,6 +115,10 @@ def _number(text: int, i: int, n: int, whole_limit: int) -> tuple[int, int, int]
             if mantissa != 0:
                 return 0, 0, OVERFLOW
             decimals = 31
+    if i < n and (byte(text, i) == 101 or byte(text, i) == 69):
+        mantissa, decimals, i = _scaled(text, i + 1, n, mantissa, decimals, whole_limit)
+        if i < 0:
+            return 0, 0, i
     if i >= n:
         return 0, 0, MALFORMED
     last = byte(text, i)
@@ -94,7 +126,7 @@ def _number(text: int, i: int, n: int, whole_limit: int) -> tuple[int, int, int]
         if last != 34:
             return 0, 0, UNREADABLE
         return mantissa, decimals, i + 1
-    if last == 101 or last == 69 or last == 92:
+    if last == 92:
         return 0, 0, UNREADABLE
     return mantissa, decimals, i
 

@@ -25,6 +25,8 @@ SCRATCH = 16408  #: levels of one message; the caller doubles it on TOO_MANY
 
 # meta indices
 N_BID, N_ASK, SCALE, FLOOR_BID, FLOOR_ASK, SEED_BID, SEED_ASK, HAS_SEED, LEVELS = range(9)
+DEPTH = 9  #: levels per side that the venue keeps up to date: others are forgotten after each message; 0 = all are kept
+DIGITS = 10  #: most decimals of any price of the snapshot, as sent
 
 # flags of apply(), ≥ 0
 TOUCH, CROSSED, WINDOW, ONE_SIDED = 1, 2, 4, 8
@@ -181,6 +183,27 @@ def _best(keys: int, n: int) -> tuple[int, int]:
 
 
 @jit
+def _cut_to(keys: int, n: int, depth: int) -> int:
+    """Only the best ``depth`` levels of a side stay; the new count."""
+    if depth == 0 or n <= depth:
+        return n
+    move(keys, 0, n - depth, depth)
+    move(keys, CAPACITY, CAPACITY + n - depth, depth)
+    return depth
+
+
+@jit
+def _most_decimals(rows: int, width: int, bids: int, asks: int) -> int:
+    """Of all prices of a message."""
+    most = 0
+    for k in range(bids):
+        most = max(most, get(rows, width + k))
+    for k in range(asks):
+        most = max(most, get(rows, 4 * width + k))
+    return most
+
+
+@jit
 def commit(book: int, rows: int, width: int, nb: int, na: int, snapshot: bool) -> tuple[int, float, float, float, float]:
     """Bring parsed levels (rows of ``width``) into the book at that address, or refuse them all; what ``apply`` returns."""
     meta, asks = book + 4 * CAPACITY * 8, rows + 24 * width
@@ -194,6 +217,7 @@ def commit(book: int, rows: int, width: int, nb: int, na: int, snapshot: bool) -
     if err < 0:
         return err, 0.0, 0.0, 0.0, 0.0
     if snapshot:
+        put(meta, DIGITS, _most_decimals(rows, width, nb, na))
         bid_n = ask_n = np.int64(0)
         put(meta, N_BID, bid_n)
         put(meta, N_ASK, ask_n)
@@ -204,7 +228,10 @@ def commit(book: int, rows: int, width: int, nb: int, na: int, snapshot: bool) -
     old_ask, old_ask_size = _best(book + 2 * CAPACITY * 8, ask_n)
     _apply_side(book, 0, rows, width, nb)
     _apply_side(book, 2, asks, width, na)
-    bid_n, ask_n = get(meta, N_BID), get(meta, N_ASK)
+    bid_n = _cut_to(book, get(meta, N_BID), get(meta, DEPTH))
+    ask_n = _cut_to(book + 2 * CAPACITY * 8, get(meta, N_ASK), get(meta, DEPTH))
+    put(meta, N_BID, bid_n)
+    put(meta, N_ASK, ask_n)
     new_bid, new_bid_size = _best(book, bid_n)
     new_ask, new_ask_size = _best(book + 2 * CAPACITY * 8, ask_n)
     put(meta, LEVELS, get(meta, LEVELS) + nb + na)
@@ -281,52 +308,3 @@ def depth_within(book: np.ndarray, windows_bps: np.ndarray) -> np.ndarray:
             floor = book[4, FLOOR_BID if side == 0 else FLOOR_ASK]
             out[w, 2 + side] = 1.0 if k >= 0 and edge >= max(seed, floor) else 0.0
     return out
-
-
-@jit
-def _text(out: np.ndarray, at: int, mantissa: int, decimals: int) -> int:
-    """Write mantissa / 10**decimals as plain decimal text; the next position."""
-    digits = 1
-    while digits < 19 and mantissa >= POW[min(digits, 18)]:
-        digits += 1
-    digits = max(digits, decimals + 1)
-    end = at + digits + (decimals > 0)
-    left, place = np.uint64(mantissa), end
-    for k in range(digits):  # from behind: to divide by ten is a multiplication, by any other power it is not
-        if k == decimals and k > 0:
-            place -= 1
-            out[place] = 46
-        rest = left // np.uint64(10)
-        place -= 1
-        out[place] = np.uint8(np.uint64(48) + left - rest * np.uint64(10))
-        left = rest
-    return end
-
-
-@jit
-def interleaved_text(book: np.ndarray, depth: int, out: np.ndarray) -> int:
-    """``bidPx:bidSz:askPx:askSz:…`` of the best ``depth`` ranks into ``out`` (uint8); its length.
-
-    Prices without trailing zeros, sizes with the digits as sent; when a side is shorter the other goes on alone.
-    """
-    at = 0
-    scale = book[4, SCALE]
-    for rank in range(depth):
-        for side in range(2):
-            n = book[4, N_BID if side == 0 else N_ASK]
-            if rank >= n:
-                continue
-            key = book[side * 2, n - 1 - rank]
-            price = key if side == 0 else -key
-            decimals = scale
-            while decimals > 0 and price % 10 == 0:
-                price //= 10
-                decimals -= 1
-            if at > 0:
-                out[at] = 58
-                at += 1
-            at = _text(out, at, price, decimals)
-            out[at] = 58
-            size = book[side * 2 + 1, n - 1 - rank]
-            at = _text(out, at + 1, size >> 5, size & 31)
-    return at

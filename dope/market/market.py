@@ -63,11 +63,11 @@ class Market:
         self._next_look = 0
         self._second = 0
 
-    def open_book(self, instrument: Instrument, ts: int, checksum_rule: str, idle_s: float) -> None:
-        """Open the book of an instrument (idempotent)."""
+    def open_book(self, instrument: Instrument, ts: int, checksum_rule: str, idle_s: float, depth: int = 0) -> None:
+        """Open the book of an instrument (idempotent); ``depth`` = levels per side that the venue keeps up to date, 0 = all."""
         if instrument.key not in self.books:
             delay = self.delays.setdefault(instrument.venue, DelayFloor())
-            self.books[instrument.key] = Book(instrument, self.slots, delay, checksum_rule, ts)
+            self.books[instrument.key] = Book(instrument, self.slots, delay, checksum_rule, ts, depth=depth)
             self.dirty[instrument.key] = None
             self.idle_ns[instrument.venue] = int(idle_s * NS)
 
@@ -130,7 +130,7 @@ class Market:
             book.excess = book.delay.excess(ts, update.ts_exch)
         checksum = update.checksum
         if checksum is not None and book.checksum_rule:
-            if book.checksum() != checksum:
+            if book.checksum() != checksum & 0xFFFFFFFF:  # some venues send it signed
                 book.checksum_mismatches += 1
                 return self._distrust(book, ts, GAP, "checksum", update)
             book.checksums_ok += 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dope.market import digits, kernel
+from dope.market import checksums, digits, kernel
 from tests.oracle.plain_book import PlainBook
 
 
@@ -68,12 +69,17 @@ def test_the_checksum_text_is_what_the_plain_book_writes(stream: list[tuple[byte
             return
         plain.apply(bids, asks, snapshot)
     out = np.zeros(8192, dtype=np.uint8)
-    crc = zlib.crc32(out[: kernel.interleaved_text(book, 25, out)].tobytes())
+    crc = zlib.crc32(out[: checksums.interleaved_text(book, 25, out)].tobytes())
     assert (crc - (1 << 32) if crc >= 1 << 31 else crc) == plain.interleaved_crc(25)
 
 
 BAD = {
-    b'[["1e5","1"]]': digits.UNREADABLE,
+    b'[["1e","1"]]': digits.UNREADABLE,
+    b'[[1e+,1]]': digits.UNREADABLE,
+    b'[["1e400","1"]]': digits.RANGE,
+    b'[[1e12,1]]': digits.RANGE,
+    b'[[1e-400,1]]': digits.OVERFLOW,
+    b'[[1.5e-7x,1]]': digits.MALFORMED,
     b'[["NaN","1"]]': digits.UNREADABLE,
     b'[["Infinity","1"]]': digits.UNREADABLE,
     b'[["","1"]]': digits.UNREADABLE,
@@ -164,3 +170,53 @@ def test_sizes_up_to_1e15_and_prices_down_to_1e_minus_12_survive() -> None:
     )
     assert flags >= 0
     assert (bid, bid_size, ask) == (1e-12, 999999999999999.5, 2e-12)
+
+
+def book_of(bids: bytes, asks: bytes, depth: int = 0) -> np.ndarray:
+    book = kernel.empty_book()
+    book[4, kernel.DEPTH] = depth
+    assert kernel.apply(book, kernel.new_scratch(64), bids, asks, True)[0] >= 0
+    return book
+
+
+def prices(book: np.ndarray, bid_side: bool) -> list[float]:
+    found: list[float] = kernel.levels(book, bid_side, 9)[:, 0].tolist()
+    return found
+
+
+def written(how: Callable[[np.ndarray, int, np.ndarray], int], book: np.ndarray, depth: int) -> str:
+    out = np.zeros(8192, dtype=np.uint8)
+    return out[: how(book, depth, out)].tobytes().decode()
+
+
+@pytest.mark.parametrize(("text", "value"), [("1.5e-7", 1.5e-7), ("2E3", 2e3), ("9.121E-7", 9.121e-7), ("1e+2", 1e2), ("100e-2", 1.0)])
+def test_a_number_with_an_exponent_is_the_number_that_it_means(text: str, value: float) -> None:
+    for form in (text, f'"{text}"'):
+        book = book_of(f"[[{form},{form}]]".encode(), b"[]")
+        assert kernel.levels(book, True, 9).tolist() == [[value, value]]
+
+
+def test_a_size_of_zero_with_an_exponent_removes_its_level() -> None:
+    book = book_of(b"[[100,1],[99,1]]", b"[[101,1]]")
+    kernel.apply(book, kernel.new_scratch(64), b"[[100,0e-8],[99,0E5]]", b"[]", False)
+    assert len(kernel.levels(book, True, 9)) == 0
+
+
+def test_what_falls_out_behind_the_depth_of_a_venue_is_forgotten_and_may_come_back() -> None:
+    book = book_of(b"[[100,1],[99,1],[98,1],[97,1]]", b"[[101,1],[102,1],[103,1],[104,1]]", depth=3)
+    assert (prices(book, True), prices(book, False)) == ([100, 99, 98], [101, 102, 103])
+    kernel.apply(book, kernel.new_scratch(64), b"[[100.5,2]]", b"[[101,0]]", False)
+    assert (prices(book, True), prices(book, False)) == ([100.5, 100, 99], [102, 103]), "nobody said what comes behind"
+    kernel.apply(book, kernel.new_scratch(64), b"[[98,1]]", b"[[104,5]]", False)
+    assert (prices(book, True), prices(book, False)) == ([100.5, 100, 99], [102, 103, 104])
+
+
+def test_digits_are_written_as_sent_without_point_and_leading_zeros_asks_first() -> None:
+    book = book_of(b"[[0.5000,0.00010],[0.4999,2.50000]]", b"[[0.5010,12.00000],[0.5011,0.30000]]")
+    assert written(checksums.digits_text, book, 10) == "5010" "1200000" "5011" "30000" "5000" "10" "4999" "250000"
+    assert written(checksums.digits_text, book, 1) == "5010" "1200000" "5000" "10"
+
+
+def test_signed_ranks_have_bids_and_asks_in_turn_with_asks_below_zero_and_no_needless_zero() -> None:
+    book = book_of(b"[[100.50,1.500],[99,2]]", b"[[101,0.25]]")
+    assert written(checksums.signed_text, book, 25) == "100.5:1.5:101:-0.25:99:2"

@@ -106,7 +106,7 @@ def test_whatever_byte_changes_what_is_still_read_means_what_the_keys_say(venue:
     assert refused > 4 * len(text)
 
 
-@pytest.mark.parametrize("number", ["0", "0.000", "1e3", "-1", "+1", "1_0", "", ".", "NaN", "12345678901234567", "1." + "0" * 23, "1 "])
+@pytest.mark.parametrize("number", ["0", "0.000", "1e33", "-1", "+1", "1_0", "", ".", "NaN", "12345678901234567", "1." + "0" * 23, "1 "])
 @pytest.mark.parametrize("venue", NATIVE)
 def test_a_number_that_is_not_plainly_a_positive_decimal_is_left_to_the_ordinary_way(venue: str, number: str) -> None:
     for kind in ("quote", "trade"):
@@ -126,7 +126,7 @@ def test_a_decimal_becomes_the_float_that_its_text_is(number: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [(b'"checksum":0', b'"checksum":7'), (b'"update"', b'"snapshot"'), (b'"books"', b'"books5"'), (b'"prevSeqId":10', b'"prevSeqId":010'),
-     (b'"prevSeqId":10', b'"prevSeqId":-1'), (b'"100.5"', b'"1e2"'), (b'"BTC-USDT"', b'"BTC-USDC"'), (b'"BTC-USDT"', b'"BTC-USDTX"')],
+     (b'"prevSeqId":10', b'"prevSeqId":-1'), (b'"100.5"', b'"1e99"'), (b'"BTC-USDT"', b'"BTC-USDC"'), (b'"BTC-USDT"', b'"BTC-USDTX"')],
 )  # fmt: skip
 def test_what_needs_a_second_look_is_left_to_the_ordinary_way(old: bytes, new: bytes) -> None:
     text = MESSAGES[("okx", "book")]
