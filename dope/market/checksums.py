@@ -75,7 +75,8 @@ def _bare(out: np.ndarray, at: int, mantissa: int, decimals: int) -> int:
     while decimals > 0 and mantissa % 10 == 0:
         mantissa //= 10
         decimals -= 1
-    return _text(out, at, mantissa, decimals)
+    end: int = _text(out, at, mantissa, decimals)
+    return end
 
 
 @jit
@@ -92,15 +93,10 @@ def interleaved_text(book: np.ndarray, depth: int, out: np.ndarray) -> int:
             if rank >= n:
                 continue
             key = book[side * 2, n - 1 - rank]
-            price = key if side == 0 else -key
-            decimals = scale
-            while decimals > 0 and price % 10 == 0:
-                price //= 10
-                decimals -= 1
             if at > 0:
                 out[at] = 58
                 at += 1
-            at = _text(out, at, price, decimals)
+            at = _bare(out, at, key if side == 0 else -key, scale)
             out[at] = 58
             size = book[side * 2 + 1, n - 1 - rank]
             at = _text(out, at + 1, size >> 5, size & 31)
