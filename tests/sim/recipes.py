@@ -15,6 +15,7 @@ from dope.sim.book import ASK, BID
 from dope.sim.market import Truth
 from dope.sim.venue import listings
 from dope.sim.world import VENUES, World
+from dope.types import Fetch
 
 LISTED = listings(VENUES)  #: what trades in the world unless other venues are asked for
 PATIENCE_S = 20.0  #: no test is judged by it: it only ends one that would hang
@@ -31,7 +32,7 @@ async def world(**options: Any) -> AsyncIterator[tuple[World, dict[str, dict[str
 
 
 def open_ws(url: str) -> connect:
-    return connect(url, compression=None, ping_interval=None)
+    return connect(url, compression=None, ping_interval=None, max_queue=None, max_size=None)
 
 
 async def hear(ws: ClientConnection) -> Any:
@@ -53,6 +54,12 @@ async def hear_until(ws: ClientConnection, wanted: Callable[[Any], bool]) -> Any
 async def ask(ws: ClientConnection, request: Any) -> Any:
     await ws.send(request if isinstance(request, str) else json.dumps(request))
     return await hear(ws)
+
+
+async def ask_rest(fetch: Fetch) -> httpx.Response:
+    """What the feed would ask."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.request(fetch.method, fetch.url, content=fetch.body or None, timeout=PATIENCE_S)
 
 
 async def get(url: str) -> httpx.Response:
