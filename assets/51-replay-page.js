@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $, fmt } = DOPE, replay = DOPE.replay;
-  const MARKS = 400;   // drawn at most
+  const MARKS = 600;   // drawn at most
   const STATES = { created: "ready", running: "running", paused: "paused", ended: "at its end", failed: "failed" };
   let bar = null, dragging = false, drawn = "", a = null;
 

@@ -48,7 +48,8 @@ A replay has a board of its own (``query("replay_board", id)``) with the same se
               position_ns, speed: number|"max", reached (recorded s per s), frames, frames_total, seeking: {to, done 0…1}|None,
               loop: [ms, ms]|None, digest|None, whole (the engine began with the recording), books_live, books_total,
               holes: [{from, to, lost, reason}], problems: [str], created}
-``marks``    [[ms, kind: "opp"|"book", text]] moments passed so far that are worth a look
+``marks``    [[ms, kind: "opp"|"book"|"signal", text]] moments of the whole recording that are worth a look; until they are read, and
+             where no rows were recorded, those passed so far
 """
 
 from __future__ import annotations

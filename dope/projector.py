@@ -9,6 +9,7 @@ does this process.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pickle
@@ -23,7 +24,7 @@ from dope.errors import DopeError
 from dope.feed.clock import Clock
 from dope.jobs import MEMORY_BYTES, NICENESS
 from dope.player import Player
-from dope.reel import Reel
+from dope.reel import Mark, Reel
 from dope.settings import Settings
 
 NS = 1_000_000_000
@@ -43,6 +44,7 @@ class Projector:
         self.player, self.wishes = player, asyncio.Queue[dict[str, Any] | None]()
         self._out, self._clock, self._period = out, clock, round(period_s * NS)
         self._holes, self._bundled = seekable, bundled
+        self.marks: list[Mark] = []  #: of the whole recording, once they are known
         self._next = 0
         self._shown: tuple[object, int, str, int] = (None, -1, "", 0)
         self._digest: tuple[object, int, int, str] = (None, -1, 0, "")
@@ -64,6 +66,12 @@ class Projector:
                 send(self._out, {"refused": str(error)})
             self._next = 0  # at once
 
+    async def look(self) -> None:
+        """Read what happened in the whole recording, while it plays already. What cannot be read leaves the marks of what was played."""
+        with contextlib.suppress(DopeError, OSError):
+            self.marks = await asyncio.to_thread(self.player.reel.marks)
+            self._shown = (None, -1, "", 0)
+
     async def _wish(self, wait: float) -> dict[str, Any] | None:
         """The next wish, {} when none comes in time."""
         try:
@@ -82,6 +90,8 @@ class Projector:
         sections = {} if player.goal is not None or shown == self._shown else player.sections()
         if player.goal is None:
             self._shown = shown
+        if sections and self.marks:
+            sections["marks"] = self.marks
         status = player.status()
         digest = self._sum(now)
         told = {"reached": self._reached(now), "digest": digest, "holes": self._holes, "as_bundled": self._same(digest)}
@@ -177,8 +187,10 @@ async def _serve(out: IO[bytes]) -> None:
     period = 1.0 / min(10.0, settings.push_hz)
     projector = Projector(player, out, clock=Clock(), period_s=period, seekable=reel.holes(), bundled=seen.get("digest", ""))
     listening = asyncio.create_task(_listen(stdin, projector.wishes), name="replay wishes")
+    looking = asyncio.create_task(projector.look(), name="replay marks")
     await projector.run()
     listening.cancel()
+    looking.cancel()
 
 
 async def _listen(stdin: asyncio.StreamReader, wishes: asyncio.Queue[dict[str, Any] | None]) -> None:

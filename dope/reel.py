@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from dope.types import Frame
 
 FOR_EVER = 2**63 - 1
 MS = 1_000_000
+STRETCHES = 200  #: parts of a recording, each with at most one mark of a kind
+Mark = tuple[int, str, str]  #: ms UTC, kind ("opp" | "book" | "signal"), what happened
 
 
 class Reel:
@@ -55,6 +58,21 @@ class Reel:
         """Where frames were lost while recording, ms UTC."""
         return [row for tape in self.tapes for row in hole_rows(tape)]
 
+    def marks(self) -> list[Mark]:
+        """What happened in all of the recording, by the rows that were recorded with it (none on old and imported tapes).
+
+        Of each of ``STRETCHES`` parts the strongest of a kind, with the number of the others.
+        """
+        width = max(1, (self.last - self.first) // STRETCHES + 1)
+        best: dict[tuple[str, int], tuple[float, int, str]] = {}
+        count: Counter[tuple[str, int]] = Counter()
+        for tape in self.tapes:
+            for kind, new, fact in _facts(tape):
+                where = kind, min(STRETCHES - 1, max(0, fact[1] - self.first) // width)
+                count[where] += new
+                best[where] = max(best.get(where, fact), fact)
+        return sorted((at // MS, where[0], _and_more(text, count[where] - 1)) for where, (_, at, text) in best.items())
+
     def problems(self) -> list[str]:
         """Damaged places met so far, in words."""
         return [problem for tape in self.tapes for problem in dict.fromkeys(tape.problems)]
@@ -63,6 +81,26 @@ class Reel:
 def hole_rows(tape: Tape) -> list[dict[str, Any]]:
     """Where frames were lost while recording, as rows: from, to (ms UTC), lost (0 = not known how many), reason."""
     return [{"from": hole.first // MS, "to": hole.last // MS, "lost": hole.lost, "reason": hole.reason} for hole in tape.holes()]
+
+
+def _facts(tape: Tape) -> Iterator[tuple[str, bool, tuple[float, int, str]]]:
+    """(kind, the first row of this fact, (weight, ns, text)) of what is worth a look; holes of the tape itself are told as such."""
+    for _, batch in tape.rows("opportunity"):
+        for row in batch.select(["opened", "state", "symbol", "buy_venue", "sell_venue", "peak_bps"]).to_pylist():
+            text = f"{row['symbol']} {row['buy_venue']} → {row['sell_venue']} {row['peak_bps']:+.2f} bps"
+            yield "opp", row["state"] == "open", (row["peak_bps"], row["opened"], text)
+    for _, batch in tape.rows("gap"):
+        for row in batch.to_pylist():
+            if row["what"] in ("book", "connection"):
+                length = float((row["until"] or row["ts"]) - row["ts"])
+                yield "book", row["until"] is None, (length, row["ts"], " ".join(filter(None, (row["venue"], row["symbol"], row["why"]))))
+    for _, batch in tape.rows("signal"):
+        for row in batch.select(["ts", "symbol", "kind"]).to_pylist():
+            yield "signal", True, (0.0, row["ts"], f"{row['kind']} {row['symbol']}".strip())
+
+
+def _and_more(text: str, others: int) -> str:
+    return f"{text} (and {others} more near it)" if others > 0 else text
 
 
 def _rewound(tape: Tape) -> Tape:

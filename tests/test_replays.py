@@ -6,6 +6,7 @@ import asyncio
 import io
 import itertools
 import random
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,8 @@ import psutil
 import pytest
 
 from dope import player as player_module
-from dope import replays
+from dope import replays, tables
+from dope.detectors.arbitrage import Opportunity
 from dope.engine import Engine
 from dope.engines import build_engine
 from dope.errors import DopeError, JobError, UnknownName
@@ -23,13 +25,14 @@ from dope.feed.clock import Clock
 from dope.player import Player, by_second
 from dope.projector import Projector, receive
 from dope.recordings import calendar, choose
-from dope.reel import Reel
+from dope.reel import STRETCHES, Reel
 from dope.replay import replay
 from dope.replays import Replays
 from dope.session import Session
 from dope.settings import Settings
 from dope.sim.world import World
 from dope.tape.format import Meta
+from dope.tape.journal import Journal
 from dope.tape.read import Tape, merge
 from dope.tape.segment import write_tape
 from dope.types import DATA, SET, TICK, Frame
@@ -176,6 +179,41 @@ def test_a_tape_that_is_removed_meanwhile_is_played_to_its_end_and_named_when_it
         assert at(house, 1)["state"] == "failed" and path.name in at(house, 1)["reason"] and "No such file" in at(house, 1)["reason"]
     finally:
         house.close()
+
+
+def test_what_happened_in_all_of_a_recording_is_marked_before_it_is_played(recorded: Recorded, house: Replays) -> None:
+    create(house, 1, recorded, start=False)
+    marks = until(lambda: house.board("1").read().data.get("marks"), "marks of what was not played yet")
+    assert at(house, 1)["frames"] < 10, "it stands at its beginning"
+    engine = build_engine(recorded.settings, Reel(recorded.paths).venues, {})
+    told = engine.step_many(list(merge([Tape(path) for path in recorded.paths])))
+    opened = [event for event in told if isinstance(event, Opportunity) and event.state == "open"]
+    mine = [mark for mark in marks if mark[1] == "opp"]
+    assert mine and {mark[0] for mark in mine} <= {event.opened // 1_000_000 for event in opened}
+    more = sum(int(found[1]) for mark in mine if (found := re.search(r"and (\d+) more", mark[2])))
+    assert len(mine) + more == len(opened)
+
+
+def test_marks_are_few_however_much_happened_and_the_strongest_stand(tmp_path: Path) -> None:
+    script = play("okx", okx_script())
+    write_tape(tmp_path / "a.dope", Meta("import", 1, venues=("okx",), session="a"), script)
+    assert Reel([tmp_path / "a.dope"]).marks() == [], "imports have no rows: what is played is marked"
+    first, last = script[0].ts, script[0].ts + 1000 * 10**9
+    journal = Journal(tmp_path / "b", Meta("sim", 1, venues=("okx",)))
+    journal.append([*script, Frame(last, "", 0, TICK, b"0")])
+    rows = [{"ts": first + n * 10**8, "symbol": "BTC-USDT", "id": n, "session": "b", "state": "open", "opened": first + n * 10**8,
+             "buy_venue": "a", "sell_venue": "b", "peak_bps": float(n % 50)} for n in range(10_000)]  # fmt: skip
+    lost = tables.gap(first + 500 * 10**9, None, "book", "checksum", venue="okx", symbol="BTC-USDT")
+    journal.append_rows("opportunity", tables.batch("opportunity", rows))
+    journal.append_rows("gap", tables.batch("gap", [lost]))
+    journal.append_rows("gap", tables.batch("gap", [{**lost, "until": lost["ts"] + 10**9}]))  # told once more when it is over
+    journal.close()
+    (path,) = (tmp_path / "b").glob("*.dope")
+    marks = Reel([path]).marks()
+    assert [mark for mark in marks if mark[1] == "book"] == [(lost["ts"] // 1_000_000, "book", "okx BTC-USDT checksum")]
+    told = [mark[2] for mark in marks if mark[1] == "opp"]
+    assert len(told) == STRETCHES and all("+49.00 bps (and " in text for text in told)
+    assert sum(int(text.split("and ")[1].split()[0]) for text in told) + len(told) == len(rows)
 
 
 def test_sought_to_and_fro_it_still_ends_with_that_digest(recorded: Recorded) -> None:

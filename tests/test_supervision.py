@@ -276,5 +276,6 @@ def test_the_kinds_that_are_ended_here_are_all_that_can_be() -> None:
         "dope-undertaker": "tests of the program's end", "knock": "tests/feed/test_probe.py", "lookup": "tests/feed/test_resolve.py",
         "live sender": "tests/api/test_live.py", "live listener": "tests/api/test_live.py", "job hand-over": "tests/test_jobs.py",
         "job owner watch": "tests/test_jobs.py", "dope-replay": "tests of replays", "replay wishes": "tests of replays",
+        "replay marks": "reads once",
     }  # fmt: skip
     assert here | set(elsewhere) == {part.name for part in PARTS}

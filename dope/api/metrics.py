@@ -16,10 +16,13 @@ from prometheus_client.registry import Collector
 from dope import __version__
 from dope.api.context import Web
 from dope.api.live import Hub
+from dope.errors import DopeError
 from dope.watch import PARTS
 
 STATES = ("LIVE", "SYNCING", "STALE", "GAP", "CROSSED", "INVALID", "HALTED", "DOWN")
 LOOPS = ("runtime", "web")
+REPLAY_STATES = ("created", "running", "paused", "ended", "failed")
+REPLAY_SPEEDS = ("slower", "1", "faster", "max")
 VENUE_COUNTS = {
     "reconnects": "connections opened again",
     "gaps": "holes found in book streams",
@@ -55,7 +58,16 @@ class BoardCollector(Collector):
         yield from _venues(data.get("venues") or ())
         yield _books(data.get("instruments") or ())
         yield from _opportunities(data.get("cards") or {})
+        yield from _replays(self._replays())
         yield from self._live()
+
+    def _replays(self) -> list[dict[str, Any]]:
+        """All of them; none where nobody knows of any."""
+        try:
+            found: list[dict[str, Any]] = self._web.board.query("replays")
+        except DopeError:
+            return []
+        return found
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the families depend on what is there."""
@@ -141,3 +153,23 @@ def _books(rows: Iterable[Mapping[str, Any]]) -> Metric:
 def _opportunities(cards: Mapping[str, Any]) -> Iterable[Metric]:
     yield _gauge("dope_opportunities_open", "opportunities open now", cards.get("open"))
     yield _counter("dope_opportunities", "opportunities since start", cards.get("total") or 0)
+
+
+def _replays(rows: Iterable[Mapping[str, Any]]) -> Iterable[Metric]:
+    rows = list(rows)
+    count = Counter((row.get("state"), _pace(row.get("speed"))) for row in rows)
+    family = GaugeMetricFamily("dope_replays", "replays by state and by the speed asked for", labels=["state", "speed"])
+    for state in REPLAY_STATES:
+        for speed in REPLAY_SPEEDS:
+            family.add_metric([state, speed], count[(state, speed)])
+    yield family
+    running = [row for row in rows if row.get("alive")]
+    yield _gauge("dope_replay_processes", "replays whose process runs", len(running))
+    text = "recorded seconds per second, all running replays together"
+    yield _gauge("dope_replay_speed_ratio", text, sum(row.get("reached") or 0.0 for row in running))
+
+
+def _pace(speed: Any) -> str:
+    if isinstance(speed, (int, float)):
+        return "1" if speed == 1 else "slower" if speed < 1 else "faster"
+    return "max"

@@ -198,6 +198,22 @@ def test_nothing_of_a_damaged_bundle_is_shown(house: House) -> None:
     assert not failed["ready"] and failed["frames"] == 0
 
 
+def test_metrics_count_replays_by_state_and_speed_with_labels_of_closed_sets(house: House) -> None:
+    def figures() -> dict[str, float]:
+        lines = [line.rsplit(" ", 1) for line in house.get("/metrics").text.splitlines() if line.startswith("dope_replay")]
+        return {name: float(value) for name, value in lines}
+
+    before = figures()
+    assert len([name for name in before if name.startswith("dope_replays{")]) == 20 and set(before.values()) == {0.0}
+    post(house, "", tape="hour.dope", speed="max")
+    post(house, "", tape="hour.dope", speed=0.25, start=False)
+    post(house, "", tape="hour.dope", speed=20)
+    until(lambda: figures()["dope_replay_speed_ratio"] > 0, "a measured speed")
+    seen = until(lambda: (now := figures())['dope_replays{speed="max",state="ended"}'] and now, "the end of one")
+    assert seen['dope_replays{speed="slower",state="created"}'] == seen['dope_replays{speed="faster",state="running"}'] == 1
+    assert seen["dope_replay_processes"] == 3 and set(seen) == set(before), "no series comes with a replay"
+
+
 def test_there_are_only_so_many_at_once(house: House) -> None:
     answers = [post(house, "", tape="hour.dope", start=False) for _ in range(AT_ONCE + 1)]
     assert [answer.status_code for answer in answers] == [201] * AT_ONCE + [429]
