@@ -265,6 +265,9 @@ def _hand_over(task: Connection, payload: bytes) -> None:
         task.send_bytes(payload)
     except OSError:
         return  # the worker ended before it took its task: poll() sees that and tells why
+    except BaseException:
+        task.close()  # the worker hears that nothing will come, and poll() tells that it has ended
+        raise
 
 
 # -- inside the worker process ---------------------------------------------------------------------------------------

@@ -189,14 +189,18 @@ async def _serve(out: IO[bytes]) -> None:
     listening = asyncio.create_task(_listen(stdin, projector.wishes), name="replay wishes")
     looking = asyncio.create_task(projector.look(), name="replay marks")
     await projector.run()
-    listening.cancel()
     looking.cancel()
+    if listening.done():
+        listening.result()  # not because the owner has gone, but because its words could not be understood
+    listening.cancel()
 
 
 async def _listen(stdin: asyncio.StreamReader, wishes: asyncio.Queue[dict[str, Any] | None]) -> None:
-    while line := await stdin.readline():
-        wishes.put_nowait(json.loads(line))
-    wishes.put_nowait(None)
+    try:
+        while line := await stdin.readline():
+            wishes.put_nowait(json.loads(line))
+    finally:  # nobody else hears: whoever cannot be told anything does not go on
+        wishes.put_nowait(None)
 
 
 def main() -> None:

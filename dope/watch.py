@@ -67,7 +67,7 @@ PARTS = (
     Part("live listener", "the client waits for it", CLIENT),
     Part("job hand-over", "the worker process waits for its task", ANSWERED),
     Part("dope-replay", "its board has a fresh publication", "that replay is shown as failed"),
-    Part("replay wishes", "in the replay's process: ends it with its owner", NOTHING),
+    Part("replay wishes", "in the replay's process: ends it with its owner", "that replay is shown as failed"),
     Part("replay marks", "in the replay's process: reads once", "the seek bar shows what was played"),
     Part("job owner watch", "in the worker process: ends it with its owner", NOTHING),
 )

@@ -244,6 +244,18 @@ def test_a_worker_ends_when_its_owner_is_killed() -> None:
     assert alive == []
 
 
+@pytest.mark.kills("job hand-over")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_job_whose_task_is_never_handed_over_has_failed(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end_of_the_thread(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr("multiprocessing.connection.Connection.send_bytes", end_of_the_thread)
+    jobs.start("train", add, (1, 1), 1)
+    state = wait(jobs, 1)
+    assert state.state == "failed" and state.error
+
+
 def test_only_the_newest_jobs_are_remembered(jobs: Jobs) -> None:
     jobs.start("train", sleep_for_ever, (), 1)
     for i in range(2, HISTORY + 20):

@@ -51,7 +51,13 @@ async def reachable(
     try:
         async with asyncio.timeout(timeout_s):
             for first in asyncio.as_completed(tasks):
-                if (found := await first) is not None:
+                try:
+                    found = await first
+                except asyncio.CancelledError:
+                    if (own := asyncio.current_task()) is not None and own.cancelling():
+                        raise
+                    continue  # it was ended by somebody else: the others may still find an open door
+                if found is not None:
                     return found
     except TimeoutError:
         pass

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from dope.feed import Clock, paces, reachable
 from dope.types import Limits
 from tests.feed.loopback import Wire, answering, serving, shake, until
@@ -50,6 +52,25 @@ def test_none_where_nobody_answers_and_none_when_time_is_up() -> None:
             assert await reachable(nobody, Clock(), 5.0) is None
             assert await reachable({"silent": Wire(silent, venue_id="silent")}, Clock(), 0.1) is None
             assert await reachable({}, Clock(), 0.1) is None
+
+    asyncio.run(main())
+
+
+@pytest.mark.kills("knock")
+def test_one_knock_that_is_ended_leaves_the_others() -> None:
+    async def main() -> None:
+        door = Door()
+        async with serving(hang) as silent, serving(door) as open_:
+            venues = {"silent": Wire(silent, venue_id="silent"), "open": Wire(open_, open_, venue_id="open")}
+            asked = asyncio.create_task(reachable(venues, Clock(), 60.0))
+            await asyncio.sleep(0)
+            next(task for task in asyncio.all_tasks() if task.get_name() == "knock silent").cancel()
+            assert await asked == "open"
+            silence = asyncio.create_task(reachable({"silent": venues["silent"]}, Clock(), 60.0))
+            await asyncio.sleep(0.05)
+            silence.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await silence
 
     asyncio.run(main())
 

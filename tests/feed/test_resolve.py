@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dope.feed.resolve import Resolver
+from dope.feed.resolve import THREADS, Resolver
 
 HERE = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))]
 
@@ -44,6 +44,27 @@ def test_an_unknown_name_is_told_in_words() -> None:
 
     with pytest.raises(OSError, match=r"venue\.example is not known"):
         asyncio.run(Resolver(lookup).addresses("venue.example", 443))
+
+
+@pytest.mark.kills("lookup")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_look_up_that_ends_without_an_answer_is_told_and_takes_no_place() -> None:
+    def lookup(*_: Any, **__: Any) -> list[Any]:
+        if broken:
+            raise SystemExit  # the end of its thread
+        return HERE
+
+    async def main() -> list[Any]:
+        nonlocal broken
+        resolver = Resolver(lookup, patience_s=60.0)
+        for _ in range(THREADS + 1):
+            with pytest.raises(OSError, match="ended without an answer"):
+                await resolver.addresses("venue.example", 443)
+        broken = False
+        return await resolver.addresses("venue.example", 443)
+
+    broken = True
+    assert asyncio.run(main()) == [(socket.AF_INET, ("127.0.0.1", 443))]
 
 
 def test_hung_look_ups_keep_at_most_two_threads_and_others_use_what_they_know() -> None:
