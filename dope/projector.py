@@ -31,7 +31,6 @@ NS = 1_000_000_000
 HEAD = 4  #: bytes of a message's length
 SLICE_S = 0.05  #: longest sleep while it runs
 IDLE_S = 1.0  #: between two words of one that stands still
-DIGEST_NS = NS  #: a digest costs a look at every book: not more often while it runs
 
 
 class Projector:
@@ -47,7 +46,7 @@ class Projector:
         self.marks: list[Mark] = []  #: of the whole recording, once they are known
         self._next = 0
         self._shown: tuple[object, int, str, int] = (None, -1, "", 0)
-        self._digest: tuple[object, int, int, str] = (None, -1, 0, "")
+        self._digest: tuple[object, int, str] = (None, -1, "")
         self._pace = (clock.now(), player.position, 0.0)
 
     async def run(self) -> None:
@@ -93,7 +92,7 @@ class Projector:
         if sections and self.marks:
             sections["marks"] = self.marks
         status = player.status()
-        digest = self._sum(now)
+        digest = self._sum()
         told = {"reached": self._reached(now), "digest": digest, "holes": self._holes, "as_bundled": self._same(digest)}
         sections["replay"] = status | told
         send(self._out, {"sections": sections})
@@ -109,17 +108,18 @@ class Projector:
             self._pace = (now, self.player.position, speed)
         return speed or None
 
-    def _sum(self, now: int) -> str | None:
-        """The digest so far; None when the engine began later than the recording."""
-        engine = self.player.engine
-        of, frames, at, text = self._digest
-        if self.player.goal is not None or not self.player.reel.whole:
-            return None
-        if of is not engine or (frames != engine.frames and (self.player.state() != "running" or now - at > DIGEST_NS)):
-            text = engine.digest()
-            self._digest = (engine, engine.frames, now, text)
-        return text
+    def _sum(self) -> str | None:
+        """The digest of the frames seen; None while it moves, and when the engine began later than the recording.
 
+        It costs a look at every book: told more seldom than the number of frames, it would be of other frames than those.
+        """
+        engine, (of, frames, text) = self.player.engine, self._digest
+        if self.player.goal is not None or self.player.state() == "running" or not self.player.reel.whole:
+            return None
+        if of is not engine or frames != engine.frames:
+            text = engine.digest()
+            self._digest = (engine, engine.frames, text)
+        return text
 
     def _same(self, digest: str | None) -> bool | None:
         """Whether it came to the digest that it was bundled with; None before the end of all of it, and without a bundle."""

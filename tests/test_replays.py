@@ -255,6 +255,26 @@ def test_nothing_of_the_market_is_published_while_it_seeks(recorded: Recorded, m
     assert {row["state"] for row in said[-1]["instruments"]} == {"LIVE"}
 
 
+def test_a_digest_is_of_the_frames_told_beside_it_and_of_none_while_it_runs(recorded: Recorded) -> None:
+    player, out = Player(recorded.settings, Reel(recorded.paths)), io.BytesIO()
+    projector, frames = Projector(player, out, clock=Clock(), period_s=0.0, seekable=[]), list(merge([Tape(p) for p in recorded.paths]))
+    player.resume()
+    for turn in range(1, 40):
+        player.turn(turn * SPAN_NS // 20)
+        if turn % 4 == 0:
+            player.pause() if player.running else player.resume()
+        projector._tell(turn)
+    out.seek(0)
+    told = [message["sections"]["replay"] for _ in range(1, 40) if (message := receive(out))]
+    assert {(row["state"], row["digest"] is None) for row in told} >= {("running", True), ("paused", False)}
+    assert not [row for row in told if row["state"] == "running" and row["digest"] is not None]
+    for row in told:
+        if row["digest"] is not None:
+            plain = build_engine(recorded.settings, player.reel.venues, {})
+            plain.step_many(frames[: row["frames"]])
+            assert row["digest"] == plain.digest()
+
+
 def test_a_later_run_begins_with_a_new_engine_and_says_that_the_digest_is_not_of_all(tmp_path: Path) -> None:
     script = play("okx", okx_script())
     later = [Frame(frame.ts + 3600 * 10**9, frame.venue, frame.conn, frame.kind, frame.data) for frame in script]

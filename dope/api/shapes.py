@@ -258,7 +258,7 @@ class ReplayOut(BaseModel):
     frames_total: int = 0
     seeking: SeekingOut | None = None
     loop: list[int] | None = Field(None, description="from and to in ms")
-    digest: str | None = Field(None, description="of all that was seen; null while seeking, or when it began later than the recording")
+    digest: str | None = Field(None, description="of the frames seen; null while it moves, or when it began later than the recording")
     whole: bool = True
     books_live: int = 0
     books_total: int = 0
