@@ -19,15 +19,15 @@ DISCLAIMER = "Monitoring tool, not advice. Verify before you trade."
 GLYPHS = {"live": ("ok", "●"), "degraded": ("slow", "▲"), "connecting": ("slow", "◌"), "halted": ("slow", "▲"), "down": ("down", "■")}
 
 
-def layout(pages: Sequence[ModuleType]) -> Component:
-    """The whole frame with every page in it; scripts show the one that the address names."""
+def layout(pages: Sequence[ModuleType], *, signed_in: bool = False) -> Component:
+    """The whole frame with every page in it; scripts show the one that the address names. ``signed_in``: there is a way out."""
     holders = [_holder(page) for page in pages]
     return html.Div(
         [
             dcc.Location(id="url", refresh="callback-nav"),
             dcc.Interval(id="poll", interval=1000, disabled=True),
             html.A("Skip to content", href="#main", className="skip"),
-            _top(),
+            _top(signed_in),
             _rail(pages),
             html.Main([html.Div(id="banners", className="banners", role="alert"), *holders], id="main", className="main", tabIndex="-1"),
             _status(),
@@ -79,7 +79,12 @@ def _pill(venue: dict[str, Any]) -> Component:
     )
 
 
-def _top() -> Component:
+def _top(signed_in: bool) -> Component:
+    # a form of the page, not a script: it works in every state, and the answer leads to the sign-in page
+    way_out = html.Form(
+        html.Button("Sign out", type="submit", className="btn2", title="End the session of this browser"),
+        action="/sign-out", method="post", className="sign-out", **attrs({"data-test": "sign-out"}),
+    )  # fmt: skip
     return html.Header(
         [
             html.Div(html.Div(icon("activity"), className="logo"), className="brand"),
@@ -102,6 +107,7 @@ def _top() -> Component:
             action(icon("search"), "jump", label="Jump to", key="/", css="ib hidem"),
             action(icon("link-45deg"), "link", label="Copy a link to this view", key="L", css="ib hidem"),
             action(icon("question-lg"), "help", label="Help", key="?", css="ib hidem"),
+            *([way_out] if signed_in else []),
             html.Div(id="venue-card", className="pop venue-card", hidden=True, role="dialog", **attrs({"data-test": "venue-card"})),
         ],
         className="top",
