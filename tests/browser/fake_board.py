@@ -10,11 +10,15 @@ from __future__ import annotations
 import random
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from dope.board import Board
 from dope.errors import UnknownName
 from dope.market.walk import Walk, two_book
+from dope.settings import Settings
+from dope.storage import storage
+from dope.tables import GAP, History
 
 Row = dict[str, Any]
 VENUES = (("binance_spot", "Binance", "BIN"), ("binance_usdm", "Binance USD-M", "BIN-M"), ("okx", "OKX", "OKX"))
@@ -57,9 +61,17 @@ class FakeMarket:
         self._ids = {"opp": 0, "event": 0}
         self._steps = 0
         self.views: dict[str, Row] = {}
-        board.serve(self._command, lambda kind, *_a, **_k: list(self.views.values()) if kind == "views" else [])
+        board.serve(self._command, self._answer)
 
     # -- commands ------------------------------------------------------------------------------------------------
+    def _answer(self, kind: str, _symbol: str = "", start: int = 0, end: int = 0, **_more: Any) -> Any:
+        if kind == "gaps":
+            return History(GAP.empty_table(), start, end, False, GAP.empty_table(), (), "sim")
+        if kind == "storage":
+            nothing = Settings(_env_file=None, data_dir=Path("/nonexistent"))
+            return storage(nothing, "sim", recording=self.mode["recording"], sealing={}, notice="")
+        return list(self.views.values()) if kind == "views" else []
+
     def _command(self, _job: int, command: Any) -> None:
         self.commands.append((command.name, dict(command.args)))
         if command.name == "save_view":

@@ -11,8 +11,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import uvicorn
 
 from dope.api import mount, server_options
@@ -20,6 +22,8 @@ from dope.board import Board, Snapshot
 from dope.dashboard import pages
 from dope.dashboard.app import build, policy
 from dope.settings import Settings
+from dope.storage import storage
+from dope.tables import GAP, History
 from tests.browser.fake_board import FakeMarket
 from tests.browser.patience import patient
 
@@ -71,8 +75,25 @@ class HostileBoard(Board):
             full["mode"] = {**full["mode"], "banner": "a banner"}
         return super().publish(t_ns, {section: self._poison(value, section, "", names) for section, value in full.items()})
 
-    def query(self, kind: str, symbol: str = "", start: int = 0, end: int = 0) -> Any:
-        """Recordings, saved views and opportunities of hostile names."""
+    def query(self, kind: str, symbol: str = "", start: int = 0, end: int = 0, **_more: Any) -> Any:
+        """Recordings and how they are kept, saved views, opportunities, commands and past jobs of hostile names."""
+        if kind == "storage":
+            kept = storage(Settings(_env_file=None, data_dir=Path("/nonexistent")), "sim", recording={}, sealing={}, notice="")
+            told = {"path": payload(1), "reason": payload(2), "seal_trouble": payload(3), "told": list(PAYLOADS), "records_trouble": payload(4)}
+            return {**kept, **told, "verified": time.time_ns() // 1_000_000, "sound": 1, "problems": len(PAYLOADS)}
+        if kind == "gaps":
+            gap = {"until": end, "what": "book", "lost": 1}
+            rows = [{**gap, "ts": end - 60 * 10**9 + n, "venue": text, "symbol": payload(n + 1), "why": payload(n + 2)}
+                    for n, text in enumerate(PAYLOADS)]  # fmt: skip
+            gaps = pa.Table.from_pylist(rows, schema=GAP)
+            return History(gaps.slice(0, 0), start, end, False, gaps, tuple(PAYLOADS), payload(6))
+        if kind == "log":
+            return [{"id": n, "at": 1, "who": text, "what": payload(n + 1), "detail": {payload(n + 2): payload(n + 3)}}
+                    for n, text in enumerate(PAYLOADS, 1)]  # fmt: skip
+        if kind == "past_jobs":
+            job = {"run": 1, "asked": 1, "started": 1, "ended": 2, "result": {"verdict": payload(1)}}
+            return [{**job, "id": n, "kind": text, "state": payload(n + 1), "args": {payload(n + 2): payload(n + 3)}, "error": payload(n + 4)}
+                    for n, text in enumerate(PAYLOADS)]  # fmt: skip
         if kind == "recordings":
             now = time.time_ns() // 1_000_000
             gap = {"from": now - 5000, "to": now - 4000, "lost": 3}

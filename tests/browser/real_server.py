@@ -33,6 +33,14 @@ def until(condition: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"never came: {what}")
 
 
+def _spawned(process: psutil.Process) -> bool:
+    """Whether ``process`` runs and is a worker: one that has just ended has no command line any more."""
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+
+
 class House:
     """The served program. ``url`` is where it is; ``data`` its folder of recordings."""
 
@@ -72,7 +80,7 @@ class House:
 
     def workers(self) -> dict[int, psutil.Process]:
         """The processes that the program has spawned, its simulated market included."""
-        return {child.pid: child for child in psutil.Process(self.process.pid).children() if "spawn_main" in " ".join(child.cmdline())}
+        return {child.pid: child for child in psutil.Process(self.process.pid).children() if _spawned(child)}
 
     def hold_next_worker(self, start: Callable[[], None]) -> psutil.Process:
         """Call ``start`` and stop the worker that it brings, so that its job stands still until it is ended."""

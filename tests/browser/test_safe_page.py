@@ -38,6 +38,9 @@ DRAWN = {
     " && document.querySelector('#trades-grid .ag-row')",
     "/replay": "document.querySelector('#recordings-days')",
 }
+#: the panels of the Replay page that ask for themselves show the payloads
+TOLD = """document.querySelectorAll('#commands-rows tr').length >= 20 && document.querySelectorAll('#past-rows tr').length >= 20
+  && document.querySelectorAll('#gaps-rows tr').length >= 30 && document.getElementById('storage-facts').textContent.includes('x(')"""
 LOOKS = 4  #: rounds over one page
 #: everything that can be pressed, but what leaves the page, freezes it or asks for a file
 PRESS = """() => { for (const node of document.querySelectorAll('[data-act], [data-test^=pair-], .ag-header-cell, .ag-row, option'))
@@ -194,6 +197,7 @@ def test_no_text_of_the_board_runs_on_any_page_with_and_without_the_policy(serve
         if path == "/replay":
             for page in shown:
                 page.wait_for_function("document.querySelectorAll('#recordings-rows tr').length >= 30")
+                page.wait_for_function(TOLD)
                 look([page], 1)
     the_file_that_the_page_writes_holds_no_formula(shown[0])
     assert guarded.ran == bare.ran == []
@@ -279,8 +283,22 @@ def is_formula(value: Any) -> bool:
     return isinstance(value, str) and value.lstrip(" ").startswith(FORMULA)
 
 
+def exported(server: Guarded) -> dict[str, bytes]:
+    """The three files of one publication: what is open stands in them too, and its texts move on."""
+    server.hold.set()
+    try:
+        while True:
+            seq = server.board.read().seq
+            forms = ("csv", "json", "parquet")
+            files = {form: httpx.get(f"{server.url}/api/v1/export/opportunities.{form}", timeout=99).content for form in forms}
+            if server.board.read().seq == seq:
+                return files
+    finally:
+        server.hold.clear()
+
+
 def test_files_hold_the_texts_and_no_formula(server: Guarded, tmp_path: Path) -> None:
-    files = {form: httpx.get(f"{server.url}/api/v1/export/opportunities.{form}", timeout=99).content for form in ("csv", "json", "parquet")}
+    files = exported(server)
     rows = list(csv.DictReader(io.StringIO(files["csv"].decode())))
     assert len(rows) == ROWS and not [value for row in rows for name, value in row.items() if name not in NUMBERS and is_formula(value)]
     sheet = openpyxl.Workbook().active
