@@ -1,4 +1,4 @@
-"""Binance on a loopback port, spot or USD-M futures: subscriptions, limits and REST snapshots over the sample market.
+"""Binance on a loopback port, spot, USD-M or COIN-M futures: subscriptions, limits and REST snapshots over the sample market.
 
     client  {"method":"SUBSCRIBE","params":["btcusdt@depth@100ms"],"id":1}    server  {"result":null,"id":1}
             {"method":"LIST_SUBSCRIPTIONS","id":2}                                    {"result":["btcusdt@depth@100ms"],"id":2}
@@ -6,13 +6,15 @@
             anything else                                                             {"code":2,"msg":"Invalid request: …","id":…}
 
 A stream name that does not exist is acknowledged and stays silent. Since 2026 USD-M serves books under /public and
-trades, candles and mark prices under /market; the other's streams are refused, and the old undivided paths are gone.
+trades, candles and mark prices under /market; the other's streams are refused, and the old undivided paths are gone. COIN-M has
+kept the undivided paths, as far as is known.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container
+from typing import NamedTuple
 
 from dope.sim.binance_text import Symbol
 from dope.sim.market import SampleMarket
@@ -21,14 +23,37 @@ from dope.sim.port import Client, Close, Ping, Port, Rate, Reply, as_json, read_
 MAX_STREAMS = 1024
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS")
 CONNECTS = Rate(300, 300.0)
-#: requests per s, REST weight per minute, REST path, weight by limit, default limit, protocol pings
-MESSAGES = {False: Rate(5, 1.0), True: Rate(10, 1.0)}
-WEIGHT_PER_MIN = {False: 6000, True: 2400}
-DEPTH_PATH = {False: "/api/v3/depth", True: "/fapi/v1/depth"}
-WEIGHTS = {False: ((100, 5), (500, 25), (1000, 50), (5000, 250)), True: ((50, 2), (100, 5), (500, 10), (1000, 20))}
-DEFAULT_LIMIT = {False: 100, True: 500}
-USDM_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
-PING = {False: Ping(20.0, 60.0), True: Ping(180.0, 600.0)}
+FUTURES_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
+FUTURES_WEIGHTS = ((50, 2), (100, 5), (500, 10), (1000, 20))
+
+
+class Rules(NamedTuple):
+    """What differs between the venues: requests per s, REST weight per minute, path, weight by limit, default limit, protocol pings.
+
+    ``limits`` = the depths that may be asked for, () = any; ``split`` = books under /public and all else under /market.
+    """
+
+    messages: Rate
+    weight_per_min: int
+    depth_path: str
+    weights: tuple[tuple[int, int], ...]
+    limit: int
+    limits: tuple[int, ...]
+    ping: Ping
+    split: bool
+
+
+RULES = {
+    "binance_spot": Rules(
+        Rate(5, 1.0), 6000, "/api/v3/depth", ((100, 5), (500, 25), (1000, 50), (5000, 250)), 100, (), Ping(20.0, 60.0), split=False
+    ),
+    "binance_usdm": Rules(
+        Rate(10, 1.0), 2400, "/fapi/v1/depth", FUTURES_WEIGHTS, 500, FUTURES_LIMITS, Ping(180.0, 600.0), split=True
+    ),
+    "binance_coinm": Rules(
+        Rate(10, 1.0), 2400, "/dapi/v1/depth", FUTURES_WEIGHTS, 500, FUTURES_LIMITS, Ping(180.0, 600.0), split=False
+    ),
+}  # fmt: skip
 
 
 def envelope(stream: str, message: str) -> str:
@@ -45,16 +70,16 @@ def usdm_side(stream: str) -> str:
 class BinanceTalk:
     """The request language of Binance: answers for one client, its ``topics`` kept up to date. Knows no data."""
 
-    def __init__(self, *, usdm: bool) -> None:
-        self.usdm = usdm
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
         self._connects: deque[float] = deque()
 
     def admit(self, path: str, now: float) -> Reply | None:
         """Refuses paths that the venue does not have, and too many connections."""
         parts = path.strip("/").split("/")
-        if self.usdm and parts[:1] in (["public"], ["market"]):
+        if self.rules.split and parts[:1] in (["public"], ["market"]):
             parts = parts[1:]
-        elif self.usdm:
+        elif self.rules.split:
             return Reply(404, '{"code":-5000,"msg":"Path is not valid"}')
         if parts[0] not in ("ws", "stream"):
             return Reply(404, '{"code":-5000,"msg":"Path is not valid"}')
@@ -75,7 +100,7 @@ class BinanceTalk:
 
     def heard(self, client: Client, text: str, now: float) -> list[str] | Close:
         """One request."""
-        if not MESSAGES[self.usdm].allows(client.heard, now):
+        if not self.rules.messages.allows(client.heard, now):
             return Close(1008, "Too many requests")
         request = read_json(text)
         if request is None:
@@ -103,7 +128,7 @@ class BinanceTalk:
     def _refusal(self, client: Client, streams: list[str]) -> str | None:
         if len(client.topics) + len(streams) > MAX_STREAMS:
             return "too many streams"
-        for name in streams if self.usdm else ():
+        for name in streams if self.rules.split else ():
             if not client.path.startswith(f"/{usdm_side(name)}/"):
                 return f"stream {name[:60]} is not available on this path"
         return None
@@ -114,17 +139,17 @@ class BinanceTalk:
 
 
 class BinanceServer:
-    """One of the two Binance venues over the sample market."""
+    """One of the Binance venues over the sample market."""
 
     def __init__(self, sample: SampleMarket, venue: str, *, clock: Callable[[], float], ping: Ping | None = None) -> None:
-        """``venue`` is "binance_spot" or "binance_usdm"; ``ping`` other than the venue's own is for tests."""
-        self.usdm = venue == "binance_usdm"
+        """``venue`` is one of ``RULES``; ``ping`` other than the venue's own is for tests."""
+        self.rules = RULES[venue]
         self._sample = sample
-        self._talk = BinanceTalk(usdm=self.usdm)
+        self._talk = BinanceTalk(self.rules)
         markets = [market for market in sample.markets.values() if market.spec.venue == venue]
         self.symbols = {market.spec.native: Symbol(market, phase=3 * rank) for rank, market in enumerate(markets)}
         self._weight: deque[tuple[float, int]] = deque()
-        self.port = Port(venue, self, clock, ping or PING[self.usdm])
+        self.port = Port(venue, self, clock, ping or self.rules.ping)
 
     def publish(self) -> None:
         """Send what the market step just made means for the subscribed streams."""
@@ -163,12 +188,12 @@ class BinanceServer:
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
         """GET depth, ping and time."""
-        if path == DEPTH_PATH[self.usdm]:
+        if path == self.rules.depth_path:
             return self._depth(query, now)
-        root = path.rpartition("/")[0]
-        if root == DEPTH_PATH[self.usdm].rpartition("/")[0] and path.endswith("/ping"):
+        root, _, name = path.rpartition("/")
+        if root == self.rules.depth_path.rpartition("/")[0] and name == "ping":
             return Reply(200, "{}")
-        if root == DEPTH_PATH[self.usdm].rpartition("/")[0] and path.endswith("/time"):
+        if root == self.rules.depth_path.rpartition("/")[0] and name == "time":
             return Reply(200, f'{{"serverTime":{self._sample.now_ms}}}')
         return Reply(404, '{"code":-5000,"msg":"Path is not valid"}')
 
@@ -178,16 +203,16 @@ class BinanceServer:
         symbol = self.symbols.get(query["symbol"])
         if symbol is None:
             return Reply(400, '{"code":-1121,"msg":"Invalid symbol."}')
-        text = query.get("limit", str(DEFAULT_LIMIT[self.usdm]))
+        text = query.get("limit", str(self.rules.limit))
         limit = int(text) if text.isascii() and text.isdigit() else 0
-        if limit == 0 or (self.usdm and limit not in USDM_LIMITS):
-            return Reply(400, as_json({"code": -4021 if self.usdm else -1130, "msg": f"'{text[:20]}' is not valid depth limit."}))
-        weight = next((cost for most, cost in WEIGHTS[self.usdm] if limit <= most), WEIGHTS[self.usdm][-1][1])
+        if limit == 0 or (self.rules.limits and limit not in self.rules.limits):
+            return Reply(400, as_json({"code": -4021 if self.rules.limits else -1130, "msg": f"'{text[:20]}' is not valid depth limit."}))
+        weight = next((cost for most, cost in self.rules.weights if limit <= most), self.rules.weights[-1][1])
         while self._weight and self._weight[0][0] <= now - 60.0:
             self._weight.popleft()
         used = sum(cost for _, cost in self._weight) + weight
         header = ("x-mbx-used-weight-1m", str(used))
-        if used > WEIGHT_PER_MIN[self.usdm]:
+        if used > self.rules.weight_per_min:
             wait = max(1, int(self._weight[0][0] + 61.0 - now))
             return Reply(429, as_json({"code": -1003, "msg": "Too much request weight used."}), (("Retry-After", str(wait)), header))
         self._weight.append((now, weight))

@@ -1,9 +1,10 @@
-"""What Binance says about the sample market: the stream messages and REST snapshots of spot and USD-M futures.
+"""What Binance says about the sample market: the stream messages and REST snapshots of spot and futures.
 
     spot   depthUpdate  {"e","E","s","U","u","b","a"}                   USD-M  {"e","E","T","s","U","u","pu","b","a"}
            bookTicker   {"u","s","b","B","a","A"}                              {"e","u","s","b","B","a","A","T","E"}
            trade        {"e","E","s","t","p","q","T","m","M"}                  {"e","E","T","s","t","p","q","X","m"}
            aggTrade     {"e","E","s","a","p","q","f","l","T","m","M"}          {"e","E","a","s","p","q","f","l","T","m"}
+           COIN-M: as USD-M, books and touches with the pair "ps", sizes in contracts, turnover of candles in the base currency
            kline        {"e","E","s","k":{…}}                                  same; markPriceUpdate {"e","E","s","p","i","P","r","T"}
 
 Written from the venue's documentation; the readers in ``dope.venues`` are another code path on purpose.
@@ -18,8 +19,8 @@ from dope.sim.digits import rescaled
 from dope.sim.market import STEP_MS, SampleMarket
 from dope.sim.quoting import MINUTE_MS, Candle, Fill, Market
 
-#: (price, size) decimals of USD-M symbols; spot always shows eight
-USDM_DECIMALS = {"BTCUSDT": (2, 3), "ETHUSDT": (2, 3), "SOLUSDT": (4, 2)}
+#: (price, size) decimals of futures; spot always shows eight
+DECIMALS = {"BTCUSDT": (2, 3), "ETHUSDT": (2, 3), "SOLUSDT": (4, 2), "BTCUSD_PERP": (1, 0), "ETHUSD_PERP": (2, 0), "SOLUSD_PERP": (2, 0)}
 KLINE_STEPS = {False: 200, True: 25}  #: 2 s on spot, 250 ms on USD-M
 CADENCES = {False: {"depth": 100, "depth@100ms": 10}, True: {"depth": 25, "depth@0ms": 1, "depth@100ms": 10, "depth@500ms": 50}}
 
@@ -42,20 +43,22 @@ class Symbol:
         self.market = market
         self.native = spec.native
         self.lower = spec.native.lower()
-        self.usdm = spec.perpetual
+        self.futures = spec.perpetual
+        self.face = spec.face  #: USD per contract of COIN-M, 0 elsewhere
+        self.pair = f'"ps":"{spec.native.partition("_")[0]}",' if spec.face else ""
         self.dropping = 0  #: depth messages still to be lost
         self._phase = phase
-        price_decimals, size_decimals = USDM_DECIMALS[spec.native] if self.usdm else (8, 8)
+        price_decimals, size_decimals = DECIMALS[spec.native] if self.futures else (8, 8)
         self.price = rescaled(6, spec.tick_e6, price_decimals)
         self.size = rescaled(8, spec.lot_e8, size_decimals)
-        self.quote = rescaled(14, spec.tick_e6 * spec.lot_e8, price_decimals + size_decimals if self.usdm else 8)
-        self._diffs = [Diff(f"{self.lower}@{name}", steps, market.book.seq) for name, steps in CADENCES[self.usdm].items()]
+        self.quote = rescaled(14, spec.tick_e6 * spec.lot_e8, price_decimals + size_decimals if self.futures else 8)
+        self._diffs = [Diff(f"{self.lower}@{name}", steps, market.book.seq) for name, steps in CADENCES[self.futures].items()]
         self._touch = market.book.touch()
         self._candle_id = -1
 
     def topics(self) -> list[str]:
         """Every stream of this symbol."""
-        names = ["bookTicker", "trade", "aggTrade", "kline_1m", *(["markPrice", "markPrice@1s"] if self.usdm else [])]
+        names = ["bookTicker", "trade", "aggTrade", "kline_1m", *(["markPrice", "markPrice@1s"] if self.futures else [])]
         return [f"{self.lower}@{name}" for name in names] + [diff.name for diff in self._diffs]
 
     def step(self, sample: SampleMarket, wanted: Container[str]) -> Iterator[tuple[str, str]]:
@@ -82,14 +85,16 @@ class Symbol:
                 elif text is not None:
                     yield diff.name, text
         yield from self._klines(sample.steps, now, wanted)
-        if self.usdm:
+        if self.futures:
             yield from self._marks(sample, wanted)
 
     def snapshot(self, limit: int, now: int) -> str:
         """Body of GET depth: the book as it is at this moment."""
         book = self.market.book
         bids, asks = (self._levels(book.side(side, limit)) for side in (BID, ASK))
-        times = f'"E":{now},"T":{now},' if self.usdm else ""
+        times = f'"E":{now},"T":{now},' if self.futures else ""
+        if self.face:
+            times += f'"symbol":"{self.native}","pair":"{self.native.partition("_")[0]}",'
         return f'{{"lastUpdateId":{book.seq},{times}"bids":[{bids}],"asks":[{asks}]}}'
 
     def _levels(self, levels: list[tuple[int, int]]) -> str:
@@ -109,30 +114,30 @@ class Symbol:
         diff.levels[ASK].clear()
 
     def _depth(self, diff: Diff, now: int) -> str:
-        bids = self._levels(sorted(diff.levels[BID].items(), reverse=not self.usdm))
+        bids = self._levels(sorted(diff.levels[BID].items(), reverse=not self.futures))
         asks = self._levels(sorted(diff.levels[ASK].items()))
-        time, before = (f'"T":{now - 1},', f'"pu":{diff.last},') if self.usdm else ("", "")
+        time, before = (f'"T":{now - 1},', f'"pu":{diff.last},') if self.futures else ("", "")
         numbers = f'"U":{diff.first},"u":{self.market.book.seq},{before}'
-        return f'{{"e":"depthUpdate","E":{now},{time}"s":"{self.native}",{numbers}"b":[{bids}],"a":[{asks}]}}'
+        return f'{{"e":"depthUpdate","E":{now},{time}"s":"{self.native}",{self.pair}{numbers}"b":[{bids}],"a":[{asks}]}}'
 
     def _book_ticker(self, now: int) -> str:
         bid, bid_lots, ask, ask_lots = self._touch
         price, size = self.price.text, self.size.text
         sides = f'"b":"{price(bid)}","B":"{size(bid_lots)}","a":"{price(ask)}","A":"{size(ask_lots)}"'
-        body = f'"u":{self.market.book.seq},"s":"{self.native}",{sides}'
-        return f'{{"e":"bookTicker",{body},"T":{now},"E":{now}}}' if self.usdm else f"{{{body}}}"
+        body = f'"u":{self.market.book.seq},"s":"{self.native}",{self.pair}{sides}'
+        return f'{{"e":"bookTicker",{body},"T":{now},"E":{now}}}' if self.futures else f"{{{body}}}"
 
     def _trade(self, fill: Fill, now: int) -> str:
         maker = "false" if fill.buy else "true"
         what = f'"t":{fill.trade_id},"p":"{self.price.text(fill.tick)}","q":"{self.size.text(fill.lots)}"'
-        if self.usdm:
+        if self.futures:
             return f'{{"e":"trade","E":{now},"T":{now},"s":"{self.native}",{what},"X":"MARKET","m":{maker}}}'
         return f'{{"e":"trade","E":{now},"s":"{self.native}",{what},"T":{now},"m":{maker},"M":true}}'
 
     def _agg_trade(self, fill: Fill, now: int) -> str:
         maker, number = "false" if fill.buy else "true", fill.trade_id
         what = f'"p":"{self.price.text(fill.tick)}","q":"{self.size.text(fill.lots)}","f":{number},"l":{number},"T":{now},"m":{maker}'
-        if self.usdm:
+        if self.futures:
             return f'{{"e":"aggTrade","E":{now},"a":{number},"s":"{self.native}",{what}}}'
         return f'{{"e":"aggTrade","E":{now},"s":"{self.native}","a":{number},{what},"M":true}}'
 
@@ -143,18 +148,25 @@ class Symbol:
         if self.market.closed is not None:
             yield topic, self._kline(self.market.closed, now, closed=True)
         candle = self.market.candle
-        if (steps + self._phase) % KLINE_STEPS[self.usdm] == 0 and candle.last_id != self._candle_id:
+        if (steps + self._phase) % KLINE_STEPS[self.futures] == 0 and candle.last_id != self._candle_id:
             self._candle_id = candle.last_id
             yield topic, self._kline(candle, now, closed=False)
 
     def _kline(self, candle: Candle, now: int, *, closed: bool) -> str:
-        price, size, quote = self.price.text, self.size.text, self.quote.text
+        price, size = self.price.text, self.size.text
         prices = f'"o":"{price(candle.open)}","c":"{price(candle.close)}","h":"{price(candle.high)}","l":"{price(candle.low)}"'
-        sums = f'"q":"{quote(candle.quote)}","V":"{size(candle.buy_lots)}","Q":"{quote(candle.buy_quote)}","B":"0"'
+        sums = f'"q":"{self._turnover(candle.quote, candle.lots, candle.close)}","V":"{size(candle.buy_lots)}",'
+        sums += f'"Q":"{self._turnover(candle.buy_quote, candle.buy_lots, candle.close)}","B":"0"'
         span = f'"t":{candle.open_ms},"T":{candle.open_ms + MINUTE_MS - 1},"s":"{self.native}","i":"1m"'
         ids = f'"f":{candle.first_id},"L":{candle.last_id}'
         counts = f'"v":"{size(candle.lots)}","n":{candle.trades},"x":{"true" if closed else "false"}'
         return f'{{"e":"kline","E":{now},"s":"{self.native}","k":{{{span},{ids},{prices},{counts},{sums}}}}}'
+
+    def _turnover(self, quote: int, lots: int, tick: int) -> str:
+        """In the quote currency; of COIN-M in the base currency, all of it counted at the last price."""
+        if self.face:
+            return rescaled(8, 1, 8).text(lots * self.face * 10**14 // (tick * self.market.spec.tick_e6))
+        return self.quote.text(quote)
 
     def _marks(self, sample: SampleMarket, wanted: Container[str]) -> Iterator[tuple[str, str]]:
         for name, steps in (("markPrice", 3000 // STEP_MS), ("markPrice@1s", 1000 // STEP_MS)):

@@ -22,7 +22,7 @@ class AssetSpec(msgspec.Struct, frozen=True):
 
 class ListingSpec(msgspec.Struct, frozen=True):
     """One market at one venue. ``lot_e8`` counts the venue's own size unit (base or contracts) in 1e-8;
-    ``contract_e8`` is base per such unit in 1e-8 (1e8 for spot)."""
+    ``contract_e8`` is base per such unit in 1e-8 (1e8 for spot; of an inverse market what a contract is worth at the start)."""
 
     venue: str
     symbol: str
@@ -34,6 +34,7 @@ class ListingSpec(msgspec.Struct, frozen=True):
     lag: int = 0  #: steps of 10 ms behind the efficient price
     half_spread: int = 0  #: points
     bias: int = 0  #: standing offset of this market, points
+    face: int = 0  #: of an inverse market: quote units per contract
     pace: int = 1  #: steps of 10 ms from one action to the next: quiet venues have more
 
     @property

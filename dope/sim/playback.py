@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from loguru import logger
 
-from dope.sim.binance import PING, BinanceTalk
+from dope.sim.binance import RULES, BinanceTalk
 from dope.sim.okx import OkxTalk
 from dope.sim.port import Client, Close, Ping, Port, Reply
 from dope.types import DATA, REPLY, Frame, ReplyInfo
@@ -197,9 +197,8 @@ class RecordedVenue:
 
 def _talk(venue: str) -> tuple[Talk, Ping]:
     match venue:
-        case "binance_spot" | "binance_usdm":
-            usdm = venue == "binance_usdm"
-            return BinanceTalk(usdm=usdm), PING[usdm]
+        case "binance_spot" | "binance_usdm" | "binance_coinm":
+            return BinanceTalk(RULES[venue]), RULES[venue].ping
         case "okx":
             return OkxTalk(lambda channel, native: True), Ping(None, None)
     return SilentTalk(), Ping(None, None)

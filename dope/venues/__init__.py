@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dope.errors import UnknownName
 from dope.venues.base import Venue
+from dope.venues.binance_coinm import BinanceCoinm
 from dope.venues.binance_spot import BinanceSpot
 from dope.venues.binance_usdm import BinanceUsdm
 from dope.venues.okx import Okx
@@ -14,6 +15,7 @@ VENUES: tuple[type[Venue], ...] = (
     BinanceSpot,
     BinanceUsdm,
     Okx,
+    BinanceCoinm,
 )
 
 

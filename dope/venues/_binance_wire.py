@@ -40,6 +40,7 @@ class Candle(msgspec.Struct):
     c: str
     v: str
     x: bool
+    q: str = ""  #: of inverse contracts: base units; else the turnover
 
 
 class Message(msgspec.Struct):
@@ -90,7 +91,7 @@ Handler = Callable[[Frame, Known, Message], Sequence[Event]]
 
 
 class BinanceVenue(Venue):
-    """Everything but hosts, streams and fees, which the two venue files state."""
+    """Everything but hosts, streams and fees, which the venue files state."""
 
     CHAINED = False  #: differences carry ``pu``
     SNAPSHOT_PATH = ""
@@ -143,13 +144,16 @@ class BinanceVenue(Venue):
             return ()
         trade_id = str(m.t) if m.t >= 0 else "a" + bytes(m.a).decode()
         side = "sell" if m.m else "buy"  # m: the buyer was the maker
-        return (Trade(frame.ts, known.key, m.T * MS, number(m.p), number(m.q), side, trade_id),)
+        price, size = number(m.p), number(m.q)
+        if known.instrument.inverse and known.instrument.contract_value is not None:
+            size = size * known.instrument.contract_value / price
+        return (Trade(frame.ts, known.key, m.T * MS, price, size, side, trade_id),)
 
     def _on_kline(self, frame: Frame, known: Known, m: Message) -> Sequence[Event]:
         k = m.k
         if k is None:
             raise ValueError("kline without k")
-        o, h, low, c, v = number(k.o), number(k.h), number(k.l), number(k.c), float(k.v)
+        o, h, low, c, v = number(k.o), number(k.h), number(k.l), number(k.c), float(k.q if known.instrument.inverse else k.v)
         if not 0.0 <= v < 1e15:
             raise ValueError("volume out of range")
         return (Bar(frame.ts, known.key, k.t * MS, 60, o, h, low, c, v, k.x),)

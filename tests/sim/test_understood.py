@@ -84,8 +84,8 @@ def differing(wiring: Wiring, truth: SampleMarket) -> list[str]:
         depth = wiring.engine.venues[spec.venue].DEPTH or 1000
         same = book.state == "LIVE"
         for name, side in (("bid", BID), ("ask", ASK)):
-            size = spec.lot_e8 * spec.contract_e8 / 1e16
-            expected = [(tick * spec.tick_e6 / 1e6, lots * size) for tick, lots in market.book.side(side, depth)]
+            levels = [(tick * spec.tick_e6 / 1e6, lots * spec.lot_e8 / 1e8) for tick, lots in market.book.side(side, depth)]
+            expected = [(p, n * spec.face / p if spec.face else n * spec.contract_e8 / 1e8) for p, n in levels]
             got = book.levels(name, 1000)
             same = same and len(got) == len(expected)
             same = same and all(abs(a - c) < 1e-9 * c and abs(b - d) < 1e-9 * d for (a, b), (c, d) in zip(got, expected, strict=False))
