@@ -28,6 +28,9 @@ REPORT = ROOT / "tests" / "REPORT.md"
 OUT = ROOT / "bench" / "out"
 #: name, command, promise that no table may lack (else it was not proved)
 BENCHES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("run", ("-m", "bench.run"), ("engine: CPU per message",)),
+    ("parts", ("-m", "bench.parts"), ("recording, on the hot path",)),
+    ("store", ("-m", "bench.store"), ("per row of best prices", "spread, last hour", "3 M rows/s")),
     ("memory", ("-m", "bench.memory", "--messages", "20000000"), ("upper 95 % bound",)),
     ("latency", ("-m", "bench.latency"), ("10k/s due → signal p99", "50k/s due → signal p99", "planted signals missed")),
     ("watched", ("-m", "bench.watched"), ("5 browsers ÷ nobody", "newest event shown → pixel, 20 watchers: p95", "CPU per client")),

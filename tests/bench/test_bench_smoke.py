@@ -90,15 +90,20 @@ def test_the_table_shows_medians_and_ratios_to_the_last_contender() -> None:
     def result(name: str, cpu_s: float) -> dict[str, Any]:
         return {"contender": name, "messages": 1_000_000, "cpu_s": cpu_s, "wall_s": 10.0, "books": ""}
 
-    lines = run.table([result("plain", 9.0), result("engine", 3.0), result("plain", 90.0), result("engine", 3.0), result("plain", 12.0)])
-    assert lines.splitlines()[1].split()[:5] == ["plain", "12.00", "83,333", "100,000", "4.0×"]
-    assert lines.splitlines()[2].split()[4] == "1.0×"
+    took = ((9.0, 3.0), (90.0, 3.0), (12.0, 3.0))
+    told = run.figures([result(name, cpu) for turn in took for name, cpu in zip(("plain", "engine"), turn, strict=True)])
+    assert {each.name: each.value for each in told} == {
+        "plain: CPU per message": 12.0, "plain: messages seen": 100_000.0, "plain ÷ engine: CPU": 4.0,
+        "engine: CPU per message": 3.0, "engine: messages seen": 100_000.0,
+    }  # fmt: skip
+    assert [each.target for each in told if each.target] == [3.5]
 
 
-def test_questions_about_history_are_measured_on_sealed_files_as_they_are_made(capsys: pytest.CaptureFixture[str]) -> None:
-    store.main(rows=6_000, trades=600)
-    told = capsys.readouterr().out
-    assert all(f"\n  {kind:10} last hour of one symbol" in told for kind in store.ASKED) and " 0 rows" not in told
+def test_questions_about_history_are_measured_on_sealed_files_as_they_are_made(tmp_path: Path) -> None:
+    store.main(rows=6_000, trades=600, out=tmp_path)
+    told = {each["name"]: each for each in json.loads((tmp_path / "store.json").read_text())["figures"]}
+    assert all(told[f"{kind}, last hour of one symbol"]["samples"] > 0 for kind in store.ASKED)
+    assert {each["target"] for each in told.values() if each["target"]} == {20.0, 50.0, 1000 / 3}
 
 
 def test_a_contender_that_cannot_be_imported_is_left_out_with_the_reason() -> None:

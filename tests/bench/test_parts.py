@@ -10,6 +10,7 @@ def test_every_part_is_measured_and_the_compiled_calls_take_every_message() -> N
     made = parts.frames(600)
     calls = parts.prepare(made)  # raises unless the calls go on to the end of their portions
     calls()
-    head, *rest = parts.lines(count=600, rounds=1)
-    assert f"{600 + len(SYMBOLS) + 1:,} messages" in head
-    assert len(rest) == len(parts.parts(made)) and all(float(line.split()[-1]) > 0 for line in rest)
+    told = parts.measure(count=600, rounds=1)
+    assert [each.name for each in told] == list(parts.parts(made)) and all(each.value > 0 for each in told)
+    assert {each.samples for each in told} == {600 + len(SYMBOLS) + 1}
+    assert [each.name for each in told if each.target] == [parts.RECORDING]
