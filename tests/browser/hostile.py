@@ -79,8 +79,8 @@ class HostileBoard(Board):
         """Recordings and how they are kept, saved views, opportunities, commands and past jobs of hostile names."""
         if kind == "storage":
             kept = storage(Settings(_env_file=None, data_dir=Path("/nonexistent")), "sim", recording={}, sealing={}, notice="")
-            told = {"path": payload(1), "reason": payload(2), "seal_trouble": payload(3), "told": list(PAYLOADS), "records_trouble": payload(4)}
-            return {**kept, **told, "verified": time.time_ns() // 1_000_000, "sound": 1, "problems": len(PAYLOADS)}
+            told = {"path": payload(1), "reason": payload(2), "seal_trouble": payload(3), "records_trouble": payload(4)}
+            return {**kept, **told, "told": list(PAYLOADS), "verified": time.time_ns() // 1_000_000, "sound": 1, "problems": len(PAYLOADS)}
         if kind == "gaps":
             gap = {"until": end, "what": "book", "lost": 1}
             rows = [{**gap, "ts": end - 60 * 10**9 + n, "venue": text, "symbol": payload(n + 1), "why": payload(n + 2)}
@@ -91,8 +91,8 @@ class HostileBoard(Board):
             return [{"id": n, "at": 1, "who": text, "what": payload(n + 1), "detail": {payload(n + 2): payload(n + 3)}}
                     for n, text in enumerate(PAYLOADS, 1)]  # fmt: skip
         if kind == "past_jobs":
-            job = {"run": 1, "asked": 1, "started": 1, "ended": 2, "result": {"verdict": payload(1)}}
-            return [{**job, "id": n, "kind": text, "state": payload(n + 1), "args": {payload(n + 2): payload(n + 3)}, "error": payload(n + 4)}
+            job = {"run": 1, "asked": 1, "started": 1, "ended": 2, "result": {"verdict": payload(1)}, "args": {payload(2): payload(3)}}
+            return [{**job, "id": n, "kind": text, "state": payload(n + 1), "error": payload(n + 4)}
                     for n, text in enumerate(PAYLOADS)]  # fmt: skip
         if kind == "recordings":
             now = time.time_ns() // 1_000_000
