@@ -9,6 +9,8 @@ from dope.venues.base import Venue
 from dope.venues.binance_coinm import BinanceCoinm
 from dope.venues.binance_spot import BinanceSpot
 from dope.venues.binance_usdm import BinanceUsdm
+from dope.venues.bybit import Bybit
+from dope.venues.bybit_linear import BybitLinear
 from dope.venues.okx import Okx
 
 VENUES: tuple[type[Venue], ...] = (
@@ -16,6 +18,8 @@ VENUES: tuple[type[Venue], ...] = (
     BinanceUsdm,
     Okx,
     BinanceCoinm,
+    Bybit,
+    BybitLinear,
 )
 
 

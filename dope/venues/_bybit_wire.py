@@ -1,0 +1,289 @@
+"""What the Bybit V5 venues share: message shapes, subscriptions, books; their files hold names, limits and fees.
+
+Messages read (the category is in the URL: spot and linear use the same names; the order of keys differs between them):
+    {"topic":"orderbook.50.BTCUSDT","type":"snapshot|delta","ts":…,"data":{"s":"BTCUSDT","b":[["63982.70","6.408"],…],"a":[…],
+      "u":53935309,"seq":760578520138},"cts":…}                    cts = time in the matching engine, ts = time of sending, ms
+    {"topic":"orderbook.1.BTCUSDT",…}     the touch: snapshots only; until 2023 deltas, too (recordings); without a change the
+                                          same again after 3 s
+    {"topic":"publicTrade.BTCUSDT",…,"data":[{"T":…,"s":…,"S":"Buy|Sell","v":size,"p":price,"i":id,"BT":false}]}   S = the taker
+    {"topic":"tickers.BTCUSDT","type":"snapshot|delta",…}          linear: a delta has the changed fields only
+    {"topic":"kline.1.BTCUSDT",…,"data":[{"start":…,"open":…,"confirm":false,…}]}
+    acknowledgement {"success":true,"ret_msg":"","conn_id":…,"req_id":"1","op":"subscribe"}      pong: ret_msg or op "pong"
+    refusal         {"success":false,"ret_msg":"Invalid topic: …",…}
+
+Book recipe: 1 the first message is a snapshot; 2 each delta has ``u`` == the last ``u`` + 1; the same ``u`` again is a
+duplicate; 3 anything else: a message is missing: unsubscribe and subscribe again; 4 a later snapshot replaces the book;
+``u`` == 1 is one whatever it is called (the service restarted: numbers begin anew); 5 size 0 removes. There is no checksum.
+``seq`` orders messages of different depths, so it says whether the touch or the levels are newer.
+Not verified: what one bad topic does to the others of its request. Here only the topics that a refusal names (all of the request
+when it names none) count as refused; the others are asked for again without them, and "already subscribed" confirms them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from dope.types import Bar, BookUpdate, Event, Frame, Funding, Gap, Instrument, Notice, Quote, Trade
+from dope.venues.base import MS, Known, Venue, number
+
+_NO = msgspec.Raw(b"")
+REQUESTS_KEPT = 1000  #: requests that may still be confirmed
+ARGS = 10  #: topics in one request: the limit of spot
+BOOK, TOUCH = "50", "1"  #: depths that are subscribed to
+_PRICE = re.compile(rb'\["([^"]*)"')
+_WORD = re.compile(r"[A-Za-z0-9._-]+")
+
+
+class Levels(msgspec.Struct, gc=False):
+    s: str
+    b: msgspec.Raw = _NO
+    a: msgspec.Raw = _NO
+    u: int = -1
+    seq: int = -1
+
+
+class BookPush(msgspec.Struct, gc=False):
+    topic: str
+    type: str
+    data: Levels
+    ts: int = 0
+    cts: int = 0
+
+
+class Push(msgspec.Struct):
+    """Anything else; ``op`` is set in answers only."""
+
+    topic: str = ""
+    type: str = ""
+    ts: int = 0
+    data: msgspec.Raw = _NO
+    op: str = ""
+    success: bool | None = None
+    ret_msg: str = ""
+    req_id: str = ""
+
+
+class Deal(msgspec.Struct, gc=False):
+    T: int
+    s: str
+    S: str
+    v: str
+    p: str
+    i: str
+    BT: bool = False  #: a block trade: agreed outside the book
+
+
+class Candle(msgspec.Struct, gc=False):
+    start: int
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str
+    confirm: bool
+
+
+class Ticker(msgspec.Struct):
+    """What is used of a ticker; "" = not in this message."""
+
+    symbol: str
+    markPrice: str = ""
+    indexPrice: str = ""
+    fundingRate: str = ""
+    nextFundingTime: str = ""
+    fundingIntervalHour: str = ""
+
+
+_book = msgspec.json.Decoder(BookPush)
+_push = msgspec.json.Decoder(Push)
+_deals = msgspec.json.Decoder(list[Deal])
+_candles = msgspec.json.Decoder(list[Candle])
+_ticker = msgspec.json.Decoder(Ticker)
+_pairs = msgspec.json.Decoder(list[tuple[str, str]])
+
+
+class BybitVenue(Venue):
+    """Everything but hosts, names, limits and fees, which the two venue files state."""
+
+    PING = (20.0, '{"op":"ping"}')
+    DEPTH = int(BOOK)
+
+    def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
+        super().__init__(symbols, endpoints)
+        self._requests: dict[str, tuple[str, ...]] = {}  # connection/req_id → the topics that it subscribes to
+        self._ids = 0
+        self._quotes: dict[str, tuple[int, int, Quote]] = {}  # native → connection, number and last touch, for deltas of it
+        self._tickers: dict[str, tuple[int, Ticker]] = {}  # native → connection and all fields so far
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+    def topics(self, socket: str, native: str) -> list[str]:
+        return [f"orderbook.{BOOK}.{native}", f"orderbook.{TOUCH}.{native}", f"publicTrade.{native}", f"kline.1.{native}"]
+
+    def requests(self, conn: int, wish: str, topics: Sequence[str]) -> Iterable[tuple[str, Sequence[str]]]:
+        for at in range(0, len(topics), ARGS):
+            some = topics[at : at + ARGS]
+            self._ids += 1
+            if wish == "subscribe":
+                self._requests[f"{conn}/{self._ids}"] = tuple(some)
+                if len(self._requests) > REQUESTS_KEPT:
+                    del self._requests[next(iter(self._requests))]
+            yield msgspec.json.encode({"req_id": str(self._ids), "op": wish, "args": some}).decode(), some
+
+    def again(self, known: Known, ts: int) -> None:
+        topics = [f"orderbook.{BOOK}.{known.native}"]
+        self.ask(known.conn, ts, "unsubscribe", topics)
+        self.ask(known.conn, ts, "subscribe", topics)
+
+    def on_closed(self, frame: Frame, events: list[Event]) -> None:
+        self._requests = {name: topics for name, topics in self._requests.items() if not name.startswith(f"{frame.conn}/")}
+        super().on_closed(frame, events)
+
+    # -- frames ------------------------------------------------------------------------------------------------------
+    def read(self, frame: Frame, events: list[Event]) -> None:
+        # which of the two shapes is tried is a matter of speed only: most messages are books
+        if b'"orderbook.' in frame.data and b'"ret_msg"' not in frame.data:
+            self._on_levels(frame, events)
+            return
+        push = _push.decode(frame.data)
+        if push.op or push.success is not None:
+            self._on_answer(frame, push, events)
+            return
+        channel = push.topic.partition(".")[0]
+        if channel == "publicTrade":
+            for deal in _deals.decode(push.data):
+                known = self.entitled(frame, deal.s, events)
+                if known is not None and not deal.BT:
+                    events.append(_trade(frame.ts, known.instrument, deal))
+        elif channel in ("tickers", "kline"):
+            native = push.topic.rpartition(".")[2]
+            known = self.entitled(frame, native, events)
+            if known is not None and channel == "tickers":
+                events += self._on_ticker(frame, known.instrument, push)
+            elif known is not None and push.topic.startswith("kline.1."):
+                events += [_bar(frame.ts, known.instrument, candle) for candle in _candles.decode(push.data)]
+        else:
+            events.append(self.fault(frame, "unknown message"))
+
+    def _on_levels(self, frame: Frame, events: list[Event]) -> None:
+        push = _book.decode(frame.data)
+        data = push.data
+        known = self.entitled(frame, data.s, events)
+        if known is None:
+            return
+        if data.b is _NO or data.a is _NO or data.u < 0:
+            raise ValueError("a book without sides or number")
+        if push.type not in ("snapshot", "delta"):
+            raise ValueError("a book without type")
+        depth = push.topic.split(".", 2)[1]
+        if depth == TOUCH:
+            events += self._on_touch(frame, known.instrument, push)
+        elif depth == BOOK:
+            self._on_book(frame, known, push, events)
+        else:
+            raise ValueError("a depth that was not asked for")
+
+    def _on_book(self, frame: Frame, known: Known, push: BookPush, events: list[Event]) -> None:
+        data, last = push.data, known.last if known.conn == frame.conn else None
+        snapshot = push.type == "snapshot" or data.u == 1
+        if snapshot:
+            if last is not None and data.u == 1:
+                events.append(Gap(frame.ts, known.key, "reset"))
+            known.conn, known.asked = frame.conn, None
+        elif last is None or data.u == last:
+            return  # before its snapshot, which will contain it; or a duplicate
+        elif data.u != last + 1:
+            self.lost(known, frame.ts, events)
+            return
+        known.last = data.u
+        bids, asks = bytes(data.b), bytes(data.a)
+        exponent = exponent_of(known.instrument)
+        if exponent:
+            bids, asks = (_PRICE.sub(rb'["\1%b"' % exponent.encode(), side) for side in (bids, asks))
+        events.append(BookUpdate(frame.ts, known.key, (push.cts or push.ts) * MS, snapshot, data.seq, bids, asks))
+
+    def _on_touch(self, frame: Frame, instrument: Instrument, push: BookPush) -> list[Event]:
+        data, native = push.data, instrument.native
+        conn, last, old = self._quotes.get(native, (-1, -1, None))
+        if push.type == "snapshot" or data.u == 1:
+            old = Quote(0, instrument.key, 0, 0, 0.0, 0.0, 0.0, 0.0)
+        elif conn != frame.conn or old is None or data.u != last + 1:
+            self._quotes.pop(native, None)
+            return []  # before its snapshot, or behind a hole: the next snapshot comes within 3 s
+        bid, bid_size = _best(data.b, instrument, (old.bid, old.bid_size))
+        ask, ask_size = _best(data.a, instrument, (old.ask, old.ask_size))
+        quote = Quote(frame.ts, instrument.key, (push.cts or push.ts) * MS, data.seq, bid, bid_size, ask, ask_size)
+        self._quotes[native] = frame.conn, data.u, quote
+        return [quote]
+
+    def _on_ticker(self, frame: Frame, instrument: Instrument, push: Push) -> list[Event]:
+        new = _ticker.decode(push.data)
+        if new.symbol != instrument.native:
+            raise ValueError("a ticker of another symbol than its topic")
+        conn, old = self._tickers.get(instrument.native, (-1, None))
+        if push.type == "snapshot":
+            merged = new
+        elif conn != frame.conn or old is None:
+            return []
+        else:
+            fields = zip(msgspec.structs.astuple(new), msgspec.structs.astuple(old), strict=True)
+            merged = Ticker(*(value or before for value, before in fields))
+        exponent = exponent_of(instrument)
+        rate = float(merged.fundingRate) if merged.fundingRate else None
+        if rate is not None and not -1.0 < rate < 1.0:
+            raise ValueError("funding rate out of range")
+        mark, index = (number(text + exponent) if text else None for text in (merged.markPrice, merged.indexPrice))
+        due, hours = int(merged.nextFundingTime or 0) * MS, number(merged.fundingIntervalHour or "8")
+        self._tickers[instrument.native] = frame.conn, merged  # only what can be read is kept
+        told = new.fundingRate or new.nextFundingTime or new.markPrice or new.indexPrice
+        if not told or (rate is None and mark is None):
+            return []
+        return [Funding(frame.ts, instrument.key, push.ts * MS, rate, due, mark, index, hours)]
+
+    def _on_answer(self, frame: Frame, push: Push, events: list[Event]) -> None:
+        if push.op in ("ping", "pong") or push.ret_msg == "pong":
+            return
+        asked = self._requests.pop(f"{frame.conn}/{push.req_id}", ())
+        if push.op == "unsubscribe":
+            return  # what follows it, a subscription, has its own answer
+        if push.success:
+            self.acked(frame, asked, events)
+            return
+        words = set(_WORD.findall(push.ret_msg))
+        named = [topic for topic in asked or self.waiting(frame.conn) if topic in words]
+        done = "already subscribed" in push.ret_msg.lower()
+        self.acked(frame, named or asked, events, ok=done, reason="" if done else push.ret_msg)
+        if not done:
+            events.append(Notice(frame.ts, self.ID, "error", push.ret_msg[:200]))
+
+
+def exponent_of(instrument: Instrument) -> str:
+    """What makes a price per contract one per unit of base: "e-3" where a contract is a thousand coins, else ""."""
+    value = instrument.contract_value or 1.0
+    return "" if value == 1.0 else f"e-{len(str(int(value))) - 1}"
+
+
+def _best(side: msgspec.Raw, instrument: Instrument, old: tuple[float, float]) -> tuple[float, float]:
+    """Price and size of the one level of this side; ``old`` where it has not changed; zeros where it is gone."""
+    rows = _pairs.decode(side)
+    for price, size in rows:
+        if float(size) != 0.0:
+            return number(price + exponent_of(instrument)), number(size)
+    return (0.0, 0.0) if rows else old
+
+
+def _trade(ts: int, instrument: Instrument, deal: Deal) -> Trade:
+    if deal.S not in ("Buy", "Sell"):
+        raise ValueError("a trade without a side")
+    price, size = number(deal.p + exponent_of(instrument)), number(deal.v) * (instrument.contract_value or 1.0)
+    return Trade(ts, instrument.key, deal.T * MS, price, size, deal.S.lower(), deal.i)
+
+
+def _bar(ts: int, instrument: Instrument, candle: Candle) -> Bar:
+    o, h, low, c = (number(text + exponent_of(instrument)) for text in (candle.open, candle.high, candle.low, candle.close))
+    volume = float(candle.volume) * (instrument.contract_value or 1.0)
+    if not 0.0 <= volume < 1e15:
+        raise ValueError("volume out of range")
+    return Bar(ts, instrument.key, candle.start * MS, 60, o, h, low, c, volume, candle.confirm)
