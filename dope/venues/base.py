@@ -305,11 +305,11 @@ class Venue:
         return next(fee.taker_bps for fee in self.FEES if fee.kind == kind)
 
 
-def number(text: str) -> float:
+def number(text: str | float) -> float:
     """A positive finite decimal; raises ValueError on everything else, so that no NaN or negative ever gets in."""
     value = float(text)
     if not 0.0 < value < math.inf:
-        raise ValueError(f"not a positive number: {text[:40]!r}")
+        raise ValueError(f"not a positive number: {str(text)[:40]!r}")
     return value
 
 
