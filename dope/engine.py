@@ -185,8 +185,9 @@ class Engine:
             return [event]
         if isinstance(event, Gap):
             return [event, *market.gap(event)]
-        if isinstance(event, Funding):
+        if venue.NUMBERED and isinstance(event, Funding | Bar):
             market.conn_ts[frame.conn] = frame.ts
+        if isinstance(event, Funding):
             old = market.funding.get(event.key)
             if old is not None and event.rate is None:
                 event = msgspec.structs.replace(event, rate=old.rate, next_ts=old.next_ts)
@@ -194,7 +195,6 @@ class Engine:
                 event = msgspec.structs.replace(event, mark=old.mark, index=old.index)
             market.funding[event.key] = event
         elif isinstance(event, Bar):
-            market.conn_ts[frame.conn] = frame.ts
             market.bars[event.key] = event
         elif isinstance(event, Confirmed):
             market.conn_ts[event.conn] = frame.ts

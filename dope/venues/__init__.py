@@ -11,6 +11,7 @@ from dope.venues.binance_spot import BinanceSpot
 from dope.venues.binance_usdm import BinanceUsdm
 from dope.venues.bybit import Bybit
 from dope.venues.bybit_linear import BybitLinear
+from dope.venues.hyperliquid import Hyperliquid
 from dope.venues.kraken import Kraken
 from dope.venues.okx import Okx
 
@@ -21,6 +22,7 @@ VENUES: tuple[type[Venue], ...] = (
     BinanceCoinm,
     Bybit,
     BybitLinear,
+    Hyperliquid,
     Kraken,
 )
 
