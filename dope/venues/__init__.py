@@ -13,6 +13,7 @@ from dope.venues.bybit import Bybit
 from dope.venues.bybit_linear import BybitLinear
 from dope.venues.hyperliquid import Hyperliquid
 from dope.venues.kraken import Kraken
+from dope.venues.mexc import Mexc
 from dope.venues.okx import Okx
 
 VENUES: tuple[type[Venue], ...] = (
@@ -24,6 +25,7 @@ VENUES: tuple[type[Venue], ...] = (
     BybitLinear,
     Hyperliquid,
     Kraken,
+    Mexc,
 )
 
 

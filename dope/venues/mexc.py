@@ -1,0 +1,235 @@
+"""MEXC spot v3: depth, best bid and ask, trades and candles as protobuf frames; acknowledgements, errors and pongs as JSON text.
+
+Messages read: a wrapper {1 channel, 3 symbol, 5 create time ms, 6 send time ms, one body}, where the body is
+    313 depth       {1 asks [{1 price, 2 size}], 2 bids, 3 event, 4 fromVersion, 5 toVersion}   all texts; an empty side is absent
+    314 deals       {1 [{1 price, 2 size, 3 side: 1 = the taker bought, 2 = sold, 4 ms, 5 id}]}
+    315 bookTicker  {1 bid, 2 its size, 3 ask, 4 its size}; no number, an empty side is absent
+    308 kline       {1 "Min1", 2 begin s, 3 open, 4 close, 5 high, 6 low, 7 volume, 8 turnover, 9 end s}
+    or none at all: such frames occur and say nothing
+    {"id":0,"code":0,"msg":"spot@public.aggre.depth.v3.api.pb@100ms@BTCUSDT"}   "msg":"PONG"
+    {"id":0,"code":0,"msg":"Not Subscribed successfully! [channel].  Reason： Blocked! "}
+    GET /api/v3/depth  {"lastUpdateId":…,"bids":[["price","size"],…],"asks":[…]}
+
+Book recipe (`_depth_sync.py`): 1 subscribe and buffer; 2 snapshot after the first difference; 3 drop toVersion ≤ lastUpdateId;
+4 first kept has fromVersion ≤ lastUpdateId + 1 ≤ toVersion; 5 then fromVersion == previous toVersion + 1; 6 size 0 removes.
+Client ping {"method":"PING"}; the venue cuts after 60 s without data, after 30 s without a valid subscription, after 24 h.
+Not verified: what a trade's side means (1 = bought), how one answer names several channels (read as a list with commas), the
+rate of requests that is allowed, and that a trade always has an id (one without gets its receive time and place).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Quote, ReplyInfo, Trade
+from dope.venues import _protobuf as protobuf
+from dope.venues._differences import Differences
+from dope.venues.base import MS, Known, Venue, number, split_quote
+
+QUOTES = ("USDT", "USDC", "USDE", "USD1", "EUR", "BRL", "BTC", "ETH")
+#: tick and lot (base) of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
+SPOTS = {"BTCUSDT": (0.01, 0.000001), "ETHUSDT": (0.01, 0.00001), "SOLUSDT": (0.01, 0.001), "USDCUSDT": (0.0001, 0.01)}
+MIN_NOTIONAL = 1.0  #: of markets against USDT, as of 2026-11 (general knowledge)
+CHANNELS = (
+    "aggre.depth.v3.api.pb@100ms@{}", "aggre.bookTicker.v3.api.pb@10ms@{}", "aggre.deals.v3.api.pb@10ms@{}", "kline.v3.api.pb@{}@Min1",
+)  # fmt: skip
+DEPTH, DEALS, TOUCH, KLINE = 313, 314, 315, 308
+BODIES = range(301, 317)
+REFUSED = "Not Subscribed successfully"
+SNAPSHOT_LIMIT = 1000
+_SYMBOL = re.compile(r"symbol=([A-Z0-9_]+)")
+
+
+class Answer(msgspec.Struct):
+    id: int = -1
+    code: int = 0
+    msg: str = ""
+
+
+class Depth(msgspec.Struct):
+    """A REST snapshot."""
+
+    lastUpdateId: int
+    bids: msgspec.Raw
+    asks: msgspec.Raw
+
+
+_answer = msgspec.json.Decoder(Answer)
+_depth = msgspec.json.Decoder(Depth)
+
+
+class Mexc(Venue):
+    ID, LABEL, SHORT = "mexc", "MEXC", "MEXC"
+    ENDPOINTS = {"ws": "wss://wbs-api.mexc.com", "rest": "https://api.mexc.com"}
+    SOCKETS = (("market", "/ws"),)
+    LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=4.0, topics_per_socket=30, rest_weight_per_min=1200)
+    PING = (20.0, '{"method":"PING"}')
+    FEES = (Fee("mexc", "spot", 0.0, 5.0, "base", "ccxt 4.5.90", "2026-11-01", "medium"),)
+
+    def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
+        super().__init__(symbols, endpoints)
+        self._books = Differences(self.ID, self._fetch)
+
+    # -- names and requests ------------------------------------------------------------------------------------------
+    def native(self, symbol: str) -> str | None:
+        base, _, quote = symbol.partition("-")
+        return base + quote if quote in QUOTES else None
+
+    def instrument(self, native: str) -> Instrument | None:
+        pair = split_quote(native, QUOTES)
+        if pair is None:
+            return None
+        tick, lot = SPOTS.get(native, (0.0, 0.0))
+        least = MIN_NOTIONAL if pair[1] == "USDT" else 0.0
+        return Instrument(self.ID, "-".join(pair), native, *pair, "spot", tick=tick, lot=lot, min_notional=least)
+
+    def topics(self, socket: str, native: str) -> list[str]:
+        return ["spot@public." + channel.format(native) for channel in CHANNELS]
+
+    def requests(self, conn: int, wish: str, topics: Sequence[str]) -> Iterable[tuple[str, Sequence[str]]]:
+        method = "SUBSCRIPTION" if wish == "subscribe" else "UNSUBSCRIPTION"
+        yield msgspec.json.encode({"method": method, "params": topics}).decode(), topics
+
+    # -- frames ------------------------------------------------------------------------------------------------------
+    def read(self, frame: Frame, events: list[Event]) -> None:
+        if frame.data.startswith(b"{"):
+            self._on_answer(frame, events)
+            return
+        native, body, stamp, content = "", 0, 0, b""
+        for name, value in protobuf.fields(frame.data):
+            if name in BODIES and isinstance(value, bytes):
+                body, content = name, value
+            elif name == 3 and isinstance(value, bytes):
+                native = value.decode()
+            elif name == 6 and isinstance(value, int):
+                stamp = value
+        if not native:
+            raise ValueError("a frame without a symbol")
+        known = self.entitled(frame, native, events)
+        if known is None or body == 0:
+            return
+        if body == DEPTH:
+            self._on_depth(frame, known, content, stamp * MS, events)
+        elif body == TOUCH:
+            self._on_touch(frame, known, content, stamp * MS, events)
+        elif body == DEALS:
+            self._on_deals(frame, known, content, events)
+        elif body == KLINE:
+            self._on_kline(frame, known, content, stamp, events)
+        else:
+            events.append(self.fault(frame, "unknown message"))
+
+    def _on_depth(self, frame: Frame, known: Known, body: bytes, stamp: int, events: list[Event]) -> None:
+        sides, versions, at = {1: b"", 2: b""}, {4: -1, 5: -1}, 0
+        while at < len(body):
+            side = body[at] >> 3
+            if body[at] in (0x0A, 0x12):
+                if sides[side]:
+                    raise ValueError("a side in two parts")
+                sides[side], at = protobuf.levels(body, at)
+                continue
+            name, value, at = protobuf.field(body, at)
+            if name in versions and isinstance(value, bytes):
+                versions[name] = int(value)
+        first, last = versions[4], versions[5]
+        if not 0 <= first <= last:
+            raise ValueError("a difference without its versions")
+        update = BookUpdate(frame.ts, known.key, stamp, False, last, sides[2], sides[1])
+        self._books.take(frame, known, (first, last, -1), update, events)
+
+    def _on_touch(self, frame: Frame, known: Known, body: bytes, stamp: int, events: list[Event]) -> None:
+        found = _texts(body)
+        bid, bid_size = (number(found[1]), number(found[2])) if found.get(1) else (0.0, 0.0)
+        ask, ask_size = (number(found[3]), number(found[4])) if found.get(3) else (0.0, 0.0)
+        events.append(Quote(frame.ts, known.key, stamp, -1, bid, bid_size, ask, ask_size))
+
+    def _on_deals(self, frame: Frame, known: Known, body: bytes, events: list[Event]) -> None:
+        for place, (name, deal) in enumerate(protobuf.fields(body)):
+            if name != 1 or not isinstance(deal, bytes):
+                continue
+            whole = dict(protobuf.fields(deal))
+            texts, side, stamp = _texts(deal), whole.get(3), whole.get(4, 0)
+            if side not in (1, 2) or not isinstance(stamp, int):
+                raise ValueError("a trade without a side")
+            trade_id = texts.get(5) or f"{frame.ts}/{place}"
+            taker = "buy" if side == 1 else "sell"
+            events.append(Trade(frame.ts, known.key, stamp * MS, number(texts[1]), number(texts[2]), taker, trade_id))
+
+    def _on_kline(self, frame: Frame, known: Known, body: bytes, stamp: int, events: list[Event]) -> None:
+        whole, texts = dict(protobuf.fields(body)), _texts(body)
+        begin, end = whole[2], whole.get(9, 0)
+        if texts[1] != "Min1" or not isinstance(begin, int) or not isinstance(end, int):
+            raise ValueError("a candle of another length")
+        o, c, h, low = (number(texts[i]) for i in (3, 4, 5, 6))
+        volume = float(texts.get(7) or 0)
+        if not 0.0 <= volume < 1e15:
+            raise ValueError("volume out of range")
+        closed = 0 < end * 1000 <= stamp
+        events.append(Bar(frame.ts, known.key, begin * 1000 * MS, 60, o, h, low, c, volume, closed))
+
+    def _on_answer(self, frame: Frame, events: list[Event]) -> None:
+        answer = _answer.decode(frame.data)
+        text = answer.msg[:200]
+        if answer.code == 0 and text == "PONG":
+            return
+        if not text:
+            raise ValueError("an answer without words")
+        said, refusal, refused = answer.msg.partition(REFUSED)
+        waiting = self.waiting(frame.conn)
+        good = said.split(",") if answer.code == 0 else []
+        self.acked(frame, [topic for topic in waiting if topic in good], events)
+        if refusal or answer.code != 0:
+            bad = [topic for topic in waiting if topic in (refused or said)]
+            self.acked(frame, bad, events, ok=False, reason=text)
+            events.append(Notice(frame.ts, self.ID, "error", text))
+        elif not any(topic.startswith("spot@") for topic in good):
+            events.append(self.fault(frame, "unknown message"))
+
+    def on_closed(self, frame: Frame, events: list[Event]) -> None:
+        for known in self.known.values():
+            if known.conn == frame.conn:
+                self._books.closed(known)
+        super().on_closed(frame, events)
+
+    # -- snapshots ---------------------------------------------------------------------------------------------------
+    def _fetch(self, conn: int, native: str, delay_s: float) -> None:
+        url = f"{self.endpoints['rest']}/api/v3/depth?symbol={native}&limit={SNAPSHOT_LIMIT}"
+        self.actions.append(Fetch(conn, f"depth:{native}", url, weight=1, delay_s=delay_s))
+
+    def answered(self, frame: Frame, info: ReplyInfo, body: bytes, events: list[Event]) -> None:
+        kind, _, native = info.key.partition(":")
+        if kind != "depth":
+            return
+        known = self.known.get(native)
+        if known is None:
+            events.append(self.fault(frame, "a snapshot that nobody waits for"))
+            return
+
+        def read() -> tuple[int, BookUpdate]:
+            depth = _depth.decode(body)
+            update = BookUpdate(frame.ts, known.key, 0, True, depth.lastUpdateId, bytes(depth.bids), bytes(depth.asks))
+            return depth.lastUpdateId, update
+
+        self._books.answer(frame, known, info, read, events)
+
+    def again(self, known: Known, ts: int) -> None:
+        self._books.again(known)
+
+    def reseed(self, symbol: str, ts: int) -> None:
+        known = self._of(symbol)
+        if known is not None:
+            self._books.reseed(known, ts)
+
+    def reply_key(self, url: str, natives: Sequence[str]) -> str:
+        found = _SYMBOL.search(url)
+        if found:
+            return f"depth:{found[1]}"
+        return f"depth:{natives[0]}" if len(natives) == 1 else "unknown"
+
+
+def _texts(body: bytes) -> dict[int, str]:
+    """The text fields of a message by number."""
+    return {name: value.decode() for name, value in protobuf.fields(body) if isinstance(value, bytes)}
