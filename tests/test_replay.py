@@ -41,6 +41,7 @@ RECORDINGS = (
     Recording(RAW / "raw_usdm_btcusdt_20240808.gz", "binance_usdm", 6548, 0, (61659.7, 61659.8)),
     Recording(WIRE / "okx" / "cf_20220228_tbt_books_trades.jsonl.gz", "okx", 3679, 3679, None),
     Recording(WIRE / "okx" / "cf_20220513_books_trades_tickers.jsonl.gz", "okx", 290, 290, None),
+    Recording(WIRE / "gate" / "cf_20210422_spot_v4_A.jsonl.gz", "gate", 93, 0, None),
     Recording(WIRE / "kraken_v2" / "dc_20260816_btcusd_d10_first6s.jsonl.gz", "kraken", 54, 54, None),
 )
 

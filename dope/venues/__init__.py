@@ -11,6 +11,8 @@ from dope.venues.binance_spot import BinanceSpot
 from dope.venues.binance_usdm import BinanceUsdm
 from dope.venues.bybit import Bybit
 from dope.venues.bybit_linear import BybitLinear
+from dope.venues.gate import Gate
+from dope.venues.gate_futures import GateFutures
 from dope.venues.hyperliquid import Hyperliquid
 from dope.venues.kraken import Kraken
 from dope.venues.mexc import Mexc
@@ -23,6 +25,8 @@ VENUES: tuple[type[Venue], ...] = (
     BinanceCoinm,
     Bybit,
     BybitLinear,
+    Gate,
+    GateFutures,
     Hyperliquid,
     Kraken,
     Mexc,
