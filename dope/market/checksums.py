@@ -51,7 +51,7 @@ def digits_text(book: np.ndarray, depth: int, out: np.ndarray) -> int:
 
 @jit
 def signed_text(book: np.ndarray, depth: int, out: np.ndarray) -> int:
-    """``bidPx:bidSz:askPx:-askSz:…`` of the best ``depth`` ranks as plain decimals into ``out`` (uint8); its length."""
+    """``bidPx:bidSz:askPx:-askSz:…`` of the best ``depth`` ranks into ``out`` (uint8), as JavaScript writes numbers; its length."""
     at = 0
     for rank in range(depth):
         for side in range(2):
@@ -62,10 +62,10 @@ def signed_text(book: np.ndarray, depth: int, out: np.ndarray) -> int:
             if at > 0:
                 out[at] = 58
                 at += 1
-            at = _bare(out, at, key if side == 0 else -key, book[4, SCALE])
+            at = _script(out, at, key if side == 0 else -key, book[4, SCALE])
             out[at] = 58
             out[at + 1] = 45
-            at = _bare(out, at + 1 + side, size >> 5, size & 31)
+            at = _script(out, at + 1 + side, size >> 5, size & 31)
     return at
 
 
@@ -76,6 +76,26 @@ def _bare(out: np.ndarray, at: int, mantissa: int, decimals: int) -> int:
         mantissa //= 10
         decimals -= 1
     end: int = _text(out, at, mantissa, decimals)
+    return end
+
+
+@jit
+def _script(out: np.ndarray, at: int, mantissa: int, decimals: int) -> int:
+    """Write mantissa / 10**decimals as JavaScript does: without trailing zeros, below 1e-6 as ``1.25e-7``; the next position."""
+    while decimals > 0 and mantissa % 10 == 0:
+        mantissa //= 10
+        decimals -= 1
+    digits = 1
+    while digits < 19 and mantissa >= POW[min(digits, 18)]:
+        digits += 1
+    end: int
+    if decimals - digits < 6:
+        end = _text(out, at, mantissa, decimals)
+        return end
+    at = _text(out, at, mantissa, digits - 1)
+    out[at] = 101
+    out[at + 1] = 45
+    end = _text(out, at + 2, decimals - digits + 1, 0)
     return end
 
 

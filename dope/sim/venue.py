@@ -58,6 +58,10 @@ class VenueServer:
         """``(topic, message)`` of this step for the wanted topics of one market; called once per market and step."""
         raise NotImplementedError
 
+    def deliver(self, clients: list[Client], topic: str, message: Message) -> None:
+        """Send a message of a topic to those who want it; venues that number each connection write it for each."""
+        self.port.send(clients, message, binary=isinstance(message, bytes))
+
     def beat(self) -> None:
         """Once per step, after all messages: heartbeats, pings of the venue, time-outs."""
 
@@ -73,14 +77,14 @@ class VenueServer:
             for topic, message in self.changes(market, subscribed):
                 for_whom = subscribed.get(topic)
                 if for_whom:
-                    self.port.send(for_whom, message, binary=isinstance(message, bytes))
+                    self.deliver(for_whom, topic, message)
         for client in list(self.port.clients):
             for topic, begun in list(client.topics.items()):
                 found = None if begun else self.first(topic, client)
                 if found is not None:
                     client.topics[topic] = True
                     for message in found:
-                        self.port.send([client], message, binary=isinstance(message, bytes))
+                        self.deliver([client], topic, message)
         self.beat()
 
     def drop(self, symbol: str) -> None:

@@ -9,6 +9,7 @@ from dope.venues.base import Venue
 from dope.venues.binance_coinm import BinanceCoinm
 from dope.venues.binance_spot import BinanceSpot
 from dope.venues.binance_usdm import BinanceUsdm
+from dope.venues.bitfinex import Bitfinex
 from dope.venues.bybit import Bybit
 from dope.venues.bybit_linear import BybitLinear
 from dope.venues.gate import Gate
@@ -30,6 +31,7 @@ VENUES: tuple[type[Venue], ...] = (
     Hyperliquid,
     Kraken,
     Mexc,
+    Bitfinex,
 )
 
 

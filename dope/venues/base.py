@@ -93,6 +93,7 @@ class Venue:
         self.seen: dict[str, int] = {}  #: DATA frames about each market (by key) that could be read
         self.actions: list[Action] = []  #: appended by receive(); whoever runs the engine drains it
         self.known: dict[str, Known] = {}  #: by native name
+        self.halted: set[int] = set()  #: connections on which the venue said that it takes no orders
         self._accept: dict[int, frozenset[str] | None] = {}  # connection → native names, None = any
         self._unacked: dict[int, dict[str, int]] = {}  # connection → topic → when it was asked for
 
@@ -253,6 +254,7 @@ class Venue:
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
         """The connection has ended: nobody knows its books any more."""
         self._accept.pop(frame.conn, None)
+        self.halted.discard(frame.conn)
         self._unacked.pop(frame.conn, None)
         for known in self.known.values():
             if known.conn == frame.conn:
@@ -272,6 +274,27 @@ class Venue:
         known.last, known.asked = None, ts
         events.append(Gap(ts, known.key, reason))
         self.again(known, ts)
+
+    def begun(self, known: Known, frame: Frame, last: int, events: list[Event]) -> bool:
+        """A snapshot of this book arrived; False = it is not to be used, because the venue takes no orders."""
+        known.conn, known.last, known.asked = frame.conn, last, None
+        if frame.conn in self.halted:
+            known.last = None
+            events.append(Gap(frame.ts, known.key, "halted"))
+        return known.last is not None
+
+    def trading(self, frame: Frame, on: bool, events: list[Event]) -> None:
+        """The venue says on this connection that it takes orders, or takes none: its books are halted, or asked for anew."""
+        (self.halted.discard if on else self.halted.add)(frame.conn)
+        for known in self.known.values():
+            if known.conn != frame.conn:
+                continue
+            if not on and known.last is not None:
+                known.last = None
+                events.append(Gap(frame.ts, known.key, "halted"))
+            elif on and known.last is None and known.asked is None:
+                known.asked = frame.ts
+                self.again(known, frame.ts)
 
     def resync(self, symbol: str, ts: int) -> Sequence[Event]:
         """The market no longer trusts this book: ask for a new snapshot. Events, if the venue has any to tell."""

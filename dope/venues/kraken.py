@@ -26,7 +26,8 @@ from typing import Annotated
 
 import msgspec
 
-from dope.types import Bar, BookUpdate, Confirmed, Event, Fee, Frame, Gap, Instrument, Limits, Notice, Quote, Trade
+from dope.types import Bar, BookUpdate, Confirmed, Event, Fee, Frame, Instrument, Limits, Notice, Quote, Trade
+from dope.venues._minutes import Minutes
 from dope.venues.base import Known, Venue, number
 
 DEPTHS = (10, 25, 100, 500, 1000)  #: what may be asked for
@@ -135,9 +136,8 @@ class Kraken(Venue):
         super().__init__(symbols, endpoints)
         self._requests: dict[int, tuple[int, tuple[str, ...]]] = {}  # id → connection, topics
         self._ids = 0
-        self._closed: set[int] = set()  # connections on which the venue said that it takes no orders
         self._stamps: dict[str, int] = {}  # native → ns of its newest book message
-        self._minutes: dict[str, Bar] = {}  # native → its running candle
+        self._minutes = Minutes()
 
     # -- names -------------------------------------------------------------------------------------------------------
     def native(self, symbol: str) -> str | None:
@@ -184,7 +184,6 @@ class Kraken(Venue):
 
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
         self._requests = {number: request for number, request in self._requests.items() if request[0] != frame.conn}
-        self._closed.discard(frame.conn)
         super().on_closed(frame, events)
 
     # -- frames ------------------------------------------------------------------------------------------------------
@@ -218,10 +217,7 @@ class Kraken(Venue):
             if known is None:
                 continue
             if kind == "snapshot":
-                known.conn, known.last, known.asked = frame.conn, 0, None
-                if frame.conn in self._closed:
-                    known.last = None
-                    events.append(Gap(frame.ts, known.key, "halted"))
+                if not self.begun(known, frame, 0, events):
                     continue
             elif kind != "update":
                 raise ValueError("a book message that is neither snapshot nor update")
@@ -255,29 +251,12 @@ class Kraken(Venue):
         if known is None or row.interval != 1:
             return
         prices = number(row.open), number(row.high), number(row.low), number(row.close)
-        if not 0.0 <= row.volume < 1e15:
-            raise ValueError("volume out of range")
-        bar = Bar(frame.ts, known.key, _ns(row.interval_begin), 60, *prices, row.volume, False)
-        last = self._minutes.get(row.symbol)
-        if last is not None and last.open_ts < bar.open_ts:  # nobody says that a minute is over but the next one
-            events.append(msgspec.structs.replace(last, ts=frame.ts, closed=True))
-        if last is None or last.open_ts <= bar.open_ts:
-            self._minutes[row.symbol] = bar
-            events.append(bar)
+        self._minutes.take(Bar(frame.ts, known.key, _ns(row.interval_begin), 60, *prices, row.volume, False), events)
 
     def _on_status(self, frame: Frame, system: str, events: list[Event]) -> None:
         if system != "online":
             events.append(Notice(frame.ts, self.ID, "status", f"the venue is in state {system}"[:200]))
-        (self._closed.discard if system in TRADABLE else self._closed.add)(frame.conn)
-        for known in self.known.values():
-            if known.conn != frame.conn:
-                continue
-            if frame.conn in self._closed and known.last is not None:
-                known.last = None
-                events.append(Gap(frame.ts, known.key, "halted"))
-            elif frame.conn not in self._closed and known.last is None and known.asked is None:  # it is open again
-                known.asked = frame.ts
-                self.again(known, frame.ts)
+        self.trading(frame, system in TRADABLE, events)
 
     def _on_answer(self, frame: Frame, push: Envelope, events: list[Event]) -> None:
         if push.method not in ("subscribe", "unsubscribe"):

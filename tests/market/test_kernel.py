@@ -220,3 +220,8 @@ def test_digits_are_written_as_sent_without_point_and_leading_zeros_asks_first()
 def test_signed_ranks_have_bids_and_asks_in_turn_with_asks_below_zero_and_no_needless_zero() -> None:
     book = book_of(b"[[100.50,1.500],[99,2]]", b"[[101,0.25]]")
     assert written(checksums.signed_text, book, 25) == "100.5:1.5:101:-0.25:99:2"
+
+
+def test_numbers_below_a_millionth_are_written_with_an_exponent_under_signed_ranks_as_the_venue_does() -> None:
+    book = book_of(b"[[0.00000123,1e-6],[5.6e-7,0.00000025]]", b"[[0.0000020,0.00000001],[0.000012,10]]")
+    assert written(checksums.signed_text, book, 25) == "0.00000123:0.000001:0.000002:-1e-8:5.6e-7:2.5e-7:0.000012:-10"
