@@ -18,6 +18,7 @@ from dope.feed.health import VenueHealth, errors_in_last_minute, judge
 from dope.feed.link import LinkRules, Registry
 from dope.feed.outbox import OnFrames, Outbox
 from dope.feed.pace import ConnectPace, WeightPace
+from dope.feed.resolve import Resolver
 from dope.feed.transport import Connect, ConnectFailed, Dialer
 from dope.types import Action, Fetch, Plan, Reconnect, Send
 from dope.venues.base import UNREADABLE, Venue
@@ -51,9 +52,14 @@ class Feed:
         self._own_client = client is None
         # Proxies from the environment are not used: the sockets beside it would not use them either.
         self._client = client or httpx.AsyncClient(trust_env=False, timeout=None, headers={"Accept-Encoding": "gzip"})
-        shared = Shared(self._outbox, clock, rng, connect or Dialer(clock), self._registry, timing or Timing())
+        resolver = Resolver()
+
+        def shared(venue: Venue) -> Shared:
+            dial = connect or Dialer(clock, resolver=resolver, max_message=venue.MAX_MESSAGE)
+            return Shared(self._outbox, clock, rng, dial, self._registry, timing or Timing())
+
         pace = connect_paces or paces(venues, clock)
-        self._desks = {name: self._desk(venue, pace[name], shared) for name, venue in self._venues.items()}
+        self._desks = {name: self._desk(venue, pace[name], shared(venue)) for name, venue in self._venues.items()}
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
         self._running = False

@@ -33,6 +33,7 @@ TOUCH, CROSSED, WINDOW, ONE_SIDED = 1, 2, 4, 8
 
 CHECKSUM_TEXT = 4096  #: bytes of the longest text under a checksum
 NO_FLOOR = np.int64(-(2**62))
+THIN = 512  #: a side from which levels were let go and that has fewer left is about to run out of what is known
 MAX_SCALE = 14
 NEAR_BLOCKS = 6  #: of eight keys from the touch on that a search looks through before it halves
 FPOW = np.array([float(10**i) for i in range(32)], dtype=np.float64)
@@ -246,7 +247,8 @@ def commit(book: int, rows: int, width: int, nb: int, na: int, snapshot: bool) -
         flags |= ONE_SIDED
     elif new_bid >= -new_ask:
         flags |= CROSSED
-    if (bid_n and new_bid < get(meta, SEED_BID)) or (ask_n and new_ask < get(meta, SEED_ASK)):
+    thin = (bid_n < THIN and get(meta, FLOOR_BID) != NO_FLOOR) or (ask_n < THIN and get(meta, FLOOR_ASK) != NO_FLOOR)
+    if thin or (bid_n and new_bid < get(meta, SEED_BID)) or (ask_n and new_ask < get(meta, SEED_ASK)):
         flags |= WINDOW
     unit = FPOW[scale]
     bid, bid_size = (new_bid / unit, _value(new_bid_size)) if bid_n else (0.0, 0.0)

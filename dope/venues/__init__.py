@@ -12,6 +12,7 @@ from dope.venues.binance_usdm import BinanceUsdm
 from dope.venues.bitfinex import Bitfinex
 from dope.venues.bybit import Bybit
 from dope.venues.bybit_linear import BybitLinear
+from dope.venues.coinbase import Coinbase
 from dope.venues.gate import Gate
 from dope.venues.gate_futures import GateFutures
 from dope.venues.hyperliquid import Hyperliquid
@@ -28,6 +29,7 @@ VENUES: tuple[type[Venue], ...] = (
     BybitLinear,
     Gate,
     GateFutures,
+    Coinbase,
     Hyperliquid,
     Kraken,
     Mexc,

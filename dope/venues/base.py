@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -43,6 +44,7 @@ MAX_SOCKETS = 5  #: connections to one venue
 #: what reading a message may raise: it becomes a Fault
 UNREADABLE = (msgspec.DecodeError, RecursionError, ValueError, OverflowError, IndexError, KeyError, TypeError, AttributeError)
 
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _open = msgspec.json.Decoder(OpenInfo)
 _reply = msgspec.json.Decoder(ReplyInfo)
 
@@ -77,6 +79,7 @@ class Venue:
     SOCKETS: tuple[tuple[str, str], ...] = ()  #: (name of the plan, path after the ws endpoint), one connection or more each
     LIMITS = Limits()
     NUMBERED = True
+    MAX_MESSAGE = 4 * 1024 * 1024  #: bytes; a connection that brings a longer message is closed
     IDLE_S = 5.0  #: s without any data frame after which a connection counts as dead
     PING: tuple[float, str] | None = None  #: (period s, text) of an application-level ping, sent by the feed
     CHECKSUM = ""  #: name of the rule by which the market checks BookUpdate.checksum
@@ -334,6 +337,14 @@ def number(text: str | float) -> float:
     if not 0.0 < value < math.inf:
         raise ValueError(f"not a positive number: {str(text)[:40]!r}")
     return value
+
+
+def utc_ns(text: str) -> int:
+    """An RFC 3339 time in ns, to the microsecond; 0 where it is none or from before 1970."""
+    try:
+        return max(0, (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND * 1000)
+    except (ValueError, TypeError):  # TypeError: a time without its zone
+        return 0
 
 
 def split_quote(name: str, quotes: Sequence[str]) -> tuple[str, str] | None:

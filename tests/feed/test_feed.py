@@ -313,3 +313,22 @@ def test_the_feed_without_venues_only_ticks() -> None:
         assert recorder.story() == []
 
     asyncio.run(main())
+
+
+def test_a_venue_with_long_messages_is_heard_and_the_others_keep_their_limit() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await shake(reader, writer)
+        writer.write(frame(b"x" * 200_000))
+        await reader.read()
+
+    async def main() -> Recorder:
+        async with serving(handle) as url:
+            wide, narrow = Wire(url, venue_id="wide"), Wire(url, venue_id="narrow")
+            wide.MAX_MESSAGE, narrow.MAX_MESSAGE = 300_000, 100_000  # type: ignore[misc]
+            async with feeding(wide, narrow) as (_, recorder):
+                await recorder.until(lambda: recorder.of(DATA) and recorder.of(CLOSED))
+            return recorder
+
+    recorder = asyncio.run(main())
+    assert {f.venue for f in recorder.of(DATA)} == {"wide"}
+    assert recorder.of(CLOSED)[0].venue == "narrow"

@@ -225,3 +225,16 @@ def test_signed_ranks_have_bids_and_asks_in_turn_with_asks_below_zero_and_no_nee
 def test_numbers_below_a_millionth_are_written_with_an_exponent_under_signed_ranks_as_the_venue_does() -> None:
     book = book_of(b"[[0.00000123,1e-6],[5.6e-7,0.00000025]]", b"[[0.0000020,0.00000001],[0.000012,10]]")
     assert written(checksums.signed_text, book, 25) == "0.00000123:0.000001:0.000002:-1e-8:5.6e-7:2.5e-7:0.000012:-10"
+
+
+def test_a_side_that_has_let_levels_go_says_so_before_it_runs_out() -> None:
+    book, scratch = kernel.empty_book(), kernel.new_scratch()
+    bids = [[str(20_000 - rank), "1"] for rank in range(kernel.CAPACITY + 1)]
+    flags = [kernel.apply(book, scratch, json.dumps(bids).encode(), b'[["30000","1"]]', True)[0]]
+    left = len(kernel.levels(book, True, 10_000))
+    for price, _ in bids[:left]:
+        flags.append(kernel.apply(book, scratch, f'[["{price}","0"]]'.encode(), b"", False)[0])
+    assert [bool(flag & kernel.WINDOW) for flag in flags] == [0 <= left - taken < kernel.THIN for taken in range(left + 1)]
+    small = kernel.empty_book()
+    kernel.apply(small, scratch, b'[["20000","1"]]', b'[["30000","1"]]', True)
+    assert not kernel.apply(small, scratch, b'[["20000","0"]]', b"", False)[0] & kernel.WINDOW, "nothing was let go"
