@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+from dope.sim.coinbase import BEAT_STEPS
 from dope.sim.market import Truth
 from dope.sim.venue import listings
 from dope.types import Gap
@@ -36,7 +37,7 @@ def test_every_kind_of_message_has_the_documented_shape_and_the_connection_count
                 assert (await ask(other, wish("heartbeats")))["sequence_num"] == 0
                 answers = [await ask(ws, wish(*asked)) for asked in (("level2", "BTC-USD"), ("market_trades", "BTC-USD"), ("heartbeats",))]
                 assert answers[-1]["events"][0]["subscriptions"].keys() == {"level2", "market_trades", "heartbeats"}
-                made.advance(400)
+                made.advance(4 * BEAT_STEPS)
                 await ws.send("{}")
                 found = [*answers]
                 while (message := await hear(ws)) != {"type": "error", "message": "malformed request"}:
