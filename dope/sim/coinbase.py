@@ -11,7 +11,7 @@ Limits per address: 8 connections and 8 requests a second. Stamps have nine digi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from dope.sim.book import ASK, BID
@@ -56,7 +56,7 @@ class Server(VenueServer):
         self._past: dict[str, deque[str]] = {native: deque(maxlen=BACKLOG) for native in self.markets}
 
     # -- numbers -------------------------------------------------------------------------------------------------------
-    def deliver(self, clients: Sequence[Client], topic: str, message: Message) -> None:
+    def deliver(self, clients: list[Client], topic: str, message: Message) -> None:
         for client in clients:
             text = self._numbered(client, str(message))
             if message != LOST:

@@ -7,7 +7,7 @@ Nothing here or there reads the code of ``dope/venues``: what they have in commo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
 
