@@ -2,8 +2,8 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $ } = DOPE;
-  const STORE = "dope.view", DEFAULTS = { asset: "", kind: "", min: null, max: null, size: null, stale: true, text: "", route: "", columns: null, matrix: "net", chart: "dev", span: 240, tape: null, pair: "" };
-  const NUMBERS = ["min", "max", "size", "span"], LINKED = ["asset", "kind", "min", "max", "size", "text", "matrix", "chart", "span"];
+  const STORE = "dope.view", DEFAULTS = { asset: "", kind: "", min: null, max: null, size: null, stale: true, text: "", route: "", columns: null, matrix: "net", chart: "dev", span: 240, tape: null, pair: "", venue: "" };
+  const NUMBERS = ["min", "max", "size", "span"], LINKED = ["asset", "kind", "min", "max", "size", "text", "matrix", "chart", "span", "venue"];
   const view = (DOPE.view = Object.assign({}, DEFAULTS));
 
   function load() {

@@ -12,9 +12,11 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
 ``venues``   [{id, label, short, state: "live"|"connecting"|"degraded"|"down"|"halted", since, books_live, books_total,
               msgs_s, excess_p50_ms, excess_p99_ms, errors_min, reconnects, gaps, faults, checksums_ok, checksum_bad,
               acks_ok, acks_total, unacked: [topic], last_error, next_retry, breaker: "closed"|"open"|"half-open",
-              integrity: "sequence"|"checksum"|"none"}]
+              integrity: "sequence"|"checksum"|"snapshot"|"none" (what proves its books right),
+              past: [[ms, state]…] (states of the last hour, each until the next)}]
 ``instruments`` [{key, venue, symbol, base, quote, kind, state, reason, since, bid, ask, bid_size, ask_size, mid,
-              age_ms (confirmed age), unchanged_ms, limit_ms, tick, depth: {"5": [bid, ask], …} in base units,
+              age_ms (confirmed age), unchanged_ms, limit_ms, tick, check (as ``integrity`` of its venue),
+              checked_ms (age of the last number, checksum or whole book that was found right), gaps, checksum_bad, depth: {"5": [bid, ask], …} in base units,
               imbalance, funding, mark}]
 ``cards``    {total, avg_pct, max_pct, recent_5m, open, best: opportunity row|None, median_life_s, p90_life_s,
               closed_n, alert: opportunity row|None, history: {best: […], open: […]} (10 min sparklines)}

@@ -25,6 +25,8 @@ CLOSED_KEPT = 10_000  #: closed lives kept for statistics and export
 SERIES_POINTS = 900  #: one per second
 FAULT_LINES_PER_MIN = 10  #: lines of one kind told on the event tape per minute and venue
 RECENT_NS = 300 * NS
+STATES_KEPT = 60  #: changes of a venue's state that are told, of the last hour
+HOUR_MS = 3_600_000
 SLICE = 6  #: books, or matrices, that are drawn before the engine may step again
 BOOK_LEVELS = 50  #: levels per side of a book that is asked for
 
@@ -70,6 +72,7 @@ class Picture:
         self._opened: deque[int] = deque(maxlen=CLOSED_KEPT)
         self.last_event = first_event  #: number of the newest line of the event tape
         self._told: dict[tuple[str, str], tuple[int, int]] = {}
+        self._past: dict[str, deque[tuple[int, str]]] = {}  # venue → (since ms, state)
         self._t: deque[int] = deque(maxlen=SERIES_POINTS)
         self._mid: dict[str, deque[float | None]] = {}
         self._best: deque[float | None] = deque(maxlen=600)
@@ -235,6 +238,8 @@ class Picture:
         bid, bid_size, ask, ask_size = book.touch() if live else (0.0, 0.0, 0.0, 0.0)
         funding = self.engine.market.funding.get(book.key)
         ever = book.own_ts > 0
+        check = self.engine.venues[i.venue].INTEGRITY
+        checked = book.checked_ts if check == "checksum" else book.own_ts if check else 0
         return {
             "key": book.key, "venue": i.venue, "symbol": i.symbol, "base": i.base, "quote": i.quote, "kind": i.kind,
             "state": book.state, "reason": book.reason, "since": book.since // MS,
@@ -243,6 +248,8 @@ class Picture:
             "age_ms": self.engine.market.age(book, now) / MS if ever else None,
             "unchanged_ms": (now - book.touch_ts) / MS if ever and book.touch_ts else None,
             "limit_ms": self._limit_ms(book), "tick": i.tick or None,
+            "check": check or "none", "checked_ms": (now - checked) / MS if checked else None,
+            "gaps": book.gaps, "checksum_bad": book.checksum_mismatches,
             "depth": {str(bps): [b, a] for bps, (b, a, _) in book.depth((5, 10, 25, 50)).items()} if live else {},
             "imbalance": book.imbalance() if live else None,
             "funding": funding.rate if funding else None, "mark": funding.mark if funding else None,
@@ -337,6 +344,11 @@ class Picture:
         state = "down" if health is None else health.state
         if state == "live" and live < len(books):
             state = "degraded" if live else "connecting"
+        past = self._past.setdefault(venue_id, deque(maxlen=STATES_KEPT))
+        if not past or past[-1][1] != state:
+            past.append((now // MS, state))
+        while len(past) > 1 and past[1][0] < now // MS - HOUR_MS:
+            past.popleft()
         return {
             "id": venue_id, "label": venue.LABEL, "short": venue.SHORT, "state": state,
             "since": health.since // MS if health and health.since else None, "books_live": live, "books_total": len(books),
@@ -349,7 +361,8 @@ class Picture:
             "unacked": [t for t, (ok, _) in acks.items() if not ok][:20],
             "last_error": health.last_error if health else "",
             "next_retry": health.next_retry // MS if health and health.next_retry else None,
-            "breaker": health.breaker if health else "closed", "integrity": "sequence" if venue.NUMBERED else "none",
+            "breaker": health.breaker if health else "closed", "integrity": venue.INTEGRITY or "none",
+            "past": [list(each) for each in past],
         }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ class VenueOut(BaseModel):
     faults: int = Field(0, description="messages that could not be used since start")
     checksums_ok: int = 0
     checksum_bad: int = 0
-    integrity: str | None = Field(None, description="how its books are verified: sequence, checksum or none")
+    integrity: str | None = Field(None, description="what proves its books right: sequence, checksum, snapshot (each message is a whole book) or none")
     breaker: str | None = Field(None, description="closed, open (not trying for a while) or half-open")
     last_error: str | None = None
     next_retry: str | None = None
@@ -60,6 +60,10 @@ class SymbolOut(BaseModel):
     mid: float | None = Field(None, description="quote currency")
     age_ms: float | None = Field(None, description="ms since the venue last confirmed this book")
     tick: float | None = Field(None, description="smallest price step, quote currency")
+    check: str | None = Field(None, description="what proves this book right, as ``integrity`` of its venue")
+    checked_ms: float | None = Field(None, description="ms since its last number, checksum or whole book was found right; null = never")
+    gaps: int = Field(0, description="holes found in its stream since start")
+    checksum_bad: int = 0
     funding: float | None = Field(None, description="perpetuals: rate of the current interval as a fraction")
     mark: float | None = Field(None, description="perpetuals: mark price, quote currency")
 

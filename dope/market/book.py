@@ -32,7 +32,7 @@ class Book:
     """Mutable state of one instrument; written only by ``Market``, read by everybody through its methods."""
 
     __slots__ = (
-        "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checksum_mismatches", "checksum_rule", "checksums_ok",
+        "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checked_ts", "checksum_mismatches", "checksum_rule", "checksums_ok",
         "conn", "crossed", "crossed_since", "delay", "excess", "faults", "gaps", "instrument", "key", "live_ns",
         "mult", "own_ts", "quote", "quote_ts", "reason", "seq", "sigma", "since", "slot", "snapshots", "stamp", "state", "touch_ts",
         "trades", "trades_from", "volume",
@@ -56,6 +56,7 @@ class Book:
         self.excess = 0  # ns that the newest message was late, above the venue's best case
         self.sigma = 0.0  # volatility in bps per sqrt(s)
         self.book_updates = self.snapshots = self.gaps = self.faults = self.crossed = 0
+        self.checked_ts = 0  # when its last checksum matched, ns; 0 = never
         self.checksums_ok = self.checksum_mismatches = self.live_ns = self.trades = 0
         self.trades_from = -1  # connection of the newest one
         self.volume = 0.0  # base units traded since start

@@ -134,6 +134,7 @@ class Market:
                 book.checksum_mismatches += 1
                 return self._distrust(book, ts, GAP, "checksum", update)
             book.checksums_ok += 1
+            book.checked_ts = ts
         if not was_live and not flags & kernel.CROSSED:
             return self._settle(book, ts, False)
         return self.look(book, ts, flags & ~kernel.WINDOW if snapshot else flags, leads)

@@ -45,7 +45,7 @@ FORMS = (
 PAYLOADS = tuple(form.format(n=n) for n, form in enumerate(FORMS))
 #: what the page chooses its way by, not text: (section or "", field)
 KEPT = {("", "state"), ("", "status"), ("", "source"), ("events", "kind"), ("jobs", "kind"), ("", "breaker")}
-PAGES = ("/", "/predict", "/backtest", "/replay")
+PAGES = ("/", "/predict", "/backtest", "/replay", "/venues")
 ROWS = 200  #: rows of an export
 TRADES = 40
 

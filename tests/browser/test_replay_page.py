@@ -216,5 +216,5 @@ def test_every_page_but_those_that_show_the_stream_is_covered() -> None:
     frame = shell.layout(pages())
     holders = {page.ID: frame[f"page-{page.ID}"] for page in pages()}
     open_ones = {name for name, holder in holders.items() if "data-replays" in holder.to_plotly_json()["props"]}
-    assert open_ones == {"live", "replay"}
+    assert open_ones == {"live", "replay", "venues"}
     assert replay.draw(Board().read()) == {}

@@ -37,6 +37,7 @@ DRAWN = {
     "/backtest": "document.querySelectorAll('#backtest-graph .scatterlayer .trace').length > 0"
     " && document.querySelector('#trades-grid .ag-row')",
     "/replay": "document.querySelector('#recordings-days')",
+    "/venues": "document.querySelectorAll('#fleet-rows tr').length >= 3 && document.querySelectorAll('#books-rows tr').length > 5",
 }
 #: the panels of the Replay page that ask for themselves show the payloads
 TOLD = """document.querySelectorAll('#commands-rows tr').length >= 20 && document.querySelectorAll('#past-rows tr').length >= 20

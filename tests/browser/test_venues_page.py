@@ -1,0 +1,81 @@
+"""The Venues page: one row per exchange and per book, what proves each right, and what is wrong first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+DRAWN = "document.querySelectorAll('#fleet-rows tr').length === 3 && document.querySelectorAll('#books-rows tr').length === 12"
+
+
+@pytest.fixture
+def page(serve: Any, visit: Any) -> Any:
+    server = serve()
+    shown = visit(server)
+    shown.server = server
+    shown.click("#rail-venues")
+    shown.wait_for_function(DRAWN)
+    return shown
+
+
+def cells(page: Any, table: str, row: int) -> list[str]:
+    found: list[str] = page.evaluate(f"[...document.querySelectorAll('#{table}-rows tr')[{row}].children].map((td) => td.innerText)")
+    return found
+
+
+def test_every_venue_and_book_has_a_row_with_what_proves_it(page: Any) -> None:
+    head = page.evaluate("[...document.querySelectorAll('#fleet th')].map((th) => th.innerText)")
+    row = dict(zip(head, cells(page, "fleet", 0), strict=True))
+    assert row["State"].startswith("● live") and row["Books"] == "3 / 3" and row["Proof"] == "sequence numbers"
+    assert row["Last hour"].strip() == "100.0\u2009%" and row["Last error"] == "none"
+    assert page.text_content("#fleet-note") == "3 of 3 live; what needs you stands first"
+    assert page.text_content("#books-note") == "12 of 12 known to be right"
+    assert page.complaints == []
+
+
+def test_one_venue_can_be_looked_at_alone_and_a_link_brings_the_same_view(page: Any, visit: Any) -> None:
+    name = "okx"
+    page.click(f'[data-test="venue-pick-{name}"]')
+    page.wait_for_function("document.querySelectorAll('#books-rows tr').length === 6")
+    assert page.evaluate("[...document.querySelectorAll('#books-rows tr')].map((tr) => tr.dataset.key.split(':')[0])") == [name] * 6
+    link = page.evaluate("DOPE.link_to_view()")
+    other = visit(page.server, "/?tour=0&" + link.partition("?")[2])
+    other.click("#rail-venues")
+    other.wait_for_function("document.querySelectorAll('#books-rows tr').length === 6")
+    page.click('[data-test="venue-pick-all"]')
+    page.wait_for_function(DRAWN)
+
+
+def test_a_venue_that_goes_down_stands_first_with_its_error_and_shows_no_price(page: Any) -> None:
+    name = "okx"
+    page.server.market.set_down(name, True)
+    page.wait_for_function(f"document.querySelector('#fleet-rows tr').dataset.key === '{name}'")
+    row = cells(page, "fleet", 0)
+    assert row[1].startswith("■ down") and row[3] == "0 / 6" and row[13].startswith("connection closed (1006), again in")
+    page.wait_for_function(f"document.querySelector('#books-rows tr').dataset.key.startsWith('{name}:')")
+    book = cells(page, "books", 0)
+    assert book[1] == "■ DOWN" and book[3:6] == ["–", "–", "–"] and book[11] == "disconnected"
+    page.wait_for_function("document.querySelector('#fleet-rows tr .st-down') !== null")
+
+
+def test_a_book_that_nothing_proves_says_so(page: Any) -> None:
+    page.server.hold.set()
+    own = page.evaluate("""() => new Promise((done) => {
+      DOPE.state.venues.get('okx').integrity = 'none';
+      for (const i of DOPE.state.instruments.values()) if (i.venue === 'okx') Object.assign(i, { check: 'none', checked_ms: null });
+      DOPE.touch('page');
+      const read = (table, n) => [...document.querySelectorAll(`#${table}-rows tr`)].map((tr) => [tr.dataset.key, tr.children[n].innerText]);
+      const look = () => { const seen = [read('fleet', 6), read('books', 8)];
+        if (seen[0].some(([key, text]) => key === 'okx' && text === '■ unverifiable')) done(seen); else requestAnimationFrame(look); };
+      look(); })""")
+    assert [text for key, text in own[0] if key != "okx"] == ["sequence numbers"] * 2
+    assert {key for key, checked in own[1] if checked == "never"} == {key for key, _ in own[1] if key.startswith("okx:")}
+
+
+def test_reconnect_asks_for_that_venue(page: Any) -> None:
+    name = page.evaluate("[...DOPE.state.venues.keys()][0]")
+    page.click(f'[data-test="reconnect-{name}"]')
+    page.wait_for_function("document.querySelector('#toasts').innerText.includes('Reconnecting')")
+    assert ("reconnect", {"venue": name}) in page.server.market.commands
