@@ -16,8 +16,8 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
               past: [[ms, state]…] (states of the last hour, each until the next)}]
 ``instruments`` [{key, venue, symbol, base, quote, kind, state, reason, since, bid, ask, bid_size, ask_size, mid,
               age_ms (confirmed age), unchanged_ms, limit_ms, tick, check (as ``integrity`` of its venue),
-              checked_ms (age of the last number, checksum or whole book that was found right), gaps, checksum_bad, depth: {"5": [bid, ask], …} in base units,
-              imbalance, funding, mark}]
+              checked_ms (age of the last number, checksum or whole book that was found right), gaps, checksum_bad,
+              depth: {"5": [bid, ask], …} in base units, imbalance, funding, mark}]
 ``cards``    {total, avg_pct, max_pct, recent_5m, open, best: opportunity row|None, median_life_s, p90_life_s,
               closed_n, alert: opportunity row|None, history: {best: […], open: […]} (10 min sparklines)}
 ``opps``     [row]: open ones, filled up with those that closed last. A row: {id, state: "open"|"fading"|"closed"|"stale",

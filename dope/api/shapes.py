@@ -35,7 +35,7 @@ class VenueOut(BaseModel):
     faults: int = Field(0, description="messages that could not be used since start")
     checksums_ok: int = 0
     checksum_bad: int = 0
-    integrity: str | None = Field(None, description="what proves its books right: sequence, checksum, snapshot (each message is a whole book) or none")
+    integrity: str | None = Field(None, description="what proves its books right: sequence, checksum, snapshot (each a whole book) or none")
     breaker: str | None = Field(None, description="closed, open (not trying for a while) or half-open")
     last_error: str | None = None
     next_retry: str | None = None

@@ -49,7 +49,8 @@ BOOKS = (
 
 def layout() -> Component:
     """The page without data."""
-    everything = html.Button("All venues", type="button", className="chip", **attrs({"data-act": "venue-pick", "data-test": "venue-pick-all"}))
+    names = {"data-act": "venue-pick", "data-test": "venue-pick-all"}
+    everything = html.Button("All venues", type="button", className="chip", **attrs(names))
     refused = html.P(id="venue-refused", className="hint", hidden=True, role="status", **attrs({"data-test": "venue-refused"}))
     return html.Div(
         [

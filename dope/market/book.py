@@ -32,8 +32,8 @@ class Book:
     """Mutable state of one instrument; written only by ``Market``, read by everybody through its methods."""
 
     __slots__ = (
-        "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checked_ts", "checksum_mismatches", "checksum_rule", "checksums_ok",
-        "conn", "crossed", "crossed_since", "delay", "excess", "faults", "gaps", "instrument", "key", "live_ns",
+        "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checked_ts", "checksum_mismatches", "checksum_rule",
+        "checksums_ok", "conn", "crossed", "crossed_since", "delay", "excess", "faults", "gaps", "instrument", "key", "live_ns",
         "mult", "own_ts", "quote", "quote_ts", "reason", "seq", "sigma", "since", "slot", "snapshots", "stamp", "state", "touch_ts",
         "trades", "trades_from", "volume",
     )  # fmt: skip

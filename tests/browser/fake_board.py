@@ -234,7 +234,8 @@ class FakeMarket:
             "key": key_of(*key), "venue": venue, "symbol": key_of(*key).split(":")[1], "base": base, "quote": "USDT", "kind": kind,
             "state": "LIVE" if book["live"] else "DOWN", "reason": "" if book["live"] else "disconnected", "since": self.mode["started"],
             "bid": bid, "ask": ask, "bid_size": bid_size, "ask_size": ask_size, "mid": book["mid"], "age_ms": age, "unchanged_ms": age,
-            "limit_ms": 1800, "tick": BASES[base][1], "check": "sequence", "checked_ms": age, "gaps": 0, "checksum_bad": 0, "depth": {"5": [4.0, 4.2], "10": [9.1, 8.7]}, "imbalance": 0.1,
+            "limit_ms": 1800, "tick": BASES[base][1], "check": "sequence", "checked_ms": age, "gaps": 0, "checksum_bad": 0,
+            "depth": {"5": [4.0, 4.2], "10": [9.1, 8.7]}, "imbalance": 0.1,
             "funding": 0.0001 if kind == "perp" else None, "mark": book["mid"] if kind == "perp" else None,
         }
 

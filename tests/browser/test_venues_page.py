@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from dope.board import EMPTY
+from dope.dashboard import venues
+
 pytestmark = pytest.mark.browser
 DRAWN = "document.querySelectorAll('#fleet-rows tr').length === 3 && document.querySelectorAll('#books-rows tr').length === 12"
 
@@ -66,7 +69,8 @@ def test_a_book_that_nothing_proves_says_so(page: Any) -> None:
       DOPE.state.venues.get('okx').integrity = 'none';
       for (const i of DOPE.state.instruments.values()) if (i.venue === 'okx') Object.assign(i, { check: 'none', checked_ms: null });
       DOPE.touch('page');
-      const read = (table, n) => [...document.querySelectorAll(`#${table}-rows tr`)].map((tr) => [tr.dataset.key, tr.children[n].innerText]);
+      const read = (table, n) =>
+        [...document.querySelectorAll(`#${table}-rows tr`)].map((tr) => [tr.dataset.key, tr.children[n].innerText]);
       const look = () => { const seen = [read('fleet', 6), read('books', 8)];
         if (seen[0].some(([key, text]) => key === 'okx' && text === '■ unverifiable')) done(seen); else requestAnimationFrame(look); };
       look(); })""")
@@ -79,3 +83,9 @@ def test_reconnect_asks_for_that_venue(page: Any) -> None:
     page.click(f'[data-test="reconnect-{name}"]')
     page.wait_for_function("document.querySelector('#toasts').innerText.includes('Reconnecting')")
     assert ("reconnect", {"venue": name}) in page.server.market.commands
+
+
+def test_the_page_needs_no_data_to_be_laid_out() -> None:
+    assert venues.draw(EMPTY) == {}
+    told = str(venues.layout())
+    assert all(head in told for head, _tip in (*venues.FLEET, *venues.BOOKS))
