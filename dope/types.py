@@ -231,6 +231,7 @@ class Send(msgspec.Struct, frozen=True):
     conn: int
     text: str
     topics: tuple[str, ...] = ()
+    delay_s: float = 0.0  #: not before this long from now; of equal texts that wait only the newest is sent
 
 
 class Fetch(msgspec.Struct, frozen=True):

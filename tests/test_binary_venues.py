@@ -23,7 +23,7 @@ from dope.venues import make
 from tests.frames import closed
 from tests.test_live_equals_replay import until
 
-VENUES = ("mexc",)
+VENUES = ("mexc", "htx")
 
 
 async def recorded(venue: str, settings: Settings) -> Session:

@@ -135,7 +135,7 @@ class Feed:
             if link is None:
                 continue
             if isinstance(action, Send):
-                link.send(action.text)
+                link.send_later(action.text, action.delay_s) if action.delay_s > 0 else link.send(action.text)
             elif isinstance(action, Reconnect) and action.planned:
                 self._desks[venue_id].replace(action.conn)
             else:

@@ -130,6 +130,15 @@ class Link:
         if "send" not in self._timers:
             self._send_next()
 
+    def send_later(self, text: str, delay_s: float) -> None:
+        """``send`` after a while; the same text asked for again meanwhile waits anew."""
+        name = f"send {text}"
+        waiting = self._timers.pop(name, None)
+        if waiting is not None:
+            waiting.cancel()
+        if not self.over and len(self._timers) < QUEUE_MAX:
+            self._later(name, delay_s, lambda: self._send_late(name, text))
+
     def end(self, code: int, reason: str) -> None:
         """Close and abort: the CLOSED frame is the last of this epoch. May be called more than once."""
         if self.over:
@@ -170,6 +179,10 @@ class Link:
         self.send(text)
         if not self.over:
             self._later("ping", period, self._ping)
+
+    def _send_late(self, name: str, text: str) -> None:
+        self._timers.pop(name, None)
+        self.send(text)
 
     def _send_next(self) -> None:
         self._timers.pop("send", None)

@@ -15,6 +15,8 @@ from dope.venues.bybit_linear import BybitLinear
 from dope.venues.coinbase import Coinbase
 from dope.venues.gate import Gate
 from dope.venues.gate_futures import GateFutures
+from dope.venues.htx import Htx
+from dope.venues.htx_linear import HtxLinear
 from dope.venues.hyperliquid import Hyperliquid
 from dope.venues.kraken import Kraken
 from dope.venues.mexc import Mexc
@@ -25,15 +27,17 @@ VENUES: tuple[type[Venue], ...] = (
     BinanceUsdm,
     Okx,
     BinanceCoinm,
+    Bitfinex,
     Bybit,
     BybitLinear,
+    Coinbase,
     Gate,
     GateFutures,
-    Coinbase,
+    Htx,
+    HtxLinear,
     Hyperliquid,
     Kraken,
     Mexc,
-    Bitfinex,
 )
 
 

@@ -14,7 +14,7 @@ from dope.feed.link import LinkRules, Registry
 from dope.feed.outbox import Outbox
 from dope.feed.pace import ConnectPace
 from dope.feed.transport import ConnectFailed, Listener
-from dope.types import CLOSED, DATA, OPEN, Limits, Plan
+from dope.types import CLOSED, DATA, OPEN, SENT, Limits, Plan
 from tests.feed.loopback import Recorder, in_virtual_time
 
 
@@ -309,6 +309,31 @@ def test_a_link_is_replaced_before_the_venue_cuts_it_and_that_is_no_failure() ->
         assert house.breaker.failures == 0
         story = [(frame.kind, frame.conn) for frame in house.recorder.frames if frame.kind in (OPEN, CLOSED)]
         assert story[:4] == [(OPEN, 1), (OPEN, 2), (CLOSED, 1), (OPEN, 3)]
+        await house.close(peer)
+
+    in_virtual_time(main)
+
+
+def test_a_text_for_later_waits_and_the_same_one_asked_for_again_waits_anew() -> None:
+    async def main(clock: Clock) -> None:
+        peer = Peer(clock, deliver)
+        house = House(clock, peer)
+        await asyncio.sleep(1)
+        link = house.connections[0].link
+        assert link is not None
+        begin = clock.now()
+        link.send_later("again", 2.0)
+        link.send_later("other", 2.5)
+        await asyncio.sleep(1.5)
+        link.send_later("again", 2.0)
+        await asyncio.sleep(3)
+        sent = [(frame.data, round((frame.ts - begin) / 1e9, 1)) for frame in house.recorder.of(SENT)]
+        assert sent == [(b"other", 2.5), (b"again", 3.5)]
+        link.send_later("never", 1.0)
+        link.end(1000, "over")
+        link.send_later("never", 1.0)
+        await asyncio.sleep(3)
+        assert len(house.recorder.of(SENT)) == 2
         await house.close(peer)
 
     in_virtual_time(main)

@@ -195,6 +195,17 @@ def test_a_planned_reconnect_opens_first_and_loses_nothing() -> None:
     asyncio.run(main())
 
 
+def test_a_wish_to_send_later_is_carried_out_after_those_that_came_later() -> None:
+    async def main() -> None:
+        async with serving(streaming()) as url, feeding(Wire(url)) as (feed, recorder):
+            await recorder.until(lambda: len(recorder.of(DATA)) > 5)
+            feed.actions([("wire", Send(1, "later", delay_s=1.0)), ("wire", Send(1, "now"))])
+            await recorder.until(lambda: len(recorder.of(SENT)) == 2)
+            assert [sent.data for sent in recorder.of(SENT)] == [b"now", b"later"]
+
+    asyncio.run(main())
+
+
 def test_an_unplanned_reconnect_ends_the_epoch_at_once() -> None:
     async def main() -> None:
         async with serving(streaming()) as url, feeding(Wire(url)) as (feed, recorder):
