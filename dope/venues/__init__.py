@@ -15,6 +15,7 @@ from dope.venues.bybit_linear import BybitLinear
 from dope.venues.coinbase import Coinbase
 from dope.venues.gate import Gate
 from dope.venues.gate_futures import GateFutures
+from dope.venues.gemini import Gemini
 from dope.venues.htx import Htx
 from dope.venues.htx_linear import HtxLinear
 from dope.venues.hyperliquid import Hyperliquid
@@ -33,6 +34,7 @@ VENUES: tuple[type[Venue], ...] = (
     Coinbase,
     Gate,
     GateFutures,
+    Gemini,
     Htx,
     HtxLinear,
     Hyperliquid,
