@@ -13,6 +13,7 @@ from dope.venues.bitfinex import Bitfinex
 from dope.venues.bybit import Bybit
 from dope.venues.bybit_linear import BybitLinear
 from dope.venues.coinbase import Coinbase
+from dope.venues.coinbase_exchange import CoinbaseExchange
 from dope.venues.gate import Gate
 from dope.venues.gate_futures import GateFutures
 from dope.venues.gemini import Gemini
@@ -32,6 +33,7 @@ VENUES: tuple[type[Venue], ...] = (
     Bybit,
     BybitLinear,
     Coinbase,
+    CoinbaseExchange,
     Gate,
     GateFutures,
     Gemini,

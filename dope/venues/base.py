@@ -34,12 +34,14 @@ from dope.types import (
     Listed,
     OpenInfo,
     Plan,
+    Reconnect,
     ReplyInfo,
     Send,
 )
 
 MS = 1_000_000
 ACK_TIMEOUT_NS = 10_000_000_000  #: a subscription that is not confirmed, or a snapshot that does not come, is asked for again
+BESIDE_NS = 60_000_000_000  #: least time between two connections opened for their snapshots
 MAX_SOCKETS = 5  #: connections to one venue
 #: what reading a message may raise: it becomes a Fault
 UNREADABLE = (msgspec.DecodeError, RecursionError, ValueError, OverflowError, IndexError, KeyError, TypeError, AttributeError)
@@ -98,6 +100,7 @@ class Venue:
         self.known: dict[str, Known] = {}  #: by native name
         self.halted: set[int] = set()  #: connections on which the venue said that it takes no orders
         self._accept: dict[int, frozenset[str] | None] = {}  # connection → native names, None = any
+        self._opened_beside = 0
         self._unacked: dict[int, dict[str, int]] = {}  # connection → topic → when it was asked for
 
     # -- what a venue's file says ------------------------------------------------------------------------------------
@@ -309,6 +312,13 @@ class Venue:
 
     def reseed(self, symbol: str, ts: int) -> None:
         """The touch has walked out of the range that the snapshot covered: fetch a wider one while the book stays LIVE."""
+
+    def open_beside(self, symbol: str, ts: int) -> None:
+        """For ``reseed`` where a snapshot comes with a subscription only: a new connection brings it, at most one each minute."""
+        known = self._of(symbol)
+        if known is not None and known.conn >= 0 and ts - self._opened_beside > BESIDE_NS:
+            self._opened_beside = ts
+            self.actions.append(Reconnect(known.conn, "the market left the range that is kept", planned=True))
 
     def chain(self, symbol: str) -> tuple[str, int, int] | None:
         """(native name, connection, last sequence number) of an unbroken book that only waits for its next difference."""

@@ -28,13 +28,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import BookUpdate, Confirmed, Event, Fee, Frame, Gap, Instrument, Limits, Notice, Reconnect, Trade
+from dope.types import BookUpdate, Confirmed, Event, Fee, Frame, Gap, Instrument, Limits, Notice, Trade
 from dope.venues.base import Known, Venue, number, utc_ns
 
 CHANNELS = ("level2", "market_trades")
 HEARTBEATS = "heartbeats:"
 OWN_USDC = ("USDT", "EURC")  #: bases whose -USDC market is not that of -USD
-RESEED_NS = 60_000_000_000  #: least time between two connections opened for their snapshots
 #: tick and lot of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
 MARKETS = {
     "BTC-USD": (0.01, 1e-8), "ETH-USD": (0.01, 1e-8), "SOL-USD": (0.01, 1e-8), "BTC-USDT": (0.01, 1e-8), "ETH-USDT": (0.01, 1e-8),
@@ -42,7 +41,7 @@ MARKETS = {
     "USDT-USD": (0.00001, 0.01), "USDT-USDC": (0.0001, 0.01),
 }  # fmt: skip
 MIN_NOTIONAL = 1.0
-_NATIVE = re.compile(r"([A-Z0-9]{1,20})-([A-Z0-9]{2,10})")
+PRODUCT = re.compile(r"([A-Z0-9]{1,20})-([A-Z0-9]{2,10})")
 _NO = msgspec.Raw(b"")
 
 
@@ -106,14 +105,13 @@ class Coinbase(Venue):
         super().__init__(symbols, endpoints)
         self._last: dict[int, int] = {}  # connection → number of its newest message
         self._refused: set[int] = set()  # connections on which something was
-        self._reseeded = 0
 
     # -- names -------------------------------------------------------------------------------------------------------
     def native(self, symbol: str) -> str | None:
         return symbol if symbol.count("-") == 1 else None
 
     def instrument(self, native: str) -> Instrument | None:
-        found = _NATIVE.fullmatch(native)
+        found = PRODUCT.fullmatch(native)
         if found is None:
             return None
         tick, lot = MARKETS.get(native, (0.0, 0.0))
@@ -151,10 +149,7 @@ class Coinbase(Venue):
         self.ask(conn, ts, "subscribe", topics)
 
     def reseed(self, symbol: str, ts: int) -> None:
-        known = self._of(symbol)
-        if known is not None and known.conn >= 0 and ts - self._reseeded > RESEED_NS:
-            self._reseeded = ts
-            self.actions.append(Reconnect(known.conn, "the market left the range that is kept", planned=True))
+        self.open_beside(symbol, ts)
 
     # -- frames ------------------------------------------------------------------------------------------------------
     def read(self, frame: Frame, events: list[Event]) -> None:
@@ -239,9 +234,6 @@ class Coinbase(Venue):
         self._last.pop(frame.conn, None)
         self._refused.discard(frame.conn)
         super().on_closed(frame, events)
-
-    def chain(self, symbol: str) -> tuple[str, int, int] | None:
-        return None  # the numbers are of the connection: no lane for a single book
 
 
 def _asked(native: str) -> str:
