@@ -42,7 +42,7 @@ class Push(msgspec.Struct, gc=False):
     s: str = ""
     e: str = ""
     E: int = 0
-    U: int = -1
+    first: int = msgspec.field(default=-1, name="U")
     u: int = -1
     b: msgspec.Raw = _NO
     a: msgspec.Raw = _NO
@@ -69,7 +69,7 @@ class Gemini(Venue):
     PING = (20.0, '{"id":0,"method":"ping"}')
     IDLE_S = 10.0
     FEES = (
-        Fee("gemini", "spot", 20.0, 40.0, "quote", "hummingbot (a page of October 2026 reads 1.20 % taker for API orders)", "2026-11-01", "low"),
+        Fee("gemini", "spot", 20.0, 40.0, "quote", "hummingbot (a page of October 2026 says 1.20 % for takers)", "2026-11-01", "low"),
     )  # fmt: skip
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
@@ -149,12 +149,12 @@ class Gemini(Venue):
         known = self.entitled(frame, push.s, events)
         if known is None or known.native in self._leaving:
             return
-        if push.U < 0 or push.u < push.U or push.b is _NO or push.a is _NO:
+        if push.first < 0 or push.u < push.first or push.b is _NO or push.a is _NO:
             raise ValueError("a difference without its numbers or sides")
         snapshot = (frame.conn, push.s) not in self._heard
         if snapshot:
             self._heard.add((frame.conn, push.s))
-            if push.U != push.u:  # no snapshot: it has to be asked for
+            if push.first != push.u:  # no snapshot: it has to be asked for
                 known.conn, known.asked = frame.conn, known.asked or frame.ts
                 return
             self._tried.discard(push.s)
@@ -170,12 +170,12 @@ class Gemini(Venue):
         """Whether this difference goes on from number ``last``; if one is missing, the book is lost."""
         if push.u <= last:
             return False  # the book contains it
-        if push.U > last + (push.s not in self._shared):
+        if push.first > last + (push.s not in self._shared):
             self.lost(known, frame.ts, events)
             return False
         if push.s in self._begun:
             self._begun.discard(push.s)  # the first one may begin anywhere within the snapshot
-        elif push.U == last:
+        elif push.first == last:
             self._shared.add(push.s)
         return True
 
