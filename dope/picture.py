@@ -236,7 +236,10 @@ class Picture:
         i = book.instrument
         live = book.state == "LIVE"
         bid, bid_size, ask, ask_size = book.touch() if live else (0.0, 0.0, 0.0, 0.0)
-        funding = self.engine.market.funding.get(book.key)
+        market = self.engine.market
+        funding = market.funding.get(book.key)
+        if funding is not None and i.kind == "reference" and now - funding.ts > market.idle_ns[i.venue]:
+            funding = None  # it has no book whose state would say that it is old
         ever = book.own_ts > 0
         check = self.engine.venues[i.venue].INTEGRITY
         checked = book.checked_ts if check == "checksum" else book.own_ts if check else 0
@@ -336,7 +339,7 @@ class Picture:
 
     def _venue(self, venue_id: str, now: int, health: Any) -> dict[str, Any]:
         venue, market = self.engine.venues[venue_id], self.engine.market
-        books = [b for b in market.books.values() if b.instrument.venue == venue_id]
+        books = [b for b in market.books.values() if b.instrument.venue == venue_id and b.instrument.kind != "reference"]
         live = sum(b.state == "LIVE" for b in books)
         acks = self.acks.get(venue_id, {})
         delays = market.delays.get(venue_id)

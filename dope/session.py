@@ -48,7 +48,7 @@ class Session:
         venue_ids = tuple(v for v in settings.venues if source == "live" or v in endpoints)
         self._run = f"{source}-{clock.now()}"
         self.rows, self.tail = Collector(self._run), Tail()
-        places = {**endpoints, **(settings.endpoints if source == "live" else {})}
+        places = {**endpoints, **(settings.places() if source == "live" else {})}
         self.engine = build_engine(settings, venue_ids, places, (self.rows,))
         self.arbitrage: Arbitrage = detector_of(self.engine, Arbitrage)
         self.spreads: Spreads = detector_of(self.engine, Spreads)

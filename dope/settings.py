@@ -45,6 +45,7 @@ class Settings(BaseSettings):
         description="canonical symbols to watch at every venue that lists them",
     )
     endpoints: dict[str, dict[str, str]] = Field(default_factory=dict, description="JSON: other hosts per venue, e.g. {\"okx\":{\"ws\":\"ws://127.0.0.1:9001\"}}")
+    keys: dict[str, SecretStr] = Field(default_factory=dict, exclude=True, description="secret JSON: keys of venues that ask for one, e.g. {\"coincap\":\"…\"}")
     live_timeout_s: float = Field(10.0, gt=0, description="s without any venue reached before auto starts the simulated market")
     probe_s: float = Field(15.0, gt=0, description="s between looks whether a live venue answers while the simulated market stands in")
 
@@ -135,7 +136,15 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Values that no log, answer or page may show."""
-        return tuple(filter(None, (self.api_token.get_secret_value(), self.read_token.get_secret_value())))
+        keys = (key.get_secret_value() for key in self.keys.values())
+        return tuple(filter(None, (self.api_token.get_secret_value(), self.read_token.get_secret_value(), *keys)))
+
+    def places(self) -> dict[str, dict[str, str]]:
+        """Other hosts per venue, and its key as ``key`` where there is one: what a live venue is made with."""
+        found = {venue: dict(hosts) for venue, hosts in self.endpoints.items()}
+        for venue, key in self.keys.items():
+            found.setdefault(venue, {})["key"] = key.get_secret_value()
+        return found
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -144,7 +153,7 @@ class Settings(BaseSettings):
 
 
 #: settings that are secret: never on the command line, never in a message
-SECRETS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is SecretStr)
+SECRETS = tuple(name for name, field in Settings.model_fields.items() if field.annotation in (SecretStr, dict[str, SecretStr]))
 
 
 def load(given: Mapping[str, Any] | None = None, *, env_file: Path | str | None = ".env") -> Settings:

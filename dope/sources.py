@@ -158,6 +158,6 @@ class Sources:
         while True:
             await self.clock.sleep(self.settings.probe_s)
             if self.session is not None and self.session.source == "sim" and self.settings.source != "sim":
-                venues = {v: make(v, self.settings.symbols, self.settings.endpoints.get(v)) for v in self.settings.venues}
+                venues = {v: make(v, self.settings.symbols, self.settings.places().get(v)) for v in self.settings.venues}
                 found = await reachable(venues, self.clock, KNOCK_S)
                 self.live_available = found is not None and self.session is not None and self.session.source == "sim"

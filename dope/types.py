@@ -70,7 +70,7 @@ class Instrument(msgspec.Struct, frozen=True):
     native: str
     base: str
     quote: str
-    kind: str  #: "spot" | "perp" | "future" | "option"
+    kind: str  #: "spot" | "perp" | "future" | "option" | "reference" (a price that nobody trades at)
     contract_value: float | None = 1.0
     inverse: bool = False
     tick: float = 0.0
@@ -262,12 +262,14 @@ class Plan(msgspec.Struct, frozen=True):
     """One connection that a venue wants open: a name unique in the venue, its URL, the symbols it carries.
 
     ``fetch``: asked before each connecting; ``Venue.address`` makes the URL of its answer (a token, a host).
+    ``secret``: stands at the end of the URL when it is dialled (a key), and nowhere else: not on tape, screen or log.
     """
 
     name: str
     url: str
     symbols: tuple[str, ...]
     fetch: Fetch | None = None
+    secret: str = ""
 
 
 class Limits(msgspec.Struct, frozen=True):

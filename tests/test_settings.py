@@ -33,6 +33,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "allowed_origins": ("https://desk.example", ("https://desk.example",)),
     "allowed_origin_primary": ("https://one.example", "https://one.example"),
     "allowed_origin_secondary": ("http://two.example:8050", "http://two.example:8050"),
+    "keys": ('{"coincap":"a-key"}', {"coincap": SecretStr("a-key")}),
     "api_token": ("operate-0123456789", SecretStr("operate-0123456789")),
     "read_token": ("read-0123456789ab", SecretStr("read-0123456789ab")),
     "log_level": ("debug", "DEBUG"),

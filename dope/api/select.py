@@ -24,7 +24,7 @@ class Filters(BaseModel):
 
     state: Literal["open", "fading", "closed", "stale"] | None = None
     asset: str | None = None
-    kind: Literal["spot", "perp", "future", "option"] | None = None
+    kind: Literal["spot", "perp", "future", "option", "reference"] | None = None
     venue: str | None = None
     min_net: float | None = None
     max_net: float | None = None
@@ -43,7 +43,7 @@ def filters(
     snapshot: Current,
     state: Annotated[Literal["open", "fading", "closed", "stale"] | None, Query(description="only this state")] = None,
     asset: Annotated[str | None, Query(max_length=640, description="base asset, e.g. BTC; several with commas")] = None,
-    kind: Annotated[Literal["spot", "perp", "future", "option"] | None, Query(description="only this kind of market")] = None,
+    kind: Annotated[Literal["spot", "perp", "future", "option", "reference"] | None, Query(description="only this kind of market")] = None,
     venue: Annotated[str | None, Query(max_length=64, description="venue id of either leg")] = None,
     min_net: Annotated[float | None, Query(allow_inf_nan=False, description="bps after fees, at least")] = None,
     max_net: Annotated[float | None, Query(allow_inf_nan=False, description="bps after fees, at most")] = None,

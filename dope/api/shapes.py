@@ -50,7 +50,7 @@ class SymbolOut(BaseModel):
     symbol: str = Field(description="canonical, e.g. BTC-USDT or BTC-USDT-PERP")
     base: str
     quote: str
-    kind: str = Field(description="spot, perp, future or option")
+    kind: str = Field(description="spot, perp, future, option or reference")
     state: str = Field(description="LIVE: known to be right; else SYNCING, STALE, GAP, CROSSED, INVALID, HALTED or DOWN")
     reason: str | None = Field(None, description="why it is not LIVE")
     bid: float | None = Field(None, description="quote currency")

@@ -52,7 +52,7 @@ def build(board: Board, settings: Settings) -> Dash:
 
     def layout() -> Component:
         snapshot = board.read()
-        frame = shell.layout(found, signed_in=bool(settings.secrets))
+        frame = shell.layout(found, signed_in=bool(settings.api_token.get_secret_value()))
         _fill(frame, shell.draw(snapshot))
         for page in found:
             _fill(frame, page.draw(snapshot))

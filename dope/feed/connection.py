@@ -152,7 +152,7 @@ class Connection:
             return None
         link = Link(plan, self._desk.rules, shared.outbox, shared.clock, shared.registry, self)
         try:
-            await shared.connect(plan.url, link)
+            await shared.connect(plan.url + plan.secret, link)
         except ConnectFailed as failure:
             link.end(NO_CLOSE_FRAME, failure.words)
             self._note(backoff.of_status(failure.status, failure.words, failure.retry_after_s))

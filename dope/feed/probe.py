@@ -42,7 +42,7 @@ async def reachable(
         if connect_paces is not None:
             await clock.sleep(connect_paces[venue_id].reserve())
         try:
-            await dial(plans[0].url, _Knock())
+            await dial(plans[0].url + plans[0].secret, _Knock())
         except ConnectFailed:
             return None
         return venue_id

@@ -47,7 +47,8 @@ class Book:
         self.mult = instrument.contract_value if instrument.contract_value is not None else 1.0
         slots.touch[self.slot, lane.UNIT] = -self.mult if instrument.inverse else self.mult
         self.a[4, kernel.DEPTH] = depth
-        self.state, self.reason, self.since = SYNCING, "waiting for a snapshot", ts
+        self.state, self.since = SYNCING, ts
+        self.reason = "a reference price, without a book" if instrument.kind == "reference" else "waiting for a snapshot"
         self.seq, self.conn = -1, -1
         self.bid = self.bid_size = self.ask = self.ask_size = 0.0  # of the levels, as the venue counts sizes
         self.quote: Quote | None = None

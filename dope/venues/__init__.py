@@ -14,6 +14,7 @@ from dope.venues.bybit import Bybit
 from dope.venues.bybit_linear import BybitLinear
 from dope.venues.coinbase import Coinbase
 from dope.venues.coinbase_exchange import CoinbaseExchange
+from dope.venues.coincap import Coincap
 from dope.venues.gate import Gate
 from dope.venues.gate_futures import GateFutures
 from dope.venues.gemini import Gemini
@@ -34,6 +35,7 @@ VENUES: tuple[type[Venue], ...] = (
     BybitLinear,
     Coinbase,
     CoinbaseExchange,
+    Coincap,
     Gate,
     GateFutures,
     Gemini,

@@ -80,6 +80,7 @@ class Venue:
     ENDPOINTS: dict[str, str] = {}
     SOCKETS: tuple[tuple[str, str], ...] = ()  #: (name of the plan, path after the ws endpoint), one connection or more each
     LIMITS = Limits()
+    BOOKS = True  #: False: prices for reference only, no book ever goes LIVE
     NUMBERED = True
     MAX_MESSAGE = 4 * 1024 * 1024  #: bytes; a connection that brings a longer message is closed
     IDLE_S = 5.0  #: s without any data frame after which a connection counts as dead

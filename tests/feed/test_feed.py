@@ -11,7 +11,9 @@ import msgspec
 import pytest
 
 from dope.feed import Timing
-from dope.types import CLOSED, DATA, OPEN, SENT, ClosedInfo, Frame, Limits, OpenInfo, Reconnect, Send
+from dope.feed.clock import Clock
+from dope.feed.probe import reachable
+from dope.types import CLOSED, DATA, OPEN, SENT, ClosedInfo, Frame, Limits, OpenInfo, Plan, Reconnect, Send
 from tests.feed.loopback import QUICK, Handler, Recorder, Wire, answering, feeding, frame, read_frame, serving, shake, until
 
 
@@ -191,6 +193,33 @@ def test_a_planned_reconnect_opens_first_and_loses_nothing() -> None:
         assert recorder.story().index("open 2") < recorder.story().index("closed 1")
         assert closings(recorder)[0].reason == "replaced by a new connection"
         check_epochs(recorder)
+
+    asyncio.run(main())
+
+
+def test_the_secret_end_of_an_address_is_dialled_and_stands_in_no_frame() -> None:
+    asked: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n"))
+        await shake(reader, writer)
+        writer.write(frame(b"hello"))
+        await reader.read()
+
+    class Keyed(Wire):
+        def plan(self) -> tuple[Plan, ...]:
+            (plan,) = super().plan()
+            return (msgspec.structs.replace(plan, url=plan.url + "prices?assets=bitcoin", secret="&apiKey=k3y"),)
+
+    async def main() -> None:
+        async with serving(handle) as url:
+            venue = Keyed(url)
+            assert await reachable({"wire": venue}, Clock(), 20.0) == "wire"
+            async with feeding(venue) as (_, recorder):
+                await recorder.until(lambda: recorder.of(DATA))
+        assert [b"/prices?assets=bitcoin&apiKey=k3y " in line for line in asked] == [True, True]
+        assert b"prices?assets=bitcoin" in recorder.of(OPEN)[0].data
+        assert not [each for each in recorder.frames if b"k3y" in each.data]
 
     asyncio.run(main())
 

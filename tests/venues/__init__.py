@@ -13,7 +13,7 @@ from types import ModuleType
 
 from dope.venues import VENUES
 
-IDS = [venue.ID for venue in VENUES]
+IDS = [venue.ID for venue in VENUES if venue.BOOKS]
 
 
 def sample(venue: str) -> ModuleType:
