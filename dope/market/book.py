@@ -12,12 +12,14 @@ import zlib
 import numpy as np
 
 from dope.market import checksums, kernel, lane
-from dope.market.freshness import DelayFloor
+from dope.market.freshness import NS, DelayFloor
 from dope.market.lane import Slots
 from dope.market.walk import vwap
 from dope.types import SYNCING, BookState, Instrument, Quote
 
 Level = tuple[float, float]
+LIES, LIES_NS = 3, 60 * NS  #: so many wrong checksums within this time, and the book is suspended
+SUSPENSION_NS = 300 * NS  #: then it is asked for anew
 VWAP_LEVELS = 200  #: levels that an average price may use
 
 #: a checksum rule: name → (depth, how the text under its CRC32 is written)
@@ -34,8 +36,8 @@ class Book:
     __slots__ = (
         "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checked_ts", "checksum_mismatches", "checksum_rule",
         "checksums_ok", "conn", "crossed", "crossed_since", "delay", "excess", "faults", "gaps", "instrument", "key", "live_ns",
-        "mult", "own_ts", "quote", "quote_ts", "reason", "seq", "sigma", "since", "slot", "snapshots", "stamp", "state", "touch_ts",
-        "trades", "trades_from", "volume",
+        "mismatches", "mult", "own_ts", "quote", "quote_ts", "reason", "seq", "sigma", "since", "slot", "snapshots", "stamp", "state",
+        "suspended", "touch_ts", "trades", "trades_from", "volume",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +60,8 @@ class Book:
         self.sigma = 0.0  # volatility in bps per sqrt(s)
         self.book_updates = self.snapshots = self.gaps = self.faults = self.crossed = 0
         self.checked_ts = 0  # when its last checksum matched, ns; 0 = never
+        self.mismatches: list[int] = []  # when its last checksums were wrong, ns
+        self.suspended = 0  # until when no snapshot is taken, ns; 0 = it is not suspended
         self.checksums_ok = self.checksum_mismatches = self.live_ns = self.trades = 0
         self.trades_from = -1  # connection of the newest one
         self.volume = 0.0  # base units traded since start
@@ -143,6 +147,15 @@ class Book:
         text = self._slots.text
         depth, written = CHECKSUMS[self.checksum_rule]
         return zlib.crc32(text.data[: written(self.a, depth, text)])
+
+    def lied_to(self, ts: int) -> bool:
+        """Count a wrong checksum; True = it is one too many, and the book is suspended: it may be the venue's that are wrong."""
+        self.checksum_mismatches += 1
+        self.mismatches = [*(before for before in self.mismatches if ts - before <= LIES_NS), ts]
+        if len(self.mismatches) < LIES:
+            return False
+        self.mismatches, self.suspended = [], ts + SUSPENSION_NS
+        return True
 
     def enter(self, ts: int, state: str, reason: str) -> BookState | None:
         """Change the state; None when nothing changes."""

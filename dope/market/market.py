@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dope.market import digits, kernel
-from dope.market.book import Book
+from dope.market.book import LIES, LIES_NS, SUSPENSION_NS, Book
 from dope.market.freshness import NS, DelayFloor, next_sigma
 from dope.market.lane import QUOTE_MEMORY_NS, WILD_MOVE, Slots, remember
 from dope.types import (
@@ -26,6 +26,7 @@ from dope.types import (
     Funding,
     Gap,
     Instrument,
+    Notice,
     Quote,
     Touch,
     Trade,
@@ -37,6 +38,7 @@ MAX_SCRATCH = 1 << 18  #: levels of one message
 WINDOW_OR_CROSSED = kernel.WINDOW | kernel.CROSSED
 EMPTY = (b"[]", b"")  #: sides without a change; both = a keep-alive
 TRADE_IDS = 10_000  #: last trade ids per market, to drop replays
+SUSPENDED = f"suspended for {SUSPENSION_NS // NS} s: {LIES} wrong checksums within {LIES_NS // NS} s"
 STALE_EVERY_NS = 100_000_000  #: silence is looked at this often
 
 _STATE_OF_GAP = {"disconnected": DOWN, "unsubscribed": SYNCING, "halted": HALTED}
@@ -101,7 +103,7 @@ class Market:
         ts = update.ts
         was_live = book.state == LIVE
         snapshot = update.snapshot
-        if not (was_live or snapshot or book.state in (CROSSED, STALE)):
+        if book.suspended or not (was_live or snapshot or book.state in (CROSSED, STALE)):
             return ()  # nothing to build on
         self.dirty[book.key] = None
         leads = book.quote is not None and book.quote_leads()
@@ -131,8 +133,7 @@ class Market:
         checksum = update.checksum
         if checksum is not None and book.checksum_rule:
             if book.checksum() != checksum & 0xFFFFFFFF:  # some venues send it signed
-                book.checksum_mismatches += 1
-                return self._distrust(book, ts, GAP, "checksum", update)
+                return self._suspend(book, ts) if book.lied_to(ts) else self._distrust(book, ts, GAP, "checksum", update)
             book.checksums_ok += 1
             book.checked_ts = ts
         if not was_live and not flags & kernel.CROSSED:
@@ -175,6 +176,14 @@ class Market:
         slots = self.slots
         remember(book.slot, ts, book.stamp, bid, bid_size, ask, ask_size, slots.ring_t, slots.ring, slots.ring_n)
         return [Touch(ts, book.key, bid, bid_size, ask, ask_size)]
+
+    def _suspend(self, book: Book, ts: int) -> list[Event]:
+        """Its checksums are wrong time and again, after new snapshots too: leave the venue alone for a while."""
+        self.dirty[book.key] = None
+        book.gaps += 1
+        change = book.enter(ts, INVALID, SUSPENDED)
+        notice = Notice(ts, book.instrument.venue, "checksum", f"{book.instrument.symbol}: {SUSPENDED}")
+        return [notice, change] if change else [notice]
 
     def _distrust(self, book: Book, ts: int, state: str, reason: str, update: BookUpdate | None) -> list[Event]:
         """Leave LIVE for a reason of our own and ask for a new snapshot."""
@@ -233,7 +242,11 @@ class Market:
         book = self.books.get(gap.key)
         if book is None:
             return []
-        if gap.reason not in _STATE_OF_GAP:
+        if gap.reason in _STATE_OF_GAP:
+            book.suspended = 0
+        elif book.suspended:
+            return []  # it is known to be wrong, and why
+        else:
             book.gaps += 1
         book.quote = None
         self.dirty[gap.key] = None
@@ -261,6 +274,9 @@ class Market:
             elif book.state == CROSSED and now - book.crossed_since > CROSSED_GRACE_NS:
                 book.crossed_since = now
                 self.resyncs.append((book.key, "crossed"))
+            elif book.suspended and now >= book.suspended:
+                book.suspended = 0
+                self.resyncs.append((book.key, "checksum"))
         return out
 
     def silence(self, now: int) -> list[Event]:

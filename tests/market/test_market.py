@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import msgspec
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from dope.market.book import Book
 from dope.market.freshness import DelayFloor
 from dope.market.lane import RING, Slots
 from dope.market.market import Market
-from dope.types import BookUpdate, Gap, Instrument, Quote, Touch, Trade
+from dope.types import BookState, BookUpdate, Event, Gap, Instrument, Notice, Quote, Touch, Trade
 
 NS = 1_000_000_000
 T0 = 1_700_000_000 * NS
@@ -159,3 +161,68 @@ def test_the_average_price_of_a_size_walks_the_levels() -> None:
     assert book.vwap("ask", 5.0) == 101.0
     assert book.vwap("ask", 10.0) == pytest.approx((5 * 101 + 5 * 102) / 10)
     assert book.vwap("ask", 100.0) is None
+
+
+def checked() -> Market:
+    made = Market()
+    made.open_book(instrument(), T0, "digits10", 5.0)
+    return made
+
+
+def told(made: Market, second: float, *, lie: bool, snapshot: bool = True) -> list[Event]:
+    """A whole book, or nothing new, with its checksum or a wrong one."""
+    bids, asks = (b'[["99","4"]]', b'[["101","5"]]') if snapshot else (b"[]", b"[]")
+    checksum = zlib.crc32(b"1015994") ^ lie
+    return list(made.apply(BookUpdate(T0 + int(second * NS), KEY, 0, snapshot, -1, bids, asks, checksum), 1))
+
+
+def test_after_three_wrong_checksums_within_a_minute_a_book_is_suspended_with_its_reason_and_asked_for_no_more() -> None:
+    made = checked()
+    book = made.books[KEY]
+    told(made, 0, lie=False)
+    assert book.state == "LIVE"
+    for second in (1, 30):
+        told(made, second, lie=True)
+        assert (book.state, book.reason) == ("GAP", "checksum")
+    found = told(made, 60, lie=True)
+    assert [(type(event), getattr(event, "state", "")) for event in found] == [(Notice, ""), (BookState, "INVALID")]
+    assert book.reason == "suspended for 300 s: 3 wrong checksums within 60 s"
+    assert (len(made.resyncs), book.checksum_mismatches, book.gaps) == (2, 3, 3)
+    for second in (61, 200, 359):
+        told(made, second, lie=False)
+        made.tick(T0 + second * NS)
+        assert made.gap(Gap(T0 + second * NS, KEY, "sequence")) == []
+    assert (book.state, len(made.resyncs), book.gaps) == ("INVALID", 2, 3), "it is left alone"
+
+
+def test_a_suspended_book_is_asked_for_anew_when_its_time_is_over_and_lives_on_if_it_is_right() -> None:
+    made = checked()
+    book = made.books[KEY]
+    for second in (0, 1, 2):
+        told(made, second, lie=True)
+    made.resyncs.clear()
+    made.tick(T0 + 302 * NS)
+    assert made.resyncs == [(KEY, "checksum")] and book.state == "INVALID"
+    told(made, 303, lie=True)
+    assert (book.state, book.reason) == ("GAP", "checksum"), "counted from the beginning"
+    told(made, 304, lie=False)
+    assert book.state == "LIVE"
+
+
+def test_wrong_checksums_that_come_seldom_suspend_nothing() -> None:
+    made = checked()
+    for second in (0, 31, 62, 93, 124):
+        told(made, second, lie=True)
+        assert made.books[KEY].state == "GAP"
+    assert len(made.resyncs) == 5
+
+
+@pytest.mark.parametrize(("reason", "state"), [("disconnected", "DOWN"), ("halted", "HALTED"), ("unsubscribed", "SYNCING")])
+def test_what_begins_anew_is_no_longer_suspended(reason: str, state: str) -> None:
+    made = checked()
+    for second in (0, 1, 2):
+        told(made, second, lie=True)
+    made.gap(Gap(T0 + 3 * NS, KEY, reason))
+    assert made.books[KEY].state == state
+    told(made, 4, lie=False)
+    assert made.books[KEY].state == "LIVE"

@@ -276,6 +276,33 @@ def test_a_message_lost_on_the_way_is_found_by_the_next_checksum_and_the_book_is
     asyncio.run(run())
 
 
+def test_a_venue_whose_checksums_are_wrong_is_not_asked_without_end_and_believed_again_when_they_are_right() -> None:
+    async def run() -> None:
+        async with world(venues=("kraken",), clock=lambda: 100.0) as (made, endpoints):
+            wiring, server = Wiring(endpoints), made.servers["kraken"]
+            await wiring.connect()
+            books = wiring.engine.market.books
+
+            async def rounds(count: int) -> None:
+                for _ in range(count):
+                    await wiring.act()
+                    made.advance(60)
+                    await wiring.listen()
+
+            server.lying = True
+            await rounds(8)
+            assert {(book.state, book.checksum_mismatches, book.snapshots) for book in books.values()} == {("INVALID", 3, 3)}
+            assert all("suspended" in book.reason for book in books.values()) and wiring.engine.drain() == []
+            server.lying = False
+            wiring.now += 301 * S
+            wiring.step("", 0, TICK, b"0")
+            await rounds(3)
+            assert {(book.state, book.snapshots) for book in books.values()} == {("LIVE", 4)}
+            await wiring.close()
+
+    asyncio.run(run())
+
+
 def test_the_sample_session_is_what_the_venue_says_it_reads() -> None:
     machine = make("kraken", ("BTC-USD",))
     found = [event for frame in play("kraken", script()) for event in machine.receive(frame)]
