@@ -52,7 +52,7 @@ class Push(msgspec.Struct, gc=False):
     p: str = ""
     q: str = ""
     m: bool | None = None
-    id: int | str = -1
+    id: int | str | None = None
     status: int = 0
     error: msgspec.Raw = _NO
 
@@ -132,7 +132,7 @@ class Gemini(Venue):
     # -- frames ------------------------------------------------------------------------------------------------------
     def read(self, frame: Frame, events: list[Event]) -> None:
         push = _push.decode(frame.data)
-        if push.status:
+        if push.status or push.error:
             self._on_answer(frame, push, events)
         elif push.e == "depthUpdate":
             self._on_depth(frame, push, events)
@@ -197,7 +197,9 @@ class Gemini(Venue):
         events.append(Trade(frame.ts, known.key, push.E, number(push.p), number(push.q), side, str(push.t)))
 
     def _on_answer(self, frame: Frame, push: Push, events: list[Event]) -> None:
-        conn, wish, topics = self._requests.get(int(push.id), (-1, "", ()))
+        name = str(push.id)
+        request = int(name) if name.isdigit() else -1
+        conn, wish, topics = self._requests.get(request, (-1, "", ()))
         if wish == "unsubscribe" and conn == frame.conn:
             self._leaving.difference_update(topic.partition("@")[0] for topic in topics)
         reason = "" if push.status == OK else f"{push.status} {bytes(push.error).decode(errors='replace')}"[:200]

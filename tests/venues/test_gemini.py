@@ -143,6 +143,8 @@ def test_refusals_are_of_their_market_only() -> None:
     found = say(run, data(refusal), data({"id": asked["btcusd"]["id"], "status": 200}), data({"id": 0, "status": 200, "result": {}}))
     assert {(event.topic.partition("@")[0], event.ok) for event in found if isinstance(event, Ack)} == {("ethusd", False), ("btcusd", True)}
     assert len([event for event in found if isinstance(event, Notice)]) == 1 and run.venues["gemini"].waiting(1) == []
+    nameless = say(run, data({"id": None, "error": {"code": -1013, "msg": "Invalid"}}), data({"id": "me", "status": 429}))
+    assert [type(event) for event in nameless] == [Notice, Notice]
 
 
 def test_currencies_of_issuers_are_not_dollars_and_other_kinds_of_markets_are_not_read() -> None:
