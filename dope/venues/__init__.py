@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dope.errors import UnknownName
+from dope.venues.archive import ARCHIVED
 from dope.venues.base import Venue
 from dope.venues.binance_coinm import BinanceCoinm
 from dope.venues.binance_spot import BinanceSpot
@@ -48,8 +49,8 @@ VENUES: tuple[type[Venue], ...] = (
 
 
 def make(venue_id: str, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> Venue:
-    """The venue of that id, watching ``symbols``. Raises UnknownName."""
-    for venue in VENUES:
+    """The venue of that id, watching ``symbols``, or the reader of an archived format. Raises UnknownName."""
+    for venue in (*VENUES, *ARCHIVED):
         if venue_id == venue.ID:
             return venue(symbols, endpoints)
     raise UnknownName("venue", venue_id, [venue.ID for venue in VENUES])

@@ -31,6 +31,7 @@ class Message(msgspec.Struct, rename={"err_code": "err-code", "err_msg": "err-ms
     data: msgspec.Raw = _NO
     op: str = ""
     topic: str = ""
+    update: bool = False  #: of recordings made by others: a difference where the venue sends whole books
     err_code: int | str = 0
     err_msg: str = ""
 
@@ -149,7 +150,9 @@ class HtxVenue(Venue):
             events.append(self.fault(frame, "unknown message"))
 
     def _on_deals(self, frame: Frame, known: Known, message: Message, events: list[Event]) -> None:
-        """The first message after an acknowledgement repeats the last trade before it: history, not news."""
+        """The first message, before or after the acknowledgement, repeats the last trade before it: history, not news."""
+        if message.ch in self._unacked.get(frame.conn, ()):
+            return
         since = self._since.get(frame.conn, {}).get(message.ch, 0)
         value = known.instrument.contract_value
         for deal in _deals.decode(message.tick).data:
@@ -159,9 +162,9 @@ class HtxVenue(Venue):
                 raise ValueError("a trade without a side")
             price, size = number(deal.price), number(deal.amount)
             if known.instrument.kind != "spot" and value is not None:
-                size *= value
+                size *= value / price if known.instrument.inverse else value
                 if deal.quantity is not None and abs(deal.quantity - size) > 1e-6 * size:
-                    raise ValueError(f"a contract is worth {deal.quantity / deal.amount:g}, not {value:g}")
+                    raise ValueError(f"{deal.amount:g} contracts are {deal.quantity:g} base units, not {size:g}")
             trade_id = bytes(deal.id).decode().strip('"') if deal.tradeId is None else str(deal.tradeId)
             events.append(Trade(frame.ts, known.key, deal.ts * MS, price, size, deal.direction, trade_id))
 
