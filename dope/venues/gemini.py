@@ -9,7 +9,8 @@ Messages read (``E`` is in ns; a trade has no ``e``):
 Book recipe: 1 connect with snapshot=-1 and subscribe: the first depthUpdate of a symbol, ``U`` == ``u``, is its whole book; 2 drop
 what has ``u`` ≤ the last one; 3 else ``U`` ≤ last + 1, and where messages begin with the number of the one before (as those seen do)
 ``U`` ≤ last; 4 size 0 removes; 5 anything else: a message is missing: unsubscribe and subscribe again, and if no snapshot comes in
-ten seconds connect anew. Until the unsubscribing is answered all that comes is of the old subscription.
+ten seconds connect anew; until the unsubscribing is answered all that comes is of the old subscription; 6 a book that runs out of
+what is kept of it is brought by a second connection.
 Not verified: that a repeated subscription brings a snapshot (hence the reconnect); that ``u`` of the touch compares with that of the
 book; how often there are heartbeats; the limits of topics and of messages. Perpetuals and prediction contracts are not read; there
 are no candles.
@@ -122,6 +123,9 @@ class Gemini(Venue):
         topics = [f"{known.native}@{STREAMS[0]}"]
         self.ask(known.conn, ts, "unsubscribe", topics)
         self.ask(known.conn, ts, "subscribe", topics)
+
+    def reseed(self, symbol: str, ts: int) -> None:
+        self.open_beside(symbol, ts)
 
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
         self._requests = {key: request for key, request in self._requests.items() if request[0] != frame.conn}

@@ -110,6 +110,15 @@ def test_while_two_connections_overlap_the_older_one_changes_nothing() -> None:
     assert (run.market.books[KEY].state, bids(run)) == ("LIVE", [98.5, 98.0])
 
 
+def test_a_book_that_runs_out_of_what_is_kept_is_brought_by_a_second_connection_and_lives_on_meanwhile() -> None:
+    run = session()
+    say(run, depth(100, 100, [("9999", "1")], [(str(price), "1") for price in range(10_000, 15_000)]))
+    run.drain()
+    say(run, depth(100, 9000, [], [(str(price), "0") for price in range(10_000, 13_900)]))
+    assert [(action.conn, action.planned) for _, action in run.drain() if isinstance(action, Reconnect)] == [(1, True)]
+    assert run.market.books[KEY].state == "LIVE"
+
+
 def test_the_touch_leads_while_its_number_is_newer_and_may_be_of_an_empty_market() -> None:
     run = session()
     say(run, BOOK, touch(99, "90", "1", "91", "1"))
