@@ -43,6 +43,7 @@ RECORDINGS = (
     Recording(WIRE / "okx" / "cf_20220513_books_trades_tickers.jsonl.gz", "okx", 290, 290, None),
     Recording(WIRE / "gate" / "cf_20210422_spot_v4_A.jsonl.gz", "gate", 93, 0, None),
     Recording(WIRE / "coinbase_exchange" / "cf_20210417_level2_ticker_matches_A.jsonl.gz", "coinbase_exchange", 5027, 0, None),
+    Recording(WIRE / "kucoin" / "cf_20210425_l2_match_candles_A.jsonl.gz", "kucoin", 2840, 0, None),
     Recording(WIRE / "kraken_v2" / "dc_20260816_btcusd_d10_first6s.jsonl.gz", "kraken", 54, 54, None),
     Recording(WIRE / "bitfinex" / "cf_20210417_seqall.jsonl.gz", "bitfinex", 1600, 0, None),
 )

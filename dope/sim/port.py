@@ -16,6 +16,8 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from dope.sim.rest import RestPort
+
 MAX_MESSAGE = 64 * 1024  #: bytes of one client message
 MAX_UNSENT = 16 * 1024 * 1024  #: bytes waiting for a client that does not read, before it is cut
 CLOSE_TIMEOUT_S = 0.5  #: a client that does not answer the close is dropped after this
@@ -92,7 +94,10 @@ class Close(NamedTuple):
 class Port:
     """Listens on an ephemeral loopback port; all sending goes through here, so all faults act here."""
 
-    def __init__(self, name: str, dialogue: Dialogue, clock: Callable[[], float], ping: Ping) -> None:
+    def __init__(
+        self, name: str, dialogue: Dialogue, clock: Callable[[], float], ping: Ping, *, posted: Callable[[str, float], Reply] | None = None
+    ) -> None:
+        """``posted`` answers POST, given its path and the time; REST then has a port of its own."""
         self.name = name
         self.clients: set[Client] = set()
         self.muted = False  #: acks and pongs only
@@ -105,12 +110,14 @@ class Port:
         self._ping = ping
         self._server: Server | None = None
         self._port = 0
+        self._rest = RestPort(self._answer) if posted is not None else None
+        self._posted = posted
         self._closing: set[asyncio.Future[None]] = set()
 
     @property
     def endpoints(self) -> dict[str, str]:
         """``{"ws": "ws://127.0.0.1:PORT", "rest": "http://127.0.0.1:PORT"}``."""
-        return {"ws": f"ws://127.0.0.1:{self._port}", "rest": f"http://127.0.0.1:{self._port}"}
+        return {"ws": f"ws://127.0.0.1:{self._port}", "rest": f"http://127.0.0.1:{self._rest.port if self._rest else self._port}"}
 
     async def up(self) -> None:
         """Listen; after ``down`` on the same port as before. Raises OSError if another has taken it meanwhile."""
@@ -119,6 +126,8 @@ class Port:
             ping_interval=self._ping.interval_s, ping_timeout=self._ping.timeout_s, close_timeout=CLOSE_TIMEOUT_S, server_header=None,
         )  # fmt: skip
         self._port = self._server.sockets[0].getsockname()[1]
+        if self._rest is not None:
+            await self._rest.up()
         logger.info("sim {} listens on port {}", self.name, self._port)
 
     async def down(self) -> None:
@@ -127,6 +136,8 @@ class Port:
             return
         server, self._server = self._server, None
         self.thaw()
+        if self._rest is not None:
+            await self._rest.down()
         for client in self.clients:
             client.ws.transport.abort()
         server.close(code=1001)
@@ -191,6 +202,18 @@ class Port:
             return None if refused is None else _response(refused)
         answer = self._dialogue.rest(unquote(parts.path), dict(parse_qsl(parts.query)), self._clock())
         return _response(answer if isinstance(answer, Reply) else await answer)
+
+    async def _answer(self, method: str, target: str) -> tuple[int, bytes]:
+        """Of the REST port."""
+        parts, now = urlsplit(target), self._clock()
+        if self.refusing:
+            return self.refusing, b"{}"
+        if method == "POST" and self._posted is not None:
+            reply = self._posted(unquote(parts.path), now)
+        else:
+            answer = self._dialogue.rest(unquote(parts.path), dict(parse_qsl(parts.query)), now)
+            reply = answer if isinstance(answer, Reply) else await answer
+        return reply.status, reply.body.encode() if isinstance(reply.body, str) else reply.body
 
     async def _serve(self, ws: ServerConnection) -> None:
         self.connects += 1

@@ -26,12 +26,13 @@ class VenueServer:
     """One venue over the sample market. A client's ``topics`` map what it subscribed to → whether its first message has gone out."""
 
     PING = Ping(None, None)  #: protocol pings of the venue
+    POSTS = False  #: its REST takes POST, too
 
     def __init__(self, sample: SampleMarket, venue: str, *, clock: Callable[[], float]) -> None:
         self.sample, self.clock = sample, clock
         self.markets: dict[str, Market] = {m.spec.native: m for m in sample.markets.values() if m.spec.venue == venue}
         self.lose: dict[str, int] = dict.fromkeys(self.markets, 0)  #: book messages of each native name still to be lost
-        self.port = Port(venue, self, clock, self.PING)
+        self.port = Port(venue, self, clock, self.PING, posted=self.posted if self.POSTS else None)
 
     # -- what a venue's server says ------------------------------------------------------------------------------------
     def admit(self, path: str, now: float) -> Reply | None:
@@ -48,6 +49,10 @@ class VenueServer:
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
         """The answer to one GET."""
+        return Reply(404, "{}")
+
+    def posted(self, path: str, now: float) -> Reply:
+        """The answer to one POST."""
         return Reply(404, "{}")
 
     def first(self, topic: str, client: Client) -> Iterable[Message] | None:

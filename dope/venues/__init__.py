@@ -23,6 +23,7 @@ from dope.venues.htx import Htx
 from dope.venues.htx_linear import HtxLinear
 from dope.venues.hyperliquid import Hyperliquid
 from dope.venues.kraken import Kraken
+from dope.venues.kucoin import Kucoin
 from dope.venues.mexc import Mexc
 from dope.venues.okx import Okx
 
@@ -44,6 +45,7 @@ VENUES: tuple[type[Venue], ...] = (
     HtxLinear,
     Hyperliquid,
     Kraken,
+    Kucoin,
     Mexc,
 )
 
