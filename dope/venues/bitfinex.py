@@ -173,7 +173,7 @@ class Bitfinex(Venue):
         """A message of this connection is missing, and nobody knows of which book."""
         for topic in topics:
             known = self.known.get(topic.partition(":")[2])
-            if known is not None and known.asked is None:
+            if known is not None and known.asked is None and known.conn in (-1, frame.conn):
                 known.conn = frame.conn
                 self.lost(known, frame.ts, events)
 

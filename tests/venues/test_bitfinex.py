@@ -31,8 +31,9 @@ def session(*symbols: str) -> Engine:
     return run
 
 
-def say(run: Engine, *messages: tuple[int, bytes], at: int = T0 + S) -> list[Event]:
-    return [event for frame in play("bitfinex", messages, start=max(at, run.market.now + 10**7)) for event in run.step(frame)]
+def say(run: Engine, *messages: tuple[int, bytes], at: int = T0 + S, conn: int = 1) -> list[Event]:
+    frames = play("bitfinex", messages, start=max(at, run.market.now + 10**7), conn=conn)
+    return [event for frame in frames for event in run.step(frame)]
 
 
 def texts(run: Engine) -> list[dict[str, Any]]:
@@ -86,6 +87,17 @@ def test_a_snapshot_lost_on_the_way_is_asked_for_again() -> None:
     told.snapshot(ROWS)
     say(run, told.array('"hb"'))
     assert [each["event"] for each in texts(run)] == ["unsubscribe", "subscribe"]
+
+
+def test_while_two_connections_overlap_a_hole_in_the_older_one_is_none_of_the_newer_ones() -> None:
+    run, told, newer = session(), Told(), Told(9)
+    say(run, subscribed(), told.snapshot(ROWS))
+    say(run, opened("public", ("BTC-USD",)), subscribed(number=9), newer.snapshot(ROWS), conn=2)
+    told.seq = 5
+    say(run, told.change("99.9", 1, "1"))
+    say(run, newer.change("99.8", 1, "1"), conn=2)
+    book = run.market.books[KEY]
+    assert (book.state, book.gaps, book.levels("bid", 2)) == ("LIVE", 0, [(100.0, 1.5), (99.8, 1.0)])
 
 
 def test_a_wrong_checksum_costs_its_own_book_only() -> None:
