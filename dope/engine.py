@@ -21,6 +21,7 @@ from dope.types import (
     DATA,
     LAG,
     OPEN,
+    REPLY,
     SET,
     TICK,
     Ack,
@@ -162,7 +163,7 @@ class Engine:
         market = self.market
         kind = type(event)
         if kind is BookUpdate:
-            if venue.NUMBERED:
+            if venue.NUMBERED and frame.kind != REPLY:  # an answer proves the book that it is about, not the others
                 market.conn_ts[frame.conn] = frame.ts
             found: Sequence[Event] = market.apply(event, frame.conn)  # type: ignore[arg-type]
         elif kind is Quote:

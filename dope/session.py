@@ -18,6 +18,7 @@ from dope.detectors.spreads import Spreads
 from dope.engines import build_engine, detector_of
 from dope.errors import TapeError
 from dope.feed.clock import Clock
+from dope.feed.connection import Timing
 from dope.feed.feed import Feed
 from dope.model.live import PredictorState
 from dope.picture import Picture
@@ -62,7 +63,9 @@ class Session:
         self.broken = ""  #: why this session cannot go on, "" while it can
         if settings.record and source != "tape":  # a tape that is played back is on a tape already
             self._record(settings)
-        self.feed = Feed(self.engine.venues, self.on_frames, clock=clock, rng=random.Random(), watch=self._watch)
+        patience = settings.connection_timeout_s
+        timing = Timing(open_s=patience, answer_s=2 * patience, poll_s=settings.poll_s)
+        self.feed = Feed(self.engine.venues, self.on_frames, clock=clock, rng=random.Random(), timing=timing, watch=self._watch)
         self._volumes: dict[str, float] = {}
         self._collected = self._collected_frames = 0
         self.take_rules(self.arbitrage.rules)  # what is recorded begins with the rules and fees in force

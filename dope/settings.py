@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     )
     endpoints: dict[str, dict[str, str]] = Field(default_factory=dict, description="JSON: other hosts per venue, e.g. {\"okx\":{\"ws\":\"ws://127.0.0.1:9001\"}}")
     keys: dict[str, SecretStr] = Field(default_factory=dict, exclude=True, description="secret JSON: keys of venues that ask for one, e.g. {\"coincap\":\"…\"}")
+    bybit_api_url: str = Field("", description="REST host of bybit and bybit_linear, where it is another one", validation_alias=_alias("BYBIT_API_URL", "BYBIT_API_URL"))
+    connection_timeout_s: float = Field(5.0, gt=0, description="s to open a connection; a REST answer may take twice as long", validation_alias=_alias("CONNECTION_TIMEOUT_S", "CONNECTION_TIMEOUT_SECONDS"))
+    poll_s: float = Field(1.0, ge=0.2, description="s between REST books of a venue that offers them, while none of its sockets delivers", validation_alias=_alias("POLL_S", "STREAM_HEARTBEAT_DELAY"))
     live_timeout_s: float = Field(10.0, gt=0, description="s without any venue reached before auto starts the simulated market")
     probe_s: float = Field(15.0, gt=0, description="s between looks whether a live venue answers while the simulated market stands in")
 
@@ -113,6 +116,13 @@ class Settings(BaseSettings):
             raise ValueError(f"{strange[0][:64]!r} is no origin: scheme://host or scheme://host:port, no pattern, no path")
         return origins if several else "".join(origins)
 
+    @field_validator("bybit_api_url", mode="after")
+    @classmethod
+    def _a_host(cls, value: str) -> str:
+        if value and not ORIGIN.fullmatch(value.lower().rstrip("/")):
+            raise ValueError("an address such as https://api.bybit.com, without a path")
+        return value.lower().rstrip("/")
+
     @field_validator("api_token", "read_token", mode="after")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
@@ -142,6 +152,8 @@ class Settings(BaseSettings):
     def places(self) -> dict[str, dict[str, str]]:
         """Other hosts per venue, and its key as ``key`` where there is one: what a live venue is made with."""
         found = {venue: dict(hosts) for venue, hosts in self.endpoints.items()}
+        for venue in ("bybit", "bybit_linear") if self.bybit_api_url else ():
+            found.setdefault(venue, {}).setdefault("rest", self.bybit_api_url)
         for venue, key in self.keys.items():
             found.setdefault(venue, {})["key"] = key.get_secret_value()
         return found

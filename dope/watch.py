@@ -55,6 +55,7 @@ PARTS = (
     Part("feed ticks", "kept", RESTART),
     Part("feed health", "kept", RESTART),
     Part("connection", "kept", RESTART),
+    Part("polling", "kept", RESTART),
     Part("fetch", "its reply comes within its patience", ANSWERED),
     Part("knock", "the probe waits for it", ANSWERED),
     Part("lookup", "its answer comes within its patience", ANSWERED),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "venues": ("okx, binance_spot", ("okx", "binance_spot")),
     "symbols": ("BTC-USDT", ("BTC-USDT",)),
     "endpoints": ('{"okx":{"ws":"ws://127.0.0.1:9001"}}', {"okx": {"ws": "ws://127.0.0.1:9001"}}),
+    "bybit_api_url": ("http://127.0.0.1:9002", "http://127.0.0.1:9002"),
     "fees": ('{"okx":{"spot":8}}', {"okx": {"spot": 8.0}}),
     "depth_bps": ("1, 100", (1, 100)),
     "model_dir": ("elsewhere/models", Path("elsewhere/models")),
@@ -88,6 +90,15 @@ def test_our_own_name_beats_an_alias() -> None:
         assert load(env_file=None).port == 2
 
 
+def test_the_address_of_one_rest_host_stands_for_its_venues_unless_endpoints_say_otherwise() -> None:
+    own = {"bybit": {"ws": "ws://127.0.0.1:9001"}, "bybit_linear": {"rest": "http://127.0.0.1:9003"}}
+    with environment(BYBIT_API_URL="https://API.example/", DOPE_ENDPOINTS=json.dumps({**own, "okx": {"ws": "ws://127.0.0.1:9004"}})):
+        places = load(env_file=None).places()
+    assert places == {**own, "bybit": {**own["bybit"], "rest": "https://api.example"}, "okx": {"ws": "ws://127.0.0.1:9004"}}
+    with environment():
+        assert load(env_file=None).places() == {}
+
+
 def test_names_that_shells_set_by_themselves_change_nothing() -> None:
     with environment():
         plain = load(env_file=None)
@@ -114,6 +125,8 @@ def test_an_empty_variable_means_the_default() -> None:
         ("DOPE_DEPTH_BPS", "5,wide", "DOPE_DEPTH_BPS.1: input should be a valid integer"),
         ("DOPE_FEES", '{"okx":', "DOPE_FEES: not valid JSON; JSON: your taker fee"),
         ("DOPE_FEES", '{"okx":{"spot":"free"}}', "DOPE_FEES.okx.spot: input should be a valid number"),
+        ("BYBIT_API_URL", "api.bybit.com/v5", "an address such as https://api.bybit.com, without a path"),
+        ("STREAM_HEARTBEAT_DELAY", "0", "DOPE_POLL_S: input should be greater than or equal to 0.2"),
         ("LOG_LEVEL", "LOUD", "LOG_LEVEL: input should be 'DEBUG'"),
     ],
 )

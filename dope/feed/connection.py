@@ -11,10 +11,11 @@ import msgspec
 from dope.feed import backoff
 from dope.feed.backoff import Backoff, Breaker, Trouble
 from dope.feed.clock import Clock
+from dope.feed.fetch import ANSWER_S
 from dope.feed.link import Link, LinkRules, Registry
 from dope.feed.outbox import Outbox
 from dope.feed.pace import ConnectPace
-from dope.feed.transport import NO_CLOSE_FRAME, Connect, ConnectFailed
+from dope.feed.transport import NO_CLOSE_FRAME, OPEN_TIMEOUT_S, Connect, ConnectFailed
 from dope.types import Plan
 
 Address = Callable[[Plan], Awaitable[str]]
@@ -28,6 +29,10 @@ class Timing(msgspec.Struct, frozen=True):
     base_s: float = backoff.BASE_S  #: upper bound of the first back-off delay
     cap_s: float = backoff.CAP_S  #: upper bound of any back-off delay and breaker cool-down
     overlap_s: float = 2.0  #: a planned replacement and the old link run side by side this long after its first data
+    open_s: float = OPEN_TIMEOUT_S  #: patience with one attempt to connect
+    answer_s: float = ANSWER_S  #: patience with one REST request, body included
+    poll_s: float = 1.0  #: between two rounds of REST while no socket of a venue delivers
+    check_s: float = 30.0  #: between two rounds of REST beside sockets that do
     life_s: float = 23 * 3600.0  #: a link is replaced by itself at 90 to 100 % of this age (venues cut at 24 h)
 
 

@@ -18,6 +18,7 @@ from dope.feed.health import VenueHealth, errors_in_last_minute, judge
 from dope.feed.link import LinkRules, Registry
 from dope.feed.outbox import OnFrames, Outbox
 from dope.feed.pace import ConnectPace, WeightPace
+from dope.feed.polling import Polling
 from dope.feed.resolve import Resolver
 from dope.feed.transport import Connect, ConnectFailed, Dialer
 from dope.types import Action, Fetch, Plan, Reconnect, Send
@@ -52,11 +53,11 @@ class Feed:
         self._own_client = client is None
         # Proxies from the environment are not used: the sockets beside it would not use them either.
         self._client = client or httpx.AsyncClient(trust_env=False, timeout=None, headers={"Accept-Encoding": "gzip"})
-        resolver = Resolver()
+        resolver, timing = Resolver(), timing or Timing()
 
         def shared(venue: Venue) -> Shared:
-            dial = connect or Dialer(clock, resolver=resolver, max_message=venue.MAX_MESSAGE)
-            return Shared(self._outbox, clock, rng, dial, self._registry, timing or Timing())
+            dial = connect or Dialer(clock, resolver=resolver, open_timeout_s=timing.open_s, max_message=venue.MAX_MESSAGE)
+            return Shared(self._outbox, clock, rng, dial, self._registry, timing)
 
         pace = connect_paces or paces(venues, clock)
         self._desks = {name: self._desk(venue, pace[name], shared(venue)) for name, venue in self._venues.items()}
@@ -67,7 +68,7 @@ class Feed:
     def _desk(self, venue: Venue, pace: ConnectPace, shared: Shared) -> _Desk:
         rules = LinkRules(venue.ID, venue.IDLE_S, venue.LIMITS.messages_per_s, venue.PING)
         weight = WeightPace(venue.LIMITS.rest_weight_per_min, self._clock.now)
-        fetcher = Fetcher(venue.ID, self._client, self._outbox, self._clock, weight, self._is_open)
+        fetcher = Fetcher(venue.ID, self._client, self._outbox, self._clock, weight, self._is_open, answer_s=shared.timing.answer_s)
         fetcher.on_loss = self._watch.note
 
         async def address(plan: Plan) -> str:
@@ -81,7 +82,9 @@ class Feed:
                 raise ConnectFailed(f"{plan.fetch.key}: unreadable answer: {error}"[:200]) from error
 
         desk = VenueDesk(rules, pace, Breaker(self._clock.now, shared.rng, cap_s=shared.timing.cap_s), address)
-        return _Desk(desk, [Connection(plan, desk, shared) for plan in venue.plan()], fetcher, self._clock.now)
+        connections = [Connection(plan, desk, shared) for plan in venue.plan()]
+        polling = Polling(venue.ID, venue.polls, fetcher, connections, shared) if venue.polls(0, venue.symbols) else None
+        return _Desk(desk, connections, fetcher, self._clock.now, polling)
 
     # -- life ---------------------------------------------------------------------------------------------------------
     async def run(self) -> None:
@@ -95,6 +98,8 @@ class Feed:
         ]
         for venue_id, desk in self._desks.items():
             tasks += [self._watch.kept(f"connection {venue_id} {each.plan.name}", each.run) for each in desk.connections]
+            if desk.polling is not None:
+                tasks.append(self._watch.kept(f"polling {venue_id}", desk.polling.run))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -169,8 +174,11 @@ class Feed:
 class _Desk:
     """All that the feed has of one venue."""
 
-    def __init__(self, shared: VenueDesk, connections: list[Connection], fetcher: Fetcher, now: Callable[[], int]) -> None:
+    def __init__(
+        self, shared: VenueDesk, connections: list[Connection], fetcher: Fetcher, now: Callable[[], int], polling: Polling | None
+    ) -> None:
         self.connections = connections
+        self.polling = polling
         self.fetcher = fetcher
         self._breaker = shared.breaker
         self._now = now

@@ -27,7 +27,7 @@ class Fetcher:
 
     def __init__(
         self, venue: str, client: httpx.AsyncClient, outbox: Outbox, clock: Clock, pace: WeightPace,
-        alive: Callable[[int], bool],
+        alive: Callable[[int], bool], *, answer_s: float = ANSWER_S,
     ) -> None:
         self.errors: list[int] = []  #: ns of the newest failures, at most 100
         self.last_error = ""
@@ -37,6 +37,7 @@ class Fetcher:
         self._clock = clock
         self._pace = pace
         self._alive = alive
+        self._answer_s = answer_s
         self.on_loss: Callable[[str, str], object] = lambda name, words: None  #: told of a request that ended without an answer
         self._tasks: dict[asyncio.Task[None], Fetch] = {}
         self._closing = False
@@ -46,6 +47,11 @@ class Fetcher:
     def banned_until(self) -> int:
         """ns until which nothing is asked; in the past = no ban."""
         return self._pace.banned_until
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait or run."""
+        return len(self._tasks)
 
     def ask(self, fetch: Fetch) -> None:
         """Accept a request; its REPLY frame comes later, whatever happens."""
@@ -110,7 +116,7 @@ class Fetcher:
         body = bytearray()
         kind = {"Content-Type": "application/json"} if fetch.body else {}
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(self._answer_s):
                 async with self._client.stream(fetch.method, fetch.url, content=fetch.body or None, headers=kind) as answer:
                     async for part in answer.aiter_bytes():
                         body += part

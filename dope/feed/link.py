@@ -28,22 +28,32 @@ class LinkRules(msgspec.Struct, frozen=True):
     ping: tuple[float, str] | None = None
 
 
+class Epoch(Protocol):
+    """What the number of a connection stands for, with a socket or without."""
+
+    def send(self, text: str) -> None: ...
+
+    def send_later(self, text: str, delay_s: float) -> None: ...
+
+    def end(self, code: int, reason: str) -> None: ...
+
+
 class Registry:
     """The open epochs of a feed by number; numbers start at 1 and are never used again."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
-        self._open: dict[int, Link] = {}
+        self._open: dict[int, Epoch] = {}
 
-    def enter(self, link: Link) -> int:
+    def enter(self, epoch: Epoch) -> int:
         conn = next(self._numbers)
-        self._open[conn] = link
+        self._open[conn] = epoch
         return conn
 
     def leave(self, conn: int) -> None:
         self._open.pop(conn, None)
 
-    def find(self, conn: int) -> Link | None:
+    def find(self, conn: int) -> Epoch | None:
         return self._open.get(conn)
 
 

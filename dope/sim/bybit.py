@@ -4,6 +4,7 @@
             "req_id","op"} (linear: ret_msg "")
             a topic that does not exist, is had already, an eleventh on spot  {"success":false,"ret_msg":"…","conn_id","req_id","op"}
             {"op":"ping"}                                     {"success":true,"ret_msg":"pong","conn_id","req_id","op":"ping"}
+    GET /v5/market/orderbook?category=&symbol=&limit=    see `bybit_text.py`; an unknown symbol: HTTP 200 and retCode 10001
 
 What one bad topic does to the others of its request is not documented: here nothing of such a request is taken.
 """
@@ -28,6 +29,8 @@ LISTINGS = (
     ListingSpec("bybit", "USDC-USDT", "USDCUSDT", "USDC", 100, 1_000_000, lag=4, half_spread=5_000, pace=6),
 )
 CONNECTS = Rate(500, 300.0)
+REQUESTS = Rate(600, 5.0)  #: of REST
+MAX_REST = 200  #: levels of one REST book
 MAX_ARGS = 10  #: topics in one request; spot only
 MAX_CHARS = 21_000  #: of the topics of one connection
 SILENT_S = 600.0  #: a client that has said nothing for so long is cut
@@ -42,6 +45,7 @@ class BybitServer(VenueServer):
         self.linear = venue == "bybit_linear"
         self.symbols = {native: Symbol(market) for native, market in self.markets.items()}
         self._connects: deque[float] = deque()
+        self._asked: deque[float] = deque()
         self._spoke: dict[Client, float] = {}
 
     def admit(self, path: str, now: float) -> Reply | None:
@@ -85,6 +89,17 @@ class BybitServer(VenueServer):
             if native not in self.symbols or channel not in self.symbols[native].channels():
                 return f"Invalid topic: {topic}"
         return ""
+
+    def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        if path != "/v5/market/orderbook":
+            return Reply(404, "{}")
+        if not REQUESTS.allows(self._asked, now):
+            return Reply(403, "{}")
+        symbol, text = self.symbols.get(query.get("symbol", "")), query.get("limit", "25")
+        limit = int(text) if text.isascii() and text.isdigit() else 0
+        if query.get("category") != ("linear" if self.linear else "spot") or symbol is None or not 1 <= limit <= MAX_REST:
+            return Reply(200, f'{{"retCode":10001,"retMsg":"params error","result":{{}},"retExtInfo":{{}},"time":{self.sample.now_ms}}}')
+        return Reply(200, symbol.rest(limit, self.sample.now_ms))
 
     def first(self, topic: str, client: Client) -> Iterable[Message] | None:
         channel, _, native = topic.rpartition(".")

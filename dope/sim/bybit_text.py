@@ -5,6 +5,7 @@
     publicTrade.*   {"topic","type","ts","data":[{"T","s","S","v","p","L","i","BT"}]}
     tickers.*       {"topic","type","data":{…},"cs","ts"}       linear; a delta has the changed fields only
     kline.1.*       {"topic","data":[{"start","end","interval",…,"confirm","timestamp"}],"ts","type"}
+    REST book       {"retCode","retMsg","result":{"s","a","b","ts","u","seq","cts"},"retExtInfo","time"}
 
 On spot ``ts`` stands before ``type``, and trades have their keys in another order. Written from the venue's documentation; the
 readers in ``dope.venues`` are another code path on purpose. The spot ticker is not served.
@@ -89,6 +90,14 @@ class Symbol:
             if changed:
                 yield topic, self._tick("delta", {"symbol": native, **changed}, sample)
         yield from self._klines(sample, wanted)
+
+    def rest(self, limit: int, now: int) -> str:
+        """Body of GET /v5/market/orderbook: the book as it is now; ``u`` counts in numbers of its own."""
+        book = self.market.book
+        bids, asks = (",".join([self._level(*level) for level in book.side(side, limit)]) for side in (BID, ASK))
+        numbers = f'"ts":{now},"u":{book.seq + 230_000},"seq":{book.seq},"cts":{now - 2}'
+        result = f'{{"s":"{self.native}","a":[{asks}],"b":[{bids}],{numbers}}}'
+        return f'{{"retCode":0,"retMsg":"OK","result":{result},"retExtInfo":{{}},"time":{now}}}'
 
     # -- books ---------------------------------------------------------------------------------------------------------
     def _changed(self) -> list[list[tuple[int, int]]]:

@@ -10,11 +10,15 @@ Messages read (the category is in the URL: spot and linear use the same names; t
     {"topic":"kline.1.BTCUSDT",…,"data":[{"start":…,"open":…,"confirm":false,…}]}
     acknowledgement {"success":true,"ret_msg":"","conn_id":…,"req_id":"1","op":"subscribe"}      pong: ret_msg or op "pong"
     refusal         {"success":false,"ret_msg":"Invalid topic: …",…}
+    GET /v5/market/orderbook    {"retCode":0,"retMsg":"OK","result":{"s":…,"b":[[…]],"a":[[…]],"ts":…,"u":…,"seq":…},…}
 
 Book recipe: 1 the first message is a snapshot; 2 each delta has ``u`` == the last ``u`` + 1; the same ``u`` again is a
 duplicate; 3 anything else: a message is missing: unsubscribe and subscribe again; 4 a later snapshot replaces the book;
 ``u`` == 1 is one whatever it is called (the service restarted: numbers begin anew); 5 size 0 removes. There is no checksum.
 ``seq`` orders messages of different depths, so it says whether the touch or the levels are newer.
+While no socket delivers (before the first one, or while the breaker is open), each answer of REST is a whole book; it proves that
+book only. Beside a socket, answers are compared: a touch that lies outside of those that we had just before and after its ``seq``
+differs (the touch is told each 10 ms only, so once is no proof); three running, and the book is asked for anew.
 Not verified: what one bad topic does to the others of its request. Here only the topics that a refusal names (all of the request
 when it names none) count as refused; the others are asked for again without them, and "already subscribed" confirms them.
 """
@@ -26,13 +30,15 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import Bar, BookUpdate, Event, Frame, Funding, Gap, Instrument, Notice, Quote, Trade
+from dope.types import Bar, BookUpdate, Event, Fetch, Frame, Funding, Gap, Instrument, Notice, OpenInfo, Quote, ReplyInfo, Trade
+from dope.venues._bybit_rest import Comparison
 from dope.venues.base import MS, Known, Venue, number
 
 _NO = msgspec.Raw(b"")
 REQUESTS_KEPT = 1000  #: requests that may still be confirmed
 ARGS = 10  #: topics in one request: the limit of spot
 BOOK, TOUCH = "50", "1"  #: depths that are subscribed to
+POLL_PLAN = "rest"  #: name of the plan whose epoch has no socket
 _PRICE = re.compile(rb'\["([^"]*)"')
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -43,6 +49,7 @@ class Levels(msgspec.Struct, gc=False):
     a: msgspec.Raw = _NO
     u: int = -1
     seq: int = -1
+    ts: int = 0  #: of REST only
 
 
 class BookPush(msgspec.Struct, gc=False):
@@ -51,6 +58,12 @@ class BookPush(msgspec.Struct, gc=False):
     data: Levels
     ts: int = 0
     cts: int = 0
+
+
+class RestBook(msgspec.Struct):
+    retCode: int
+    result: msgspec.Raw = _NO
+    retMsg: str = ""
 
 
 class Push(msgspec.Struct):
@@ -98,6 +111,8 @@ class Ticker(msgspec.Struct):
 
 
 _book = msgspec.json.Decoder(BookPush)
+_rest = msgspec.json.Decoder(RestBook)
+_levels = msgspec.json.Decoder(Levels)
 _push = msgspec.json.Decoder(Push)
 _deals = msgspec.json.Decoder(list[Deal])
 _candles = msgspec.json.Decoder(list[Candle])
@@ -109,6 +124,7 @@ class BybitVenue(Venue):
     """Everything but hosts, names, limits and fees, which the two venue files state."""
 
     PING = (20.0, '{"op":"ping"}')
+    CATEGORY = ""  #: in paths and queries
     DEPTH = int(BOOK)
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
@@ -117,9 +133,14 @@ class BybitVenue(Venue):
         self._ids = 0
         self._quotes: dict[str, tuple[int, int, Quote]] = {}  # native → connection, number and last touch, for deltas of it
         self._tickers: dict[str, tuple[int, Ticker]] = {}  # native → connection and all fields so far
+        self._polled: dict[int, dict[str, int]] = {}  # epoch without a socket → native → seq of its newest answer
+        self._unknown: set[str] = set()  # natives that REST refused in this epoch
+        self._comparison = Comparison()
 
     # -- requests ----------------------------------------------------------------------------------------------------
     def topics(self, socket: str, native: str) -> list[str]:
+        if socket == POLL_PLAN:
+            return []
         return [f"orderbook.{BOOK}.{native}", f"orderbook.{TOUCH}.{native}", f"publicTrade.{native}", f"kline.1.{native}"]
 
     def requests(self, conn: int, wish: str, topics: Sequence[str]) -> Iterable[tuple[str, Sequence[str]]]:
@@ -133,12 +154,18 @@ class BybitVenue(Venue):
             yield msgspec.json.encode({"req_id": str(self._ids), "op": wish, "args": some}).decode(), some
 
     def again(self, known: Known, ts: int) -> None:
+        if known.conn in self._polled:
+            return  # the next answer is a whole book
         topics = [f"orderbook.{BOOK}.{known.native}"]
         self.ask(known.conn, ts, "unsubscribe", topics)
         self.ask(known.conn, ts, "subscribe", topics)
 
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
         self._requests = {name: topics for name, topics in self._requests.items() if not name.startswith(f"{frame.conn}/")}
+        for known in self.known.values():
+            if known.conn == frame.conn:
+                self._comparison.forget(known.native)
+        self._polled.pop(frame.conn, None)
         super().on_closed(frame, events)
 
     # -- frames ------------------------------------------------------------------------------------------------------
@@ -190,6 +217,7 @@ class BybitVenue(Venue):
         snapshot = push.type == "snapshot" or data.u == 1
         if snapshot:
             if last is not None and data.u == 1:
+                self._comparison.forget(known.native)
                 events.append(Gap(frame.ts, known.key, "reset"))
             known.conn, known.asked = frame.conn, None
         elif last is None or data.u == last:
@@ -198,11 +226,7 @@ class BybitVenue(Venue):
             self.lost(known, frame.ts, events)
             return
         known.last = data.u
-        bids, asks = bytes(data.b), bytes(data.a)
-        exponent = exponent_of(known.instrument)
-        if exponent:
-            bids, asks = (_PRICE.sub(rb'["\1%b"' % exponent.encode(), side) for side in (bids, asks))
-        events.append(BookUpdate(frame.ts, known.key, (push.cts or push.ts) * MS, snapshot, data.seq, bids, asks))
+        events.append(_update(frame.ts, known, (push.cts or push.ts) * MS, data, snapshot=snapshot))
 
     def _on_touch(self, frame: Frame, instrument: Instrument, push: BookPush) -> list[Event]:
         data, native = push.data, instrument.native
@@ -216,6 +240,7 @@ class BybitVenue(Venue):
         ask, ask_size = _best(data.a, instrument, (old.ask, old.ask_size))
         quote = Quote(frame.ts, instrument.key, (push.cts or push.ts) * MS, data.seq, bid, bid_size, ask, ask_size)
         self._quotes[native] = frame.conn, data.u, quote
+        self._comparison.note(native, (data.seq, bid, ask))
         return [quote]
 
     def _on_ticker(self, frame: Frame, instrument: Instrument, push: Push) -> list[Event]:
@@ -257,6 +282,53 @@ class BybitVenue(Venue):
         self.acked(frame, named or asked, events, ok=done, reason="" if done else push.ret_msg)
         if not done:
             events.append(Notice(frame.ts, self.ID, "error", push.ret_msg[:200]))
+
+    # -- REST: instead of a socket, or beside it -----------------------------------------------------------------------
+    def polls(self, conn: int, symbols: Sequence[str]) -> Sequence[Fetch]:
+        natives = [n for s in symbols if (n := self.native(s)) is not None and n not in self._unknown]
+        url = f"{self.endpoints['rest']}/v5/market/orderbook?category={self.CATEGORY}&limit={BOOK}&symbol="
+        return [Fetch(conn, f"book:{native}", url + native) for native in natives]
+
+    def opened(self, frame: Frame, info: OpenInfo) -> None:
+        self._unknown.clear()
+        if info.plan == POLL_PLAN:
+            self._polled[frame.conn] = {}
+
+    def answered(self, frame: Frame, info: ReplyInfo, body: bytes, events: list[Event]) -> None:
+        known = self.known.get(info.key.partition(":")[2])
+        if known is None or info.status != 200:
+            return  # refusals and failures are counted where they are asked
+        answer = _rest.decode(body)
+        if answer.retCode != 0:
+            self._unknown.add(known.native)
+            events.append(Notice(frame.ts, self.ID, "error", f"{known.native}: {answer.retCode} {answer.retMsg}"[:200]))
+            return
+        data, newest = _levels.decode(answer.result), self._polled.get(frame.conn)
+        if data.s != known.native or data.b is _NO or data.a is _NO or data.seq < 0:
+            raise ValueError("not the book that was asked for")
+        if newest is None:
+            if known.conn == frame.conn and known.last is not None:
+                self._compare(frame, known, data, events)
+        elif known.conn in (-1, frame.conn) and data.seq >= newest.get(known.native, -1):
+            newest[known.native] = data.seq  # an answer that was overtaken is older than what is there
+            known.conn, known.last, known.asked = frame.conn, -1, None
+            events.append(_update(frame.ts, known, data.ts * MS, data, snapshot=True))
+
+    def _compare(self, frame: Frame, known: Known, data: Levels, events: list[Event]) -> None:
+        bid, ask = (_best(side, known.instrument, (0.0, 0.0))[0] for side in (data.b, data.a))
+        if self._comparison.refutes(known.native, (data.seq, bid, ask)):
+            self._comparison.forget(known.native)
+            events.append(Notice(frame.ts, self.ID, "error", f"{known.native}: REST tells another book time and again"))
+            self.lost(known, frame.ts, events, "snapshot")
+
+
+def _update(ts: int, known: Known, ts_exch: int, data: Levels, *, snapshot: bool) -> BookUpdate:
+    """The levels of a message, with prices per coin."""
+    bids, asks = bytes(data.b), bytes(data.a)
+    exponent = exponent_of(known.instrument)
+    if exponent:
+        bids, asks = (_PRICE.sub(rb'["\1%b"' % exponent.encode(), side) for side in (bids, asks))
+    return BookUpdate(ts, known.key, ts_exch, snapshot, data.seq, bids, asks)
 
 
 def exponent_of(instrument: Instrument) -> str:

@@ -144,6 +144,10 @@ class Venue:
         """What to fetch before a connection to this path can be opened."""
         return None
 
+    def polls(self, conn: int, symbols: Sequence[str]) -> Sequence[Fetch]:
+        """The books of these markets by REST: to live on while no socket delivers, else to compare with; () = not offered."""
+        return ()
+
     # -- connections -------------------------------------------------------------------------------------------------
     def plan(self) -> tuple[Plan, ...]:
         """The connections to open. Each OPEN frame names its plan; the venue then asks to send its subscriptions.

@@ -21,6 +21,7 @@ KNOWN = {
 class Bybit(BybitVenue):
     ID, LABEL, SHORT = "bybit", "Bybit", "BYB"
     ENDPOINTS = {"ws": "wss://stream.bybit.com", "rest": "https://api.bybit.com"}
+    CATEGORY = "spot"
     SOCKETS = (("spot", "/v5/public/spot"),)
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=4.0, topics_per_socket=400)
     FEES = (Fee("bybit", "spot", 10.0, 10.0, "base", "help-centre table VIP 0 (ccxt differs)", "2026-11-01", "high"),)

@@ -31,12 +31,14 @@ BUNDLES = {
 class BybitLinear(BybitVenue):
     ID, LABEL, SHORT = "bybit_linear", "Bybit linear", "BYBL"
     ENDPOINTS = {"ws": "wss://stream.bybit.com", "rest": "https://api.bybit.com"}
+    CATEGORY = "linear"
     SOCKETS = (("linear", "/v5/public/linear"),)
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=4.0, topics_per_socket=400)
     FEES = (Fee("bybit_linear", "perp", 2.0, 5.5, "quote", "help-centre table VIP 0 (hummingbot differs)", "2026-11-01", "high"),)
 
     def topics(self, socket: str, native: str) -> list[str]:
-        return [*super().topics(socket, native), f"tickers.{native}"]
+        topics = super().topics(socket, native)
+        return [*topics, f"tickers.{native}"] if topics else []
 
     def native(self, symbol: str) -> str | None:
         parts = symbol.split("-")

@@ -65,6 +65,9 @@ def test_a_look_up_that_ends_without_an_answer_is_told_and_takes_no_place() -> N
 
     broken = True
     assert asyncio.run(main()) == [(socket.AF_INET, ("127.0.0.1", 443))]
+    for thread in threading.enumerate():
+        if thread.name.startswith("lookup"):
+            thread.join()  # what their ends are told with belongs to this test, not to the next
 
 
 def test_hung_look_ups_keep_at_most_two_threads_and_others_use_what_they_know() -> None:

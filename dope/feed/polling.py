@@ -1,0 +1,102 @@
+"""A venue's books by REST: all of them while none of its sockets delivers, else now and then, for its venue to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from loguru import logger
+
+from dope.feed.connection import Connection, Shared
+from dope.feed.fetch import Fetcher
+from dope.types import CLOSED, OPEN, ClosedInfo, Fetch, OpenInfo
+
+PLAN = "rest"
+LOOK_S = 0.2  #: period of the look whether a socket delivers
+
+#: (epoch, symbols) → what to ask
+Asks = Callable[[int, Sequence[str]], Sequence[Fetch]]
+
+
+class RestEpoch:
+    """From OPEN to CLOSED, as with a socket, but there is none: what is to be sent has nowhere to go."""
+
+    def __init__(self, venue: str, symbols: tuple[str, ...], shared: Shared) -> None:
+        self.over = False
+        self._venue, self._shared = venue, shared
+        self.conn = shared.registry.enter(self)
+        self._put(OPEN, OpenInfo(plan=PLAN, url="", symbols=symbols))
+
+    def send(self, text: str) -> None:
+        """Nobody hears it."""
+
+    def send_later(self, text: str, delay_s: float) -> None:
+        """Nor this."""
+
+    def end(self, code: int, reason: str) -> None:
+        """The CLOSED frame is the last of this epoch. May be called more than once."""
+        if not self.over:
+            self.over = True
+            self._shared.registry.leave(self.conn)
+            self._put(CLOSED, ClosedInfo(code=code, reason=reason))
+
+    def _put(self, kind: int, info: OpenInfo | ClosedInfo) -> None:
+        self._shared.outbox.put(self._venue, self.conn, kind, msgspec.json.encode(info))
+
+
+class Polling:
+    """Runs beside the connections of one venue, which are not touched by it.
+
+    Rounds follow each other at ``timing.poll_s``; after a round with a failure the wait doubles, up to ``timing.cap_s``.
+    A round is left out while requests of this venue still wait, so that none pile up behind a ban.
+    """
+
+    def __init__(self, venue: str, asks: Asks, fetcher: Fetcher, connections: Sequence[Connection], shared: Shared) -> None:
+        self._venue, self._asks, self._fetcher = venue, asks, fetcher
+        self._connections, self._shared = connections, shared
+        self._symbols = tuple(dict.fromkeys(symbol for each in connections for symbol in each.plan.symbols))
+        self._epoch: RestEpoch | None = None
+        self._asked_at = 0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        clock, timing = self._shared.clock, self._shared.timing
+        check_at, poll_at, wait = clock.now() + int(timing.check_s * 1e9), 0, timing.poll_s
+        try:
+            while True:
+                now, live = clock.now(), [each for each in self._connections if each.live]
+                if live and self._epoch is not None:
+                    self.close("a socket delivers")
+                    poll_at, check_at = 0, now + int(timing.check_s * 1e9)
+                if live and now >= check_at:
+                    for each in live:
+                        if each.link is not None and each.link.last:
+                            self._round(each.link.conn, each.plan.symbols)
+                    check_at = now + int(timing.check_s * 1e9)
+                elif not live and now >= poll_at:
+                    wait = min(2.0 * wait, timing.cap_s) if self._failed() else timing.poll_s
+                    if self._epoch is None or self._epoch.over:
+                        self._epoch = RestEpoch(self._venue, self._symbols, self._shared)
+                        logger.info("{}: books by REST until a socket delivers", self._venue)
+                    self._round(self._epoch.conn, self._symbols)
+                    poll_at = now + int(wait * 1e9)
+                await clock.sleep(min(LOOK_S, timing.poll_s))
+        finally:
+            self.close("stopped")
+
+    def close(self, reason: str) -> None:
+        """End the epoch without a socket, if there is one."""
+        if self._epoch is not None:
+            self._epoch.end(1000, reason)
+            self._epoch = None
+
+    def _round(self, conn: int, symbols: Sequence[str]) -> None:
+        if self._fetcher.waiting:
+            return
+        self._asked_at = self._shared.clock.now()
+        for fetch in self._asks(conn, symbols):
+            self._fetcher.ask(fetch)
+
+    def _failed(self) -> bool:
+        errors = self._fetcher.errors
+        return bool(self._asked_at and (self._fetcher.waiting or (errors and errors[-1] >= self._asked_at)))
