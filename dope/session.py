@@ -69,6 +69,15 @@ class Session:
         self._volumes: dict[str, float] = {}
         self._collected = self._collected_frames = 0
         self.take_rules(self.arbitrage.rules)  # what is recorded begins with the rules and fees in force
+        self._tell_of_idle_venues()
+
+    def _tell_of_idle_venues(self) -> None:
+        """A venue that nothing is asked of would seem to be connecting for ever."""
+        for venue_id, venue in self.engine.venues.items():
+            if not venue.plan():
+                text = f"{venue.LABEL}: nothing to connect to, none of the symbols watched is found there"
+                logger.warning("{}: {}", venue_id, text)
+                self.picture.tell(self.clock.now(), "system", text, "", "warn")
 
     def _record(self, settings: Settings) -> None:
         digest = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]

@@ -72,6 +72,20 @@ def test_what_it_sees_is_recorded_in_the_folder_of_its_source_and_fed_to_the_mod
     check_rows(session, tape)
 
 
+def test_a_venue_that_trades_none_of_the_symbols_watched_is_told_of(tmp_path: Path) -> None:
+    async def run() -> list[str]:
+        chosen = settings(tmp_path, venues=("coincap", "okx", "kraken_v1"), symbols=("BTC-USDT",), record=False)
+        session = Session(chosen, "live", {}, Clock())
+        await session.stop()
+        return [event["text"] for event in session.picture.events]
+
+    told = asyncio.run(run())
+    assert told == [
+        f"{label}: nothing to connect to, none of the symbols watched is found there"
+        for label in ("CoinCap (reference)", "Kraken (API v1, recordings)")
+    ]
+
+
 def check_rows(session: Session, tape: Tape) -> None:
     """What the tape holds beside its frames is what the tail answers, and what a replay of the frames comes to."""
     recorded: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
