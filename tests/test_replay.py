@@ -15,7 +15,9 @@ from dope.errors import TapeError
 from dope.replay import replay, summary
 from dope.settings import Settings
 from dope.tape.format import Meta
+from dope.tape.importing import import_lines
 from dope.tape.segment import write_tape
+from dope.venues import make
 from tests.frames import play, spot_script
 from tests.oracle.make import VECTORS
 from tests.program import SHARED, command, present
@@ -74,13 +76,24 @@ def replayed(folder: Path, *tapes: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "recording",
     [
-        *present((RECORDINGS[0], *RECORDINGS[5:]), lambda each: each.path),
+        *present((RECORDINGS[0], RECORDINGS[5]), lambda each: each.path),
         *(pytest.param(each, marks=pytest.mark.full) for each in RECORDINGS[1:5] if each.path.exists()),
     ],
     ids=lambda each: f"{each.venue}-{each.path.name}",
 )
 def test_a_real_recording_is_understood_without_a_gap(tmp_path: Path, recording: Recording) -> None:
-    found = replayed(tmp_path, imported(recording, tmp_path))
+    assert_understood(replayed(tmp_path, imported(recording, tmp_path)), recording)
+
+
+@pytest.mark.parametrize("recording", present(RECORDINGS[6:], lambda each: each.path), ids=lambda each: f"{each.venue}-{each.path.name}")
+def test_a_real_recording_of_a_further_venue_is_understood_too(tmp_path: Path, recording: Recording) -> None:
+    """The same without a process for each step: what the command line adds is seen above."""
+    tape = tmp_path / "a.dope"
+    assert import_lines([recording.path], make(recording.venue, ()), tape).problems == []
+    assert_understood(summary(*asyncio.run(replay([tape], Settings(_env_file=None)))), recording)
+
+
+def assert_understood(found: dict[str, Any], recording: Recording) -> None:
     rows = found["instruments"].values()
     assert sum(row["book_updates"] for row in rows) == recording.updates
     assert sum(row["checksums_ok"] for row in rows) == recording.checksums
