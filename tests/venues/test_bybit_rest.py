@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dope.engine import Engine
 from dope.sim.venue import listings
@@ -132,6 +134,18 @@ def test_a_touch_fits_between_those_before_and_after_it_and_older_ones_are_not_j
     for seq in range(100, 100 + TOUCHES):
         comparison.note("X", (seq, 1.0, 2.0))
     assert not [1 for _ in range(DIFFERENT) if comparison.refutes("X", (15, 500.0, 501.0))], "no more is remembered"
+
+
+@settings(max_examples=100, deadline=None)
+@given(at=st.floats(0, 0.999), cut=st.integers(0, 9), put=st.sampled_from([b"", b"-", b"e9", b"NaN", b"[", b'"', b"0", b"\x00", b"null"]))
+def test_answers_with_wrong_bytes_never_raise_and_never_leave_a_crossed_book(at: float, cut: int, put: bytes) -> None:
+    run = Run()
+    run.take(REST, opened("rest", ("BTC-USDT",)), answer(50, "100.0", "100.5"))
+    kind, text = answer(60, "100.2", "100.7")
+    place = int(at * len(text))
+    run.take(REST, (kind, text[:place] + put + text[place + cut :]))
+    bid, _, ask, _ = run.book().touch()
+    assert run.book().state != LIVE or (not bid or not ask or 0.0 < bid < ask < 1e12)
 
 
 @pytest.mark.parametrize("venue", ["bybit", "bybit_linear"])

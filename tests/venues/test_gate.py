@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dope.engine import Engine
+from dope.replay import replay
+from dope.settings import Settings
+from dope.tape.importing import import_lines
 from dope.types import TICK, Ack, Bar, BookUpdate, Event, Fault, Fetch, Frame, Funding, Gap, Notice, Quote, Reconnect, Send, Trade
 from dope.venues import make
 from dope.venues.base import Venue
 from tests.frames import MS, T0, data, opened, play, reply
+from tests.program import SHARED
 from tests.venues import gate, gate_futures
 
 SECOND = 10**9
@@ -259,3 +265,21 @@ def test_differences_of_older_recordings_follow_their_rest_snapshot(venue: str) 
     assert [type(action) for _, action in engine.drain()] == [Fetch]
     engine.venues[venue].resync(key.partition(":")[2], T0 + 2 * SECOND)
     assert [type(action) for _, action in engine.drain()] == [Fetch], "its new snapshot comes from REST, too"
+
+
+RECORDING = SHARED / "wire" / "gate" / "cf_20210422_spot_v4_A.jsonl.gz"
+#: best bid and ask at its end, found by a plain dict of levels
+ENDS = {
+    "gate:BTC-USDC": (54272.19, 55070.74), "gate:DIS-USDT": (121.5, 122.23), "gate:HAI-ETH": (0.00010324, 0.00010397),
+    "gate:OMG-USDT": (7.899, 7.927), "gate:QTUM3S-USDT": (0.22759, 0.228407),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not RECORDING.exists(), reason="the recording is not here")
+def test_thirty_recorded_seconds_have_no_gap_and_end_at_the_known_books(tmp_path: Path) -> None:
+    import_lines([RECORDING], make(SPOT, ()), tmp_path / "gate.dope")
+    engine, _ = asyncio.run(replay([tmp_path / "gate.dope"], Settings(_env_file=None)))
+    books = engine.market.books
+    assert {key: (book.bid, book.ask) for key, book in books.items()} == ENDS
+    assert sum(book.book_updates for book in books.values()) == 93 and {book.state for book in books.values()} == {"LIVE"}
+    assert (engine.counts.get("Gap", 0), engine.counts.get("Fault", 0)) == (0, 0)
