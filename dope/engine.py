@@ -29,6 +29,7 @@ from dope.types import (
     Bar,
     BookState,
     BookUpdate,
+    Checked,
     Confirmed,
     Event,
     Fault,
@@ -186,6 +187,8 @@ class Engine:
             return [event]
         if isinstance(event, Gap):
             return [event, *market.gap(event)]
+        if isinstance(event, Checked):
+            return market.check(event)
         if venue.NUMBERED and isinstance(event, Funding | Bar):
             market.conn_ts[frame.conn] = frame.ts
         if isinstance(event, Funding):

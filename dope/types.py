@@ -209,6 +209,14 @@ class Confirmed(Event, frozen=True, gc=False):
     conn: int
 
 
+class Checked(Event, frozen=True):
+    """What the venue's REST says of its best levels, (price, size) as the venue counts them, best first: to compare with the book."""
+
+    key: str
+    bids: tuple[tuple[float, float], ...]
+    asks: tuple[tuple[float, float], ...]
+
+
 class Setting(Event, frozen=True):
     """Rules and fees from a SET frame, for the detectors; ``data`` is theirs to read."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dope.market import digits, kernel
 from dope.market.book import LIES, LIES_NS, SUSPENSION_NS, Book
+from dope.market.compared import Doubts, differing
 from dope.market.freshness import NS, DelayFloor, next_sigma
 from dope.market.lane import QUOTE_MEMORY_NS, WILD_MOVE, Slots, remember
 from dope.types import (
@@ -20,6 +21,7 @@ from dope.types import (
     Bar,
     BookState,
     BookUpdate,
+    Checked,
     DepthChange,
     Event,
     Fault,
@@ -33,6 +35,7 @@ from dope.types import (
 )
 
 CROSSED_GRACE_NS = NS  #: a book crossed for longer is asked for anew
+DOUBT_NS = 20 * NS  #: two comparisons with REST farther apart are not two in a row
 HOUR = 3600 * NS  #: a stamp farther from the receive time is no time of this message
 MAX_SCRATCH = 1 << 18  #: levels of one message
 WINDOW_OR_CROSSED = kernel.WINDOW | kernel.CROSSED
@@ -61,6 +64,7 @@ class Market:
         self.now = 0
         self.duplicates = 0
         self._scratch = kernel.new_scratch()
+        self._doubts: dict[str, tuple[int, Doubts]] = {}  # key → when it was compared with REST, and what differed
         self._ids: dict[str, dict[str, None]] = {}
         self._next_look = 0
         self._second = 0
@@ -199,6 +203,19 @@ class Market:
             out.append(Fault(ts, book.instrument.venue, book.key, reason, sample))
         change = book.enter(ts, state, reason)
         return [*out, change] if change else out
+
+    def check(self, told: Checked) -> list[Event]:
+        """The venue's own word on the best levels: what differs twice while ours did not change is wrong here."""
+        book, before = self.books.get(told.key), self._doubts.pop(told.key, None)
+        if book is None or book.state != LIVE:
+            return []
+        found = differing(book, told)
+        if before is None or told.ts - before[0] > DOUBT_NS:
+            self._doubts[told.key] = (told.ts, found)
+            return []
+        if any(before[1].get(place) == ours for place, ours in found.items()):
+            return self._distrust(book, told.ts, GAP, "differs from what REST says", None)
+        return []
 
     # -- the rest ------------------------------------------------------------------------------------------------
     def quote(self, quote: Quote) -> list[Event]:

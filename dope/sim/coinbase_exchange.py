@@ -79,6 +79,16 @@ class Server(VenueServer):
         listed = [{"name": name, "product_ids": names} for name, names in state.items()]
         return [as_json({"type": "subscriptions", "channels": listed})]
 
+    def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        native = path.removeprefix("/products/").removesuffix("/book")
+        market = self.markets.get(native)
+        if market is None or path != f"/products/{native}/book" or query.get("level") != "1":
+            return Reply(404, '{"message":"NotFound"}')
+        bid, bid_lots, ask, ask_lots = market.book.touch()
+        bids, asks = (_levels(market, [level])[:-1] + ",3]" for level in ((bid, bid_lots), (ask, ask_lots)))
+        what = f'"bids":[{bids}],"asks":[{asks}],"sequence":{self._sequence[native]},"auction_mode":false,"auction":null'
+        return Reply(200, f'{{{what},"time":"{self._now()}"}}')
+
     def beat(self) -> None:
         """Heartbeats each second; whoever asks for nothing is closed."""
         if self.sample.steps % BEAT_STEPS:

@@ -41,6 +41,7 @@ from dope.types import (
 
 MS = 1_000_000
 ACK_TIMEOUT_NS = 10_000_000_000  #: a subscription that is not confirmed, or a snapshot that does not come, is asked for again
+CHECK_NS, RECHECK_NS = 60_000_000_000, 5_000_000_000  #: from one comparison with REST to the next, and to its repetition
 BESIDE_NS = 60_000_000_000  #: least time between two connections opened for their snapshots
 MAX_SOCKETS = 5  #: connections to one venue
 #: what reading a message may raise: it becomes a Fault
@@ -57,13 +58,15 @@ class Known:
     ``conn`` −1 = nobody carries it; ``last`` None = no snapshot yet; ``asked`` = ns when a new snapshot was asked for.
     """
 
-    __slots__ = ("asked", "conn", "instrument", "key", "last", "native")
+    __slots__ = ("asked", "check_ts", "conn", "instrument", "key", "last", "native", "rechecked")
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument, self.key, self.native = instrument, instrument.key, instrument.native
         self.conn = -1
         self.last: int | None = None
         self.asked: int | None = None
+        self.check_ts = 0  # when its book is to be compared with REST, 0 = not planned yet
+        self.rechecked = True  # the last comparison was the second of two
 
 
 class Venue:
@@ -131,6 +134,10 @@ class Venue:
     def again(self, known: Known, ts: int) -> None:
         """Ask for a new snapshot of this book."""
         raise NotImplementedError
+
+    def check(self, known: Known) -> Fetch | None:
+        """Where INTEGRITY is "": how to ask REST for this book's best levels; the answer becomes a ``Checked``."""
+        return None
 
     def reply_key(self, url: str, natives: Sequence[str]) -> str:
         """The Fetch key that a recorded REST answer belongs to; ``natives`` = names seen in the same recording."""
@@ -261,6 +268,18 @@ class Venue:
             if known.asked is not None and ts - known.asked > ACK_TIMEOUT_NS:
                 known.asked = ts
                 self.again(known, ts)
+        if not self.INTEGRITY:
+            self._plan_checks(ts)
+
+    def _plan_checks(self, ts: int) -> None:
+        """Ask REST for the best levels of books that nothing else proves: twice in a row, each minute."""
+        for known in self.known.values():
+            if known.last is None or not known.check_ts:
+                known.check_ts, known.rechecked = ts + CHECK_NS, True
+            elif ts >= known.check_ts and (fetch := self.check(known)) is not None:
+                known.rechecked = not known.rechecked
+                known.check_ts = ts + (CHECK_NS if known.rechecked else RECHECK_NS)
+                self.actions.append(fetch)
 
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
         """The connection has ended: nobody knows its books any more."""

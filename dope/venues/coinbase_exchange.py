@@ -9,8 +9,10 @@ Messages read:
 
 Book recipe: 1 ``level2_batch`` (changes of 50 ms; ``level2`` needs a login) begins with the whole book; 2 each change sets the size of a
 price on the buy or the sell side, 0 removes; 3 nothing numbers them: a lost change cannot be seen here, only a book's own messages prove
-it current, and silence makes it STALE. Levels of a snapshot pass as they are; changes carry their side and are sorted out one by one. A
-level with a minus in its size ("0.-10000" was seen) is none: it is left out and told. Times of the year 1 are no times.
+it current, and silence makes it STALE; each minute REST is asked twice for the touch (GET /products/BTC-USD/book?level=1 →
+{"bids":[["295.96","4.39",2]],"asks":[…],"sequence":…}): what differs both times while ours stood still makes the book a gap. Levels of a
+snapshot pass as they are; changes carry their side and are sorted out one by one. A level with a minus in its size ("0.-10000" was seen)
+is none: it is left out and told. Times of the year 1 are no times.
 
 ``match.side`` is the maker's: the taker's is the opposite (recorded: a "sell" trades at the ask). ``last_match`` is the last trade told
 again. ``ticker`` comes with trades only, so it is no touch; heartbeats are not asked for: they would keep a connection that tells no books.
@@ -23,7 +25,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import BookUpdate, Event, Fee, Frame, Instrument, Limits, Notice, Trade
+from dope.types import BookUpdate, Checked, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, ReplyInfo, Trade
 from dope.venues.base import Known, Venue, number, utc_ns
 from dope.venues.coinbase import MARKETS, MIN_NOTIONAL, PRODUCT
 
@@ -55,6 +57,12 @@ class Message(msgspec.Struct, gc=False):
     reason: str = ""
 
 
+class Best(msgspec.Struct):
+    bids: list[tuple[str, str, int]]
+    asks: list[tuple[str, str, int]]
+
+
+_best = msgspec.json.Decoder(Best)
 _message = msgspec.json.Decoder(Message)
 _levels = msgspec.json.Decoder(list[tuple[str, str]])
 
@@ -104,6 +112,21 @@ class CoinbaseExchange(Venue):
         topics = [f"level2_batch:{known.native}"]
         self.ask(known.conn, ts, "unsubscribe", topics)
         self.ask(known.conn, ts, "subscribe", topics)
+
+    def check(self, known: Known) -> Fetch | None:
+        url = f"{self.endpoints['rest']}/products/{known.native}/book?level=1"
+        return Fetch(known.conn, f"check:{known.native}", url, weight=10)
+
+    def answered(self, frame: Frame, info: ReplyInfo, body: bytes, events: list[Event]) -> None:
+        kind, _, native = info.key.partition(":")
+        known = self.known.get(native)
+        if kind != "check" or known is None or known.conn != frame.conn:
+            return
+        if info.status != 200:
+            raise ValueError(f"status {info.status}" if info.status else "no answer")
+        best = _best.decode(body)
+        bids, asks = (tuple((number(row[0]), number(row[1])) for row in side) for side in (best.bids, best.asks))
+        events.append(Checked(frame.ts, known.key, bids, asks))
 
     def reseed(self, symbol: str, ts: int) -> None:
         self.open_beside(symbol, ts)

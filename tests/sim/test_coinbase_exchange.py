@@ -7,8 +7,10 @@ import json
 from typing import Any
 
 from dope.sim.coinbase_exchange import BEAT_STEPS
-from tests.sim.recipes import PATIENCE_S, ask, hear, open_ws, world
+from dope.types import TICK, Fault, Gap
+from tests.sim.recipes import PATIENCE_S, ask, get, hear, open_ws, world
 from tests.sim.test_hyperliquid import shape
+from tests.sim.test_understood import Wiring
 
 VENUE = "coinbase_exchange"
 #: recorded shapes (2021), values of our own
@@ -44,6 +46,30 @@ def test_every_kind_of_message_has_the_keys_and_value_types_of_a_real_one() -> N
             assert again["type"] == "subscriptions"
             made.advance(1)
             assert (await hear(ws))["type"] == "last_match"
+
+    asyncio.run(run())
+
+
+def test_rest_tells_the_touch_and_a_right_book_is_never_doubted() -> None:
+    async def run() -> None:
+        clock = [100.0]
+        async with world(venues=(VENUE,), clock=lambda: clock[0]) as (made, endpoints):
+            answer = (await get(f"{endpoints[VENUE]['rest']}/products/BTC-USD/book?level=1")).json()
+            assert [len(row) for side in ("bids", "asks") for row in answer[side]] == [3, 3]
+            assert (await get(f"{endpoints[VENUE]['rest']}/products/NO-USD/book?level=1")).status_code == 404
+            wiring = Wiring(endpoints)
+            await wiring.connect()
+            for _ in range(70):
+                await wiring.act()
+                made.advance(10)
+                await wiring.listen()
+                wiring.now += 10**9
+                wiring.step("", 0, TICK, b"0")
+                clock[0] += 1.0
+            assert [event for event in wiring.heard if isinstance(event, Gap | Fault)] == []
+            assert all(book.state == "LIVE" and not book.gaps for book in wiring.engine.market.books.values())
+            assert set(wiring.engine.market._doubts) == set(), "both comparisons of the first minute are over"
+            await wiring.close()
 
     asyncio.run(run())
 

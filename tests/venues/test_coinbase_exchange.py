@@ -7,10 +7,11 @@ import json
 import pytest
 
 from dope.engine import Engine
-from dope.types import DATA, TICK, Ack, BookUpdate, Event, Fault, Frame, Notice, Reconnect, Send, Trade
+from dope.types import DATA, TICK, Ack, BookUpdate, Event, Fault, Fetch, Frame, Notice, Reconnect, Send, Trade
 from dope.venues import make
 from dope.venues.base import Venue
-from tests.frames import MS, T0, closed, data, opened, play
+from tests.frames import MS, T0, closed, data, opened, play, reply
+from tests.venues import sample
 from tests.venues.coinbase_exchange import KEY, changes, match, script, snapshot
 
 VENUE = "coinbase_exchange"
@@ -97,3 +98,66 @@ def test_a_new_connection_takes_the_book_over_and_the_old_one_no_longer_counts()
 def test_what_is_not_known_is_told() -> None:
     for text in (b'{"type":"dance"}', b'{"type":"snapshot","product_id":"BTC-USD","bids":[]}', b"{}"):
         assert isinstance(read((DATA, text))[-1], Fault)
+
+
+def best(bids: list[tuple[str, str]], asks: list[tuple[str, str]], status: int = 200) -> tuple[int, bytes]:
+    return reply("check:BTC-USD", {"bids": [(*row, 3) for row in bids], "asks": [(*row, 1) for row in asks], "sequence": 9}, status)
+
+
+@pytest.mark.parametrize(
+    ("first", "between", "second", "state"),
+    [
+        (("99.99", "1"), None, ("99.99", "1"), "GAP"),  # our best bid is a ghost
+        (("99.90", "2"), None, ("99.90", "2"), "GAP"),  # the same, where we hold what is the best
+        (("100.00", "1.5"), None, ("100.00", "1.5"), "LIVE"),
+        (("100.00", "9"), None, ("100.00", "8"), "GAP"),  # of another size, both times
+        (("100.00", "9"), None, ("100.00", "1.5"), "LIVE"),  # once is a matter of time
+        (("100.00", "9"), ("buy", "100.00", "7"), ("100.00", "8"), "LIVE"),  # ours moved meanwhile
+        (("100.10", "2"), None, ("100.10", "2"), "GAP"),  # we lack one
+        (("100.10", "2"), None, ("100.20", "2"), "LIVE"),  # never the same place: it may just be faster
+    ],
+)
+def test_what_differs_from_rest_twice_while_ours_stood_still_is_distrusted(
+    first: tuple[str, str], between: tuple[str, str, str] | None, second: tuple[str, str], state: str
+) -> None:
+    run = Engine({VENUE: make(VENUE, ())})
+    run.step_many(play(VENUE, script()))
+    ask = [("100.50", "0.75")]
+    run.step_many(play(VENUE, [best([first], ask)], start=T0 + 10**9))
+    run.step_many(play(VENUE, [changes(between or ("buy", "98", "1"))], start=T0 + 3 * 10**9))
+    run.drain()
+    out = run.step_many(play(VENUE, [best([second], ask)], start=T0 + 6 * 10**9))
+    book = run.market.books[KEY]
+    assert book.state == state
+    if state == "GAP":
+        assert book.reason == "differs from what REST says" and [type(event).__name__ for event in out] == ["BookState"]
+        assert [json.loads(action.text)["type"] for _, action in run.drain() if isinstance(action, Send)] == ["unsubscribe", "subscribe"]
+
+
+def test_two_comparisons_far_apart_are_not_two_in_a_row_and_a_refused_one_is_none() -> None:
+    run = Engine({VENUE: make(VENUE, ())})
+    run.step_many(play(VENUE, script()))
+    wrong = best([("100.00", "9")], [("100.50", "9")])
+    run.step_many(play(VENUE, [wrong], start=T0 + 10**9))
+    for second in range(3, 60, 3):
+        run.step_many(play(VENUE, [changes(("buy", "98", "1"), time="")], start=T0 + second * 10**9))
+    run.step_many(play(VENUE, [wrong], start=T0 + 61 * 10**9))
+    assert run.market.books[KEY].state == "LIVE"
+    out = run.step_many(play(VENUE, [best([("100.00", "9")], [], 429)], start=T0 + 62 * 10**9))
+    assert [event.reason for event in out if isinstance(event, Fault)] == ["unreadable reply: status 429"]
+    run.step_many(play(VENUE, [wrong], conn=2, start=T0 + 63 * 10**9))
+    assert run.market.books[KEY].state == "LIVE", "an answer for another connection"
+
+
+def test_rest_is_asked_twice_in_a_row_each_minute_and_only_for_books_that_nothing_else_proves() -> None:
+    for name, expected in ((VENUE, [60, 65, 125, 130]), ("coinbase", [])):
+        venue, other = make(name, ("BTC-USD",)), sample(name)
+        for frame in play(name, other.script()):
+            venue.receive(frame)
+        venue.actions.clear()
+        found = []
+        for second in range(140):
+            venue.receive(Frame(T0 + second * 10**9, "", 0, TICK, b"0"))
+            found += [second for action in venue.actions if isinstance(action, Fetch)]
+            venue.actions.clear()
+        assert found == expected
