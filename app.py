@@ -33,7 +33,7 @@ from dope.settings import Settings, load, unknown_variables
 from dope.tape.files import refuse_second
 from dope.tape.importing import import_lines, natives_of
 from dope.tape.read import Tape
-from dope.venues import make
+from dope.venues import chosen, make
 
 EXIT_TAKEN = 75  #: another process records into the folder: EX_TEMPFAIL, trying later may help
 DEATH_GRACE_S = 5.0  #: s that a dead engine is shown on the page before the process ends with code 70
@@ -47,6 +47,7 @@ def _settings(log_file: str = "", **given: Any) -> Settings:
     settings = load({name: value for name, value in given.items() if value is not None})
     file = settings.data_dir / "logs" / log_file if log_file else None
     atexit.register(logs.start(settings.log_level, secrets=settings.secrets, as_json=settings.log_json, file=file))
+    chosen(settings.venues)  # an unknown one is told before anything runs
     for name in unknown_variables(os.environ):
         logger.warning("environment variable {} sets nothing: misspelt?", name)
     return settings

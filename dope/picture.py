@@ -15,7 +15,7 @@ from dope.detectors.spreads import Spreads
 from dope.engine import Engine
 from dope.market.book import Book
 from dope.market.market import Market
-from dope.types import DOWN, HALTED, Ack, BookState, Event, Fault, Gap, Notice
+from dope.types import DOWN, HALTED, SYNCING, Ack, BookState, Event, Fault, Gap, Notice
 
 MS = 1_000_000
 NS = 1_000_000_000
@@ -27,8 +27,12 @@ FAULT_LINES_PER_MIN = 10  #: lines of one kind told on the event tape per minute
 RECENT_NS = 300 * NS
 STATES_KEPT = 60  #: changes of a venue's state that are told, of the last hour
 HOUR_MS = 3_600_000
-SLICE = 6  #: books, or matrices, that are drawn before the engine may step again
+MATRIX_NS = NS // 4  #: from one drawing of the matrices to the next: every cell walks two books
+SLICE = 6  #: books that are drawn before the engine may step again
+CELLS = 24  #: cells of matrices, likewise
 BOOK_LEVELS = 50  #: levels per side of a book that is asked for
+
+Cell = tuple[float | None, float | None, float | None, float | None, str]  #: gross, net, z, wall, state
 
 
 def opportunity_row(o: Opportunity) -> dict[str, Any]:
@@ -72,6 +76,7 @@ class Picture:
         self._opened: deque[int] = deque(maxlen=CLOSED_KEPT)
         self.last_event = first_event  #: number of the newest line of the event tape
         self._told: dict[tuple[str, str], tuple[int, int]] = {}
+        self._matrices_at = -NS
         self._past: dict[str, deque[tuple[int, str]]] = {}  # venue → (since ms, state)
         self._t: deque[int] = deque(maxlen=SERIES_POINTS)
         self._mid: dict[str, deque[float | None]] = {}
@@ -167,20 +172,33 @@ class Picture:
     def drawing(self, now: Callable[[], int]) -> Iterator[dict[str, Any]]:
         """Sections that change many times a second, in slices short enough for the engine to step in between.
 
-        Every row, matrix and card is drawn within one slice and so right as of one instant; what is urgent comes last.
+        Every row, line of a matrix and card is drawn within one slice and so right as of one instant; what is urgent comes last.
         """
-        matrices: list[dict[str, Any]] = []
-        groups = self._groups()
-        for at in range(0, len(groups), SLICE):
-            matrices += [self._matrix(group, keys, now()) for group, keys in groups[at : at + SLICE]]
-            yield {"matrix": matrices}
+        if not 0 <= now() - self._matrices_at < MATRIX_NS:
+            self._matrices_at = now()
+            yield from self._matrices(now)
         instruments: list[dict[str, Any]] = []
         books = list(self.engine.market.books.values())
         for at in range(0, len(books), SLICE):
             instruments += [self._instrument(book, now()) for book in books[at : at + SLICE]]
             yield {"instruments": instruments}
-        yield {"matrix": matrices, "instruments": instruments, "misses": near_misses(self.arbitrage, self.engine.market, now(), 5)}
+        yield {"instruments": instruments, "misses": near_misses(self.arbitrage, self.engine.market, now(), 5)}
         yield self._opportunities(now()) | {"events": list(self.events)}
+
+    def _matrices(self, now: Callable[[], int]) -> Iterator[dict[str, Any]]:
+        matrices: list[dict[str, Any]] = []
+        drawn = 0
+        for group, keys in self._groups():
+            rows = []
+            for buy in keys:
+                if drawn >= CELLS:
+                    drawn = 0
+                    yield {}
+                at = now()
+                rows.append([self._cell(buy, sell, at) for sell in keys])
+                drawn += len(keys)
+            matrices.append(self._matrix(group, keys, rows))
+        yield {"matrix": matrices}
 
     def fast(self, now: int) -> dict[str, Any]:
         """The same at one instant."""
@@ -245,7 +263,7 @@ class Picture:
         checked = book.checked_ts if check == "checksum" else book.own_ts if check else 0
         return {
             "key": book.key, "venue": i.venue, "symbol": i.symbol, "base": i.base, "quote": i.quote, "kind": i.kind,
-            "state": book.state, "reason": book.reason, "since": book.since // MS,
+            "state": book.state, "reason": self._why(book), "since": book.since // MS,
             "bid": bid or None, "ask": ask or None, "bid_size": bid_size or None, "ask_size": ask_size or None,
             "mid": book.mid() if live else None,
             "age_ms": self.engine.market.age(book, now) / MS if ever else None,
@@ -257,6 +275,15 @@ class Picture:
             "imbalance": book.imbalance() if live else None,
             "funding": funding.rate if funding else None, "mark": funding.mark if funding else None,
         }  # fmt: skip
+
+    def _why(self, book: Book) -> str:
+        """Why it is not live; of a book that waits, what the venue refused."""
+        if book.state == SYNCING:
+            native = book.instrument.native.lower()
+            for topic, (ok, why) in self.acks.get(book.instrument.venue, {}).items():
+                if not ok and native in topic.lower():
+                    return f"{topic} refused: {why}"
+        return book.reason
 
     def _limit_ms(self, book: Book) -> float | None:
         pairs = self.arbitrage.of.get(book.key)
@@ -270,11 +297,10 @@ class Picture:
             groups.setdefault((i.base, i.quote, i.kind), []).append(key)
         return [(group, keys) for group, keys in groups.items() if len(keys) > 1]
 
-    def _matrix(self, group: tuple[str, str, str], keys: list[str], now: int) -> dict[str, Any]:
+    def _matrix(self, group: tuple[str, str, str], keys: list[str], rows: list[list[Cell]]) -> dict[str, Any]:
         base, quote, kind = group
         tables: tuple[list[Any], ...] = ([], [], [], [], [])
-        for buy in keys:
-            cells = [self._cell(buy, sell, now) for sell in keys]
+        for cells in rows:
             for table, column in zip(tables, zip(*cells, strict=True), strict=True):
                 table.append(list(column))
         venues = [key.partition(":")[0] for key in keys]
@@ -285,7 +311,7 @@ class Picture:
             "gross": gross, "net": net, "z": z, "wall": wall, "state": state,
         }  # fmt: skip
 
-    def _cell(self, buy: str, sell: str, now: int) -> tuple[float | None, float | None, float | None, float | None, str]:
+    def _cell(self, buy: str, sell: str, now: int) -> Cell:
         """Gross at the user's order size, the same minus the pair's fee wall, z-score of the mid spread, wall, state."""
         if buy == sell:
             return None, None, None, None, "self"

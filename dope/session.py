@@ -30,6 +30,7 @@ from dope.tape.format import Meta, parse_name
 from dope.tape.journal import Journal
 from dope.tape.writer import Bounds
 from dope.types import SET, Frame
+from dope.venues import chosen
 from dope.watch import Watch
 
 MS = 1_000_000
@@ -46,7 +47,7 @@ class Session:
         self, settings: Settings, source: str, endpoints: dict[str, dict[str, str]], clock: Clock, watch: Watch | None = None
     ) -> None:
         self.settings, self.source, self.clock, self._watch = settings, source, clock, watch or Watch()
-        venue_ids = tuple(v for v in settings.venues if source == "live" or v in endpoints)
+        venue_ids = tuple(v for v in chosen(settings.venues) if source == "live" or v in endpoints)
         self._run = f"{source}-{clock.now()}"
         self.rows, self.tail = Collector(self._run), Tail()
         places = {**endpoints, **(settings.places() if source == "live" else {})}

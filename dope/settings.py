@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableValue
 
 from dope.errors import SettingsError
+from dope.types import DEFAULT_SYMBOLS
 
 #: environment form: comma-separated
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -39,9 +40,9 @@ class Settings(BaseSettings):
 
     # what to watch
     source: Literal["auto", "live", "sim"] = Field("auto", description="auto: live venues, or the simulated market if none answers; live; sim")
-    venues: Names = Field(("binance_spot", "binance_usdm", "okx"), description="venue ids to connect", validation_alias=_alias("VENUES", "EXCHANGES"))
+    venues: Names = Field(("all",), description="venue ids to connect; all = every one with order books", validation_alias=_alias("VENUES", "EXCHANGES"))
     symbols: Names = Field(
-        ("BTC-USDT", "ETH-USDT", "SOL-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP", "SOL-USDT-PERP"),
+        DEFAULT_SYMBOLS,
         description="canonical symbols to watch at every venue that lists them",
     )
     endpoints: dict[str, dict[str, str]] = Field(default_factory=dict, description="JSON: other hosts per venue, e.g. {\"okx\":{\"ws\":\"ws://127.0.0.1:9001\"}}")

@@ -16,7 +16,7 @@ from dope.feed.probe import reachable
 from dope.session import Session
 from dope.settings import Settings
 from dope.tape.read import Tape
-from dope.venues import make
+from dope.venues import chosen, make
 from dope.watch import Watch
 from dope.worlds import WorldProcess, symbols_of
 
@@ -77,7 +77,7 @@ class Sources:
             opened = [Tape(path, tolerant=True) for path in tapes]
             venues = tuple(sorted({venue for tape in opened for venue in tape.meta.venues}))
             settings = settings.model_copy(update={"symbols": await asyncio.to_thread(symbols_of, opened), "venues": venues})
-        world = WorldProcess(seed=settings.sim_seed, venues=settings.venues, speed=settings.sim_rate, tapes=tapes)
+        world = WorldProcess(seed=settings.sim_seed, venues=chosen(settings.venues), speed=settings.sim_rate, tapes=tapes)
         endpoints = await world.start()
         await self.close()
         self._world = world
@@ -158,6 +158,7 @@ class Sources:
         while True:
             await self.clock.sleep(self.settings.probe_s)
             if self.session is not None and self.session.source == "sim" and self.settings.source != "sim":
-                venues = {v: make(v, self.settings.symbols, self.settings.places().get(v)) for v in self.settings.venues}
+                wanted = chosen(self.settings.venues)
+                venues = {v: make(v, self.settings.symbols, self.settings.places().get(v)) for v in wanted}
                 found = await reachable(venues, self.clock, KNOCK_S)
                 self.live_available = found is not None and self.session is not None and self.session.source == "sim"

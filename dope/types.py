@@ -19,6 +19,13 @@ LAG = 5  #: our own loop was late; data = seconds as text
 TICK = 6  #: the 10 ms clock; data = wall-clock offset in ns as text
 SET = 7  #: rules and fees are in force from here on: at the start of a run, and when a user changes them; data = JSON
 
+#: what is watched unless somebody says otherwise; which of them a venue trades stands in the venue's own table
+DEFAULT_SYMBOLS = (
+    "BTC-USDT", "ETH-USDT", "SOL-USDT", "BTC-USD", "ETH-USD", "SOL-USD", "BTC-USDT-PERP", "ETH-USDT-PERP", "SOL-USDT-PERP",
+    "BTC-USD-PERP", "ETH-USD-PERP", "SOL-USD-PERP", "BTC-USDC-PERP", "ETH-USDC-PERP", "SOL-USDC-PERP",
+    "USDT-USD", "USDC-USD", "USDC-USDT", "USDT-USDC",
+)  # fmt: skip
+
 KIND_NAMES = ("data", "open", "sent", "closed", "reply", "lag", "tick", "set")
 
 

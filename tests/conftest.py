@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.figures import figure, pytest_runtest_makereport
+
+#: what a test does not say itself: three venues and six symbols, so that it is quick and the same whatever is added
+os.environ["DOPE_VENUES"] = "binance_spot,binance_usdm,okx"
+os.environ["DOPE_SYMBOLS"] = "BTC-USDT,ETH-USDT,SOL-USDT,BTC-USDT-PERP,ETH-USDT-PERP,SOL-USDT-PERP"
 
 __all__ = ["figure", "pytest_runtest_makereport"]  # of every test
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: room → floor; imports go strictly down. ``errors`` lies below everything: whoever refuses something needs it.
 FLOORS = {
     "errors": -1.0,
-    "types": 0, "settings": 0, "format": 0, "tables": 0,
+    "types": 0, "format": 0, "tables": 0, "settings": 0.2,
     "venues": 0.5, "market": 0.5,
     "detectors": 1, "model": 1,
     "engine": 2, "rows": 2, "backtest": 2,

@@ -11,5 +11,6 @@ LISTINGS = (
     ListingSpec("binance_spot", "BTC-USDT", "BTCUSDT", "BTC", 10_000, 1_000, lag=2, half_spread=700),
     ListingSpec("binance_spot", "ETH-USDT", "ETHUSDT", "ETH", 10_000, 10_000, lag=2, half_spread=1_600),
     ListingSpec("binance_spot", "SOL-USDT", "SOLUSDT", "SOL", 10_000, 100_000, lag=3, half_spread=3_600),
+    ListingSpec("binance_spot", "USDC-USDT", "USDCUSDT", "USDC", 10, 100_000_000, lag=3, half_spread=1_000, pace=6),
 )
 Server = partial(BinanceServer, venue="binance_spot")

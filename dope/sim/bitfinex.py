@@ -33,6 +33,9 @@ LISTINGS = (
     ListingSpec("bitfinex", "ETH-USD", "tETHUSD", "ETH", 100_000, 1, lag=10, half_spread=3_500, bias=-2_500, pace=5),
     ListingSpec("bitfinex", "SOL-USD", "tSOLUSD", "SOL", 10_000, 1, lag=12, half_spread=6_000, bias=3_500, pace=6),
     ListingSpec("bitfinex", "BTC-USDT", "tBTCUST", "BTC", 1_000_000, 1, lag=11, half_spread=3_500, bias=-4_000, pace=6),
+    ListingSpec("bitfinex", "ETH-USDT", "tETHUST", "ETH", 100_000, 1, lag=12, half_spread=4_500, bias=3_000, pace=6),
+    ListingSpec("bitfinex", "SOL-USDT", "tSOLUST", "SOL", 10_000, 1, lag=13, half_spread=7_500, bias=-3_500, pace=6),
+    ListingSpec("bitfinex", "USDC-USD", "tUDCUSD", "USDC", 10, 1, lag=3, half_spread=2_500, pace=6),
     ListingSpec("bitfinex", "USDT-USD", "tUSTUSD", "USDT", 10, 1, lag=2, half_spread=2_000, pace=6),
 )
 SEQ_ALL, OB_CHECKSUM, TIMESTAMP = 65536, 131072, 32768

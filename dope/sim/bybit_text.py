@@ -26,7 +26,7 @@ TICKER_STEPS = 10  #: 100 ms
 KLINE_STEPS = 100  #: at most each s
 REPEAT_MS = 3000  #: a touch without a change is said again
 #: (price, size) decimals of linear symbols; spot shows what is needed
-LINEAR_DECIMALS = {"BTCUSDT": (2, 3), "ETHUSDT": (2, 2), "SOLUSDT": (3, 1)}
+LINEAR_DECIMALS = {"BTCUSDT": (2, 3), "ETHUSDT": (2, 2), "SOLUSDT": (3, 1), "BTCPERP": (2, 3), "ETHPERP": (2, 2)}
 SPOT_DECIMALS = {"BTCUSDT": 2, "BTCUSDC": 2, "ETHUSDT": 2, "ETHUSDC": 2, "SOLUSDT": 2, "USDCUSDT": 4}
 Side = dict[int, int]  #: tick → lots
 

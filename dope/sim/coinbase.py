@@ -27,6 +27,8 @@ LISTINGS = (
     ListingSpec("coinbase", "ETH-USD", "ETH-USD", "ETH", 10_000, 1, lag=9, half_spread=2_500, bias=2_500, pace=4),
     ListingSpec("coinbase", "SOL-USD", "SOL-USD", "SOL", 10_000, 1, lag=12, half_spread=5_500, bias=-4_000, pace=5),
     ListingSpec("coinbase", "BTC-USDT", "BTC-USDT", "BTC", 10_000, 1, lag=13, half_spread=4_500, bias=3_500, pace=6),
+    ListingSpec("coinbase", "ETH-USDT", "ETH-USDT", "ETH", 10_000, 1, lag=13, half_spread=5_000, bias=-3_000, pace=6),
+    ListingSpec("coinbase", "SOL-USDT", "SOL-USDT", "SOL", 10_000, 1, lag=14, half_spread=7_500, bias=3_500, pace=6),
     ListingSpec("coinbase", "USDT-USD", "USDT-USD", "USDT", 10, 1_000_000, lag=2, half_spread=1_000, pace=6),
     ListingSpec("coinbase", "USDT-USDC", "USDT-USDC", "USDT", 100, 1_000_000, lag=3, half_spread=5_000, pace=6),
 )

@@ -26,6 +26,7 @@ LISTINGS = (
     ListingSpec("gemini", "BTC-USD", "btcusd", "BTC", 10_000, 1, lag=12, half_spread=3_500, bias=3_500, pace=5),
     ListingSpec("gemini", "ETH-USD", "ethusd", "ETH", 10_000, 100, lag=12, half_spread=4_500, bias=-3_500, pace=5),
     ListingSpec("gemini", "SOL-USD", "solusd", "SOL", 1_000, 100, lag=13, half_spread=8_000, bias=2_500, pace=6),
+    ListingSpec("gemini", "USDT-USD", "usdtusd", "USDT", 10, 100, lag=3, half_spread=4_000, pace=6),
     ListingSpec("gemini", "USDC-USD", "usdcusd", "USDC", 10, 100, lag=2, half_spread=4_000, pace=6),
 )
 STREAMS = ("depth@100ms", "bookTicker", "trade")

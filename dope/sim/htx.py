@@ -23,6 +23,7 @@ LISTINGS = (
     ListingSpec("htx", "BTC-USDT", "btcusdt", "BTC", 10_000, 100, lag=11, half_spread=1_900, bias=2_200, pace=4),
     ListingSpec("htx", "ETH-USDT", "ethusdt", "ETH", 10_000, 10_000, lag=12, half_spread=2_900, bias=-2_800, pace=5),
     ListingSpec("htx", "SOL-USDT", "solusdt", "SOL", 100, 10_000, lag=14, half_spread=4_800, bias=3_500, pace=6),
+    ListingSpec("htx", "USDC-USDT", "usdcusdt", "USDC", 100, 10_000, lag=4, half_spread=5_000, pace=6),
 )
 BOOK = "mbp.150"
 

@@ -35,6 +35,8 @@ LISTINGS = (
     ListingSpec("kraken", "BTC-USDT", "BTC/USDT", "BTC", 100_000, 1, lag=10, half_spread=3_500, bias=4_000, pace=6),
     ListingSpec("kraken", "ETH-USDT", "ETH/USDT", "ETH", 10_000, 1, lag=11, half_spread=4_500, bias=-2_000, pace=6),
     ListingSpec("kraken", "USDT-USD", "USDT/USD", "USDT", 10, 1, lag=2, half_spread=1_000, pace=6),
+    ListingSpec("kraken", "SOL-USDT", "SOL/USDT", "SOL", 10_000, 1, lag=13, half_spread=6_500, bias=2_500, pace=6),
+    ListingSpec("kraken", "USDC-USDT", "USDC/USDT", "USDC", 100, 1, lag=3, half_spread=5_000, pace=6),
     ListingSpec("kraken", "USDC-USD", "USDC/USD", "USDC", 100, 1, lag=2, half_spread=5_000, pace=6),
 )
 DEPTHS = (10, 25, 100, 500, 1000)

@@ -26,6 +26,7 @@ LISTINGS = (
     ListingSpec("okx", "BTC-USDT-PERP", "BTC-USDT-SWAP", "BTC", 100_000, 1_000_000, 1_000_000, lag=4, half_spread=600, bias=2_000),
     ListingSpec("okx", "ETH-USDT-PERP", "ETH-USDT-SWAP", "ETH", 10_000, 1_000_000, 10_000_000, lag=5, half_spread=1_200, bias=-2_500),
     ListingSpec("okx", "SOL-USDT-PERP", "SOL-USDT-SWAP", "SOL", 10_000, 1_000_000, lag=9, half_spread=3_800, bias=3_000),
+    ListingSpec("okx", "USDC-USDT", "USDC-USDT", "USDC", 100, 10_000, lag=5, half_spread=5_000, pace=6),
 )
 PATHS = {"/ws/v5/public": "public", "/ws/v5/business": "business"}
 CONNECTS = Rate(3, 1.0)

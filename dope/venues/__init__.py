@@ -50,6 +50,15 @@ VENUES: tuple[type[Venue], ...] = (
 )
 
 
+def chosen(names: Sequence[str]) -> tuple[str, ...]:
+    """Venue ids of what a user asked for; "all" = every one with order books. Raises UnknownName."""
+    known = [venue.ID for venue in VENUES]
+    if strange := [name for name in names if name != "all" and name not in known]:
+        raise UnknownName("venue", strange[0], ["all", *known])
+    usual = [venue.ID for venue in VENUES if venue.BOOKS]
+    return tuple(dict.fromkeys(venue for name in names for venue in (usual if name == "all" else [name])))
+
+
 def make(venue_id: str, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> Venue:
     """The venue of that id, watching ``symbols``, or the reader of an archived format. Raises UnknownName."""
     for venue in (*VENUES, *ARCHIVED):

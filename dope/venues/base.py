@@ -18,6 +18,7 @@ import msgspec
 from dope.types import (
     CLOSED,
     DATA,
+    DEFAULT_SYMBOLS,
     OPEN,
     REPLY,
     TICK,
@@ -83,7 +84,7 @@ class Venue:
     ENDPOINTS: dict[str, str] = {}
     SOCKETS: tuple[tuple[str, str], ...] = ()  #: (name of the plan, path after the ws endpoint), one connection or more each
     LIMITS = Limits()
-    BOOKS = True  #: False: prices for reference only, no book ever goes LIVE
+    BOOKS = True  #: False: prices for reference only, no book ever goes LIVE; only watched when named
     NUMBERED = True
     MAX_MESSAGE = 4 * 1024 * 1024  #: bytes; a connection that brings a longer message is closed
     IDLE_S = 5.0  #: s without any data frame after which a connection counts as dead
@@ -163,7 +164,7 @@ class Venue:
         """
         plans: list[Plan] = []
         for name, path in self.SOCKETS:
-            wanted = [(s, n) for s in self.symbols if (n := self.native(s)) is not None]
+            wanted = [(s, n) for s in self.symbols if (n := self.native(s)) is not None and self._trades(s, n)]
             counts = [(s, len(topics)) for s, n in wanted if (topics := self.topics(name, n))]
             shards: list[list[str]] = []
             room = 0
@@ -177,6 +178,11 @@ class Venue:
                 label = name if number == 1 else f"{name} {number}"
                 plans.append(Plan(label, self.endpoints["ws"] + path, tuple(shard), self.bootstrap(path)))
         return tuple(plans)
+
+    def _trades(self, symbol: str, native: str) -> bool:
+        """False for a default symbol that is not in this venue's table; of any other symbol only the venue itself can tell."""
+        instrument = self.instrument(native)
+        return symbol not in DEFAULT_SYMBOLS or (instrument is not None and instrument.tick > 0.0)
 
     def receive(self, frame: Frame) -> Sequence[Event]:
         """Understand one frame of any kind (TICK too: time-outs live there). Events in causal order."""
