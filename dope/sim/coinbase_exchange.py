@@ -25,6 +25,11 @@ LISTINGS = (
     ListingSpec("coinbase_exchange", "BTC-USD", "BTC-USD", "BTC", 10_000, 1, lag=9, half_spread=2_000, bias=1_500, pace=4),
     ListingSpec("coinbase_exchange", "ETH-USD", "ETH-USD", "ETH", 10_000, 1, lag=10, half_spread=2_800, bias=-1_500, pace=5),
     ListingSpec("coinbase_exchange", "SOL-USD", "SOL-USD", "SOL", 10_000, 1, lag=13, half_spread=5_800, bias=2_000, pace=6),
+    ListingSpec("coinbase_exchange", "BTC-USDT", "BTC-USDT", "BTC", 10_000, 1, lag=13, half_spread=4_500, bias=-2_500, pace=6),
+    ListingSpec("coinbase_exchange", "ETH-USDT", "ETH-USDT", "ETH", 10_000, 1, lag=13, half_spread=5_000, bias=2_500, pace=6),
+    ListingSpec("coinbase_exchange", "SOL-USDT", "SOL-USDT", "SOL", 10_000, 1, lag=14, half_spread=7_500, bias=-3_000, pace=6),
+    ListingSpec("coinbase_exchange", "USDT-USD", "USDT-USD", "USDT", 10, 1_000_000, lag=3, half_spread=1_000, pace=6),
+    ListingSpec("coinbase_exchange", "USDT-USDC", "USDT-USDC", "USDT", 100, 1_000_000, lag=4, half_spread=5_000, pace=6),
 )
 CHANNELS = ("level2_batch", "matches", "heartbeat", "ticker")
 LOGIN = ("level2", "level3", "full", "user")

@@ -156,8 +156,10 @@ class Coinbase(Venue):
         push = _push.decode(frame.data)
         if push.type == "error":
             named = [topic for topic in self.waiting(frame.conn) if topic != HEARTBEATS and topic.partition(":")[2] in push.message]
-            self._refused.add(frame.conn)
             self.acked(frame, named, events, ok=False, reason=push.message)
+            if frame.conn not in self._refused:  # nothing of that request holds, and without a subscription it hangs up in 5 s
+                self._refused.add(frame.conn)
+                self.ask(frame.conn, frame.ts, "subscribe", self.waiting(frame.conn))
             events.append(Notice(frame.ts, self.ID, "error", push.message[:200]))
             return
         if not push.channel or push.sequence_num < 0:

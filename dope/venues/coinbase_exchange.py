@@ -147,9 +147,11 @@ class CoinbaseExchange(Venue):
                 self.acked(frame, [topic for topic in self.waiting(frame.conn) if topic in listed], events)
             case "error":
                 text = f"{message.message} {message.reason}".strip()
-                self._refused.add(frame.conn)
                 refused = [topic for topic in self.waiting(frame.conn) if topic.partition(":")[2] in text]
                 self.acked(frame, refused, events, ok=False, reason=text)
+                if frame.conn not in self._refused:  # nothing of that request holds, and without a subscription it hangs up in 5 s
+                    self._refused.add(frame.conn)
+                    self.ask(frame.conn, frame.ts, "subscribe", self.waiting(frame.conn))
                 events.append(Notice(frame.ts, self.ID, "error", text[:200]))
             case kind if kind not in IGNORED:
                 events.append(self.fault(frame, "unknown message"))

@@ -91,7 +91,6 @@ def test_what_is_subscribed_in_one_message_is_asked_for_alone_once_something_was
     assert {ack.topic for ack in acks if isinstance(ack, Ack) and ack.ok} == {"heartbeats:", *(f"market_trades:{name}" for name in three)}
     refused, notice = hear(venue, data({"type": "error", "message": "ETH-USD is not a valid product"}))
     assert isinstance(refused, Ack) and (refused.ok, refused.topic) == (False, "level2:ETH-USD") and isinstance(notice, Notice)
-    hear(venue, (TICK, b"0"), ts=T0 + 11 * 10**9)
     assert asked(venue) == [{"type": "subscribe", "channel": "level2", "product_ids": [name]} for name in ("BTC-USD", "SOL-USD")]
 
 
