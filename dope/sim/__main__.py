@@ -26,7 +26,11 @@ async def serve(seed: int, venues: tuple[str, ...], speed: float, epoch_ms: int,
         watch.add_done_callback(lambda _: over.set())
     world = World(seed, venues=venues, speed=speed, epoch_ms=epoch_ms)
     print(json.dumps(await world.start()), flush=True)
-    await over.wait()
+    running, ending = asyncio.create_task(world.run()), asyncio.create_task(over.wait())
+    await asyncio.wait((running, ending), return_when=asyncio.FIRST_COMPLETED)
+    if running.done() and not over.is_set():
+        running.result()  # a market that stands still is no market: whoever started it is told, and starts it anew
+    running.cancel()
     await world.stop()
 
 

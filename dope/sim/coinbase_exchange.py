@@ -153,7 +153,8 @@ def _error(message: str, reason: str) -> str:
 
 
 def _digits(market: Market) -> tuple[Digits, Digits]:
-    return rescaled(6, market.spec.tick_e6, 2), rescaled(8, market.spec.lot_e8, 8)
+    tick = market.spec.tick_e6
+    return rescaled(6, tick, 5 if tick % 10_000 else 2), rescaled(8, market.spec.lot_e8, 8)
 
 
 def _levels(market: Market, levels: list[tuple[int, int]], side: str = "") -> str:

@@ -57,6 +57,11 @@ class World:
         logger.info("sample market with seed {} runs at speed {:g}", self.sample.seed, self.speed)
         return {venue: server.port.endpoints for venue, server in self.servers.items()}
 
+    async def run(self) -> None:
+        """Until time stands still. Raises what made it stand still."""
+        if self._drive is not None:
+            await asyncio.shield(self._drive)
+
     async def stop(self) -> None:
         """Stop time, cut the clients, close the ports."""
         if self._drive is not None:
