@@ -306,7 +306,7 @@ def test_the_simulated_venue_refuses_what_the_real_one_refuses() -> None:
             assert (await ask(ws, {"event": "ping", "cid": 5}))["cid"] == 5
             assert (await ask(ws, {"event": "unsubscribe", "chanId": first["chanId"]}))["event"] == "unsubscribed"
             lengths = [subscribe(symbol=listing.native, len=length) for listing in LISTINGS for length in ("1", "25", "100", "250")]
-            for request in [*lengths, *(subscribe("trades", symbol=listing.native) for listing in LISTINGS)]:
+            for request in lengths[:25]:  # so many channels a connection
                 assert (await ask(ws, request))["event"] == "subscribed"
             assert (await ask(ws, subscribe("candles", key="trade:1m:tBTCUSD")))["code"] == 10305
 
