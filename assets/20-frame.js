@@ -122,6 +122,7 @@
         : `${venue.state} ${fmt.age(Math.max(0, DOPE.now() - venue.since) / 1000)}`;
       return [venue.id, css, glyph, venue.short, tail, venue.label];
     });
+    holder.classList.toggle("many", pills.length > 10);
     const same = holder.childElementCount === pills.length && pills.every((pill, i) => holder.children[i].dataset.value === pill[0]);
     if (!same) DOPE.fill(holder, ...pills.map((pill) => DOPE.h("button",
       { type: "button", "data-act": "venue", "data-value": pill[0], "data-test": "venue-" + pill[0] },

@@ -26,7 +26,7 @@
     const canvas = $("matrix-canvas"), wrap = $("matrix-wrap"), all = DOPE.state.matrix;
     if (!canvas || !all || DOPE.page !== "live") return;
     const list = all.filter((m) => DOPE.inView(m.base, m.kind) && m.venues.length > 1), mode = DOPE.view.matrix;
-    const w = wrap.clientWidth, hgt = wrap.clientHeight, ratio = window.devicePixelRatio || 1;
+    const w = wrap.clientWidth, needed = height(list, w), hgt = Math.max(wrap.clientHeight, needed), ratio = window.devicePixelRatio || 1;
     if (!w || !hgt) return;
     if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(hgt * ratio)) {
       Object.assign(canvas, { width: Math.round(w * ratio), height: Math.round(hgt * ratio) });
@@ -38,10 +38,30 @@
     g.clearRect(0, 0, w, hgt);
     boxes = [];
     if (!list.length) { g.fillStyle = "#8090A6"; g.font = `12.5px ${FONT}`; g.fillText("No pair of venues quotes this market.", 14, 24); return table(list, mode); }
-    const cols = bestColumns(list.length, w, hgt), rows = Math.ceil(list.length / cols), cw = w / cols, ch = hgt / rows;
     const best = Math.max(...list.flatMap((m) => m.net.flat().filter((v) => v !== null)));
-    list.forEach((m, k) => one(g, m, (k % cols) * cw, Math.floor(k / cols) * ch, cw, ch, mode, best));
+    for (const [m, x, y, width, height] of placed(list, w, hgt)) one(g, m, x, y, width, height, mode, best);
     table(list, mode);
+  }
+  /* Small matrices share the place as it is; as soon as one has many venues they stand below each other, readable, and the place scrolls. */
+  const MANY = 4, CELL = 17, HEAD = 51;
+  const height = (list, w) => (list.some((m) => m.venues.length > MANY) ? stacked(list, w).reduce((most, [, , y, , hgt]) => Math.max(most, y + hgt), 0) : 0);
+  function placed(list, w, hgt) {
+    if (list.some((m) => m.venues.length > MANY)) return stacked(list, w);
+    const cols = bestColumns(list.length, w, hgt), rows = Math.ceil(list.length / cols), cw = w / cols, ch = hgt / rows;
+    return list.map((m, k) => [m, (k % cols) * cw, Math.floor(k / cols) * ch, cw, ch]);
+  }
+  /* Large ones take a line each, small ones two a line. */
+  function stacked(list, w) {
+    const out = [];
+    let y = 0, open = null;
+    for (const m of [...list].sort((a, b) => b.venues.length - a.venues.length)) {
+      const tall = HEAD + CELL * m.venues.length, half = m.venues.length <= MANY + 1;
+      if (half && open) { out.push([m, w / 2, open.y, w / 2, open.tall]); open = null; continue; }
+      out.push([m, 0, y, half ? w / 2 : w, tall]);
+      open = half ? { y, tall } : null;
+      y += tall;
+    }
+    return out;
   }
   function bestColumns(n, w, hgt) {
     let best = 1, score = -1;
@@ -123,7 +143,7 @@
     DOPE.fill(node, h("b", {}, `${m.base}-${m.quote} ${m.kind}`), h("dl", { class: "one" }, leg("buy", buy, "ask"), leg("sell", sell, "bid"),
       h("dd", {}, `gross ${fmt.bps(value(m, i, j, "gross"))} − wall ${fmt.number(m.wall[i][j], 2)} → net ${fmt.bps(value(m, i, j, "net"))} bps, z ${fmt.signed(value(m, i, j, "z"), 1)}`)));
     const wrap = $("matrix").getBoundingClientRect();
-    Object.assign(node.style, { left: Math.max(6, Math.min(hover.x, wrap.width - node.offsetWidth - 10)) + "px", top: hover.y + hover.h + 4 + "px" });
+    Object.assign(node.style, { left: Math.max(6, Math.min(hover.x, wrap.width - node.offsetWidth - 10)) + "px", top: hover.y - $("matrix-wrap").scrollTop + hover.h + 4 + "px" });
   }
   function pick(event) {
     const box = at(event);

@@ -322,7 +322,7 @@ class Picture:
         if walk.buy_vwap is None or walk.sell_vwap is None or walk.net_bps is None:
             return None, None, None, pair.wall_bps, "stale"
         gross = (walk.sell_vwap / walk.buy_vwap - 1.0) * 1e4
-        return gross, walk.net_bps, self._z(buy, sell), pair.wall_bps, "ok"
+        return _short(gross), _short(walk.net_bps), _short(self._z(buy, sell)), pair.wall_bps, "ok"
 
     def _z(self, buy: str, sell: str) -> float | None:
         a, b = sorted((buy, sell))
@@ -341,8 +341,8 @@ class Picture:
                 i = self.engine.market.books[a].instrument
                 mean, sd, _, low, high, n = stats
                 current = self.spreads.current.get((a, b))
-                row = {"a": a, "b": b, "symbol": i.symbol, "kind": i.kind, "current": current}
-                rows.append({**row, "mean": mean, "sd": sd, "min": low, "max": high, "n": n})
+                row = {"a": a, "b": b, "symbol": i.symbol, "kind": i.kind, "current": _short(current)}
+                rows.append({**row, "mean": _short(mean), "sd": _short(sd), "min": _short(low), "max": _short(high), "n": n})
         return rows
 
     def _bases(self) -> list[dict[str, Any]]:
@@ -352,9 +352,10 @@ class Picture:
             if stats:
                 current = self.spreads.current.get((spot, perp))
                 funding = self.engine.market.funding.get(perp)
+                base = self.engine.market.books[spot].instrument.base
                 rows.append({
-                    "base": self.engine.market.books[spot].instrument.base, "spot": spot, "perp": perp, "bps": current, "mean": stats[0],
-                    "deviation": None if current is None else current - stats[0],
+                    "base": base, "spot": spot, "perp": perp, "bps": _short(current), "mean": _short(stats[0]),
+                    "deviation": None if current is None else _short(current - stats[0]),
                     "funding_8h_bps": funding.rate * 1e4 if funding and funding.rate is not None else None,
                 })  # fmt: skip
         return rows
@@ -393,6 +394,11 @@ class Picture:
             "breaker": health.breaker if health else "closed", "integrity": venue.INTEGRITY or "none",
             "past": [list(each) for each in past],
         }  # fmt: skip
+
+
+def _short(bps: float | None) -> float | None:
+    """As finely as anybody can read it: what nobody sees would be most of what is sent."""
+    return None if bps is None else round(bps, 4)
 
 
 def finite(value: Any) -> Any:

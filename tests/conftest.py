@@ -7,11 +7,10 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.few import PINNED
 from tests.figures import figure, pytest_runtest_makereport
 
-#: what a test does not say itself: three venues and six symbols, so that it is quick and the same whatever is added
-os.environ["DOPE_VENUES"] = "binance_spot,binance_usdm,okx"
-os.environ["DOPE_SYMBOLS"] = "BTC-USDT,ETH-USDT,SOL-USDT,BTC-USDT-PERP,ETH-USDT-PERP,SOL-USDT-PERP"
+os.environ.update(PINNED)
 
 __all__ = ["figure", "pytest_runtest_makereport"]  # of every test
 

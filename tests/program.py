@@ -18,6 +18,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.few import PINNED
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 PATIENCE_S = 120.0  #: however slow the machine; what is waited for is asserted, never how long it took
@@ -51,7 +53,7 @@ def nobody() -> tuple[socket.socket, dict[str, dict[str, str]]]:
 
 def surroundings(folder: Path, **settings: Any) -> dict[str, str]:
     """The environment of the program: ours without its settings, then ``settings`` (``probe_s=1`` → ``DOPE_PROBE_S``)."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("DOPE_")}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("DOPE_") or name in PINNED}
     given = {"data_dir": folder / "data", "model_dir": folder / "models", **settings}
     return own | {f"DOPE_{name.upper()}": json.dumps(v) if isinstance(v, dict) else str(v) for name, v in given.items()}
 

@@ -14,10 +14,11 @@ from dope.detectors.arbitrage import Arbitrage, Opportunity
 from dope.detectors.spreads import Spreads
 from dope.engine import Engine
 from dope.engines import build_engine, detector_of
+from dope.feed.health import VenueHealth
 from dope.picture import FAULT_LINES_PER_MIN, Picture, book_row, finite, opportunity_row, stopped
 from dope.settings import Settings
-from dope.types import TICK, BookState, Fault, Frame
-from tests.frames import MS, T0, okx_book, okx_script, play, spot_script
+from dope.types import TICK, Ack, BookState, Fault, Frame
+from tests.frames import MS, T0, okx_book, okx_script, opened, play, spot_script
 
 S = 1000 * MS
 
@@ -141,6 +142,45 @@ def test_instruments_and_books_show_prices_only_while_they_are_known_to_be_right
     row = next(row for row in picture.fast(engine.market.now)["instruments"] if row["key"] == "okx:BTC-USDT")
     assert row["state"] == "STALE" and row["bid"] is row["ask"] is row["mid"] is None and row["depth"] == {}
     assert book_row(engine.market, book, engine.market.now)["bids"] == []
+
+
+def test_a_book_that_waits_tells_what_the_venue_refused() -> None:
+    engine, picture = watching(play("okx", [opened("public", ("BTC-USDT",))], conn=2))
+    now = engine.market.now
+
+    def why() -> dict[str, str]:
+        return {row["key"]: row["reason"] for row in picture.fast(now)["instruments"]}
+
+    (key,) = why()
+    before = why()[key]
+    picture.note(Ack(now, "okx", 2, "books:OTHER-USDT", False, "no such market"))
+    picture.note(Ack(now, "okx", 2, f"trades:{key.partition(':')[2]}", True, ""))
+    assert why() == {key: before}
+    picture.note(Ack(now, "okx", 2, f"books:{key.partition(':')[2]}", False, "no such market"))
+    assert why() == {key: f"books:{key.partition(':')[2]} refused: no such market"}
+
+
+def test_matrices_are_drawn_four_times_a_second_and_rows_each_time() -> None:
+    engine, picture = watching(both())
+    now = engine.market.now
+    drawn = [picture.fast(now + tenth * 100 * MS) for tenth in range(10)]
+    assert ["matrix" in sections for sections in drawn].count(True) == 4
+    assert all("instruments" in sections for sections in drawn)
+
+
+def test_a_venue_keeps_its_states_of_the_last_hour() -> None:
+    engine, picture = watching(both())
+    now = engine.market.now
+
+    def past(at: int, state: str) -> list[list[Any]]:
+        health = VenueHealth("okx", state=state, since=at)
+        rows: list[list[Any]] = next(row["past"] for row in picture.venue_rows(at, {"okx": health}) if row["id"] == "okx")
+        return rows
+
+    assert past(now, "live") == past(now + S, "live") == [[now // MS, "live"]]
+    assert [state for _, state in past(now + 2 * S, "down")] == ["live", "down"]
+    assert [state for _, state in past(now + 1800 * S, "live")] == ["live", "down", "live"]
+    assert [state for _, state in past(now + 3700 * S, "live")] == ["down", "live"]
 
 
 def test_venues_without_health_are_down_and_their_counters_are_those_of_their_books() -> None:

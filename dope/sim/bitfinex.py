@@ -99,8 +99,9 @@ class Instrument:
         self.tops[length] = new
         if old is None:
             return
-        for side in (BID, ASK):
+        for side in (BID, ASK):  # what goes goes first on both sides, so that the book never crosses on its way
             yield from (self.level(tick, 0, side) for tick in old[side] if tick not in new[side])
+        for side in (BID, ASK):
             yield from (self.level(tick, lots, side) for tick, lots in new[side].items() if old[side].get(tick) != lots)
 
     def checksum(self) -> str:

@@ -52,7 +52,7 @@ VENUES: tuple[type[Venue], ...] = (
 
 def chosen(names: Sequence[str]) -> tuple[str, ...]:
     """Venue ids of what a user asked for; "all" = every one with order books. Raises UnknownName."""
-    known = [venue.ID for venue in VENUES]
+    known = [venue.ID for venue in (*VENUES, *ARCHIVED)]
     if strange := [name for name in names if name != "all" and name not in known]:
         raise UnknownName("venue", strange[0], ["all", *known])
     usual = [venue.ID for venue in VENUES if venue.BOOKS]

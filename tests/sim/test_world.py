@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from dope.errors import UnknownName
 from dope.sim.port import Ping
+from dope.sim.world import World
 from tests.sim.recipes import BinanceBook, OkxBook, ask, get, hear, hear_until, open_ws, world
 
 SPOT = '{"method":"SUBSCRIBE","params":["btcusdt@depth@100ms"],"id":1}'
@@ -210,6 +211,25 @@ def test_a_connection_without_any_words_is_closed_by_okx() -> None:
             with pytest.raises(ConnectionClosed) as closed:
                 await hear(ws)
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 4004
+
+    asyncio.run(run())
+
+
+def test_whoever_waits_for_a_market_is_told_when_it_stands_still() -> None:
+    async def run() -> None:
+        made = World(3, speed=10.0)
+        await made.start()
+        waiting = asyncio.create_task(made.run())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+
+        def broken() -> None:
+            raise ZeroDivisionError("a server that cannot go on")
+
+        made.servers["okx"].publish = broken  # type: ignore[method-assign]
+        with pytest.raises(ZeroDivisionError):
+            await waiting
+        await made.stop()
 
     asyncio.run(run())
 
