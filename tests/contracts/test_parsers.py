@@ -1,0 +1,118 @@
+"""No damaged message ever raises or is read as a number that cannot be: every venue's reader, thousands of times."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dope.types import DATA, REPLY, BookUpdate, Event, Frame, Quote, Trade
+from dope.venues import VENUES, make
+from tests.frames import play
+from tests.venues import sample
+
+IDS = [venue.ID for venue in VENUES if venue.BOOKS]
+QUICK, FULL = 2_000, 20_000  #: examples per reader
+FUZZ_S = 60.0  #: s of random bytes, all readers in turn
+PIECES = (
+    b"-", b"e9", b"e999", b"NaN", b"Infinity", b"[", b"]", b"{", b'"', b"\\", b"0", b",", b":", b"null", b"true", b"\x00", b"\xff", b"1" * 40,
+)  # fmt: skip
+
+
+def damaged(text: bytes, chance: random.Random) -> bytes:
+    """``text`` cut, changed, doubled or mixed up in one to four places."""
+    made = bytearray(text)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(made) + 1)
+        match chance.randrange(6):
+            case 0:
+                del made[at:]
+            case 1:
+                made[at : at + 1] = bytes((chance.randrange(256),))
+            case 2:
+                made[at:at] = chance.choice(PIECES)
+            case 3:
+                made[at:at] = made[at : at + chance.randint(1, 30)]
+            case 4:
+                made[at : at + 1], made[:1] = made[:1], made[at : at + 1]
+            case _:
+                del made[at : at + chance.randint(1, 8)]
+    return bytes(made)
+
+
+def possible(event: Event) -> bool:
+    """Whether every number of the event is one that can be."""
+    if any(isinstance(value, float) and not math.isfinite(value) for value in msgspec.structs.astuple(event)):
+        return False
+    if isinstance(event, Trade):
+        return event.price > 0.0 and event.size > 0.0 and event.side in ("buy", "sell", "")
+    if isinstance(event, Quote):
+        return min(event.bid, event.ask, event.bid_size, event.ask_size) >= 0.0
+    return not isinstance(event, BookUpdate) or event.seq >= -1
+
+
+def one(venue: str, frames: Sequence[Frame], chance: random.Random) -> None:
+    """A fresh reader hears a session up to somewhere, one damaged message, and goes on."""
+    machine = make(venue, ())
+    at = chance.choice([n for n, frame in enumerate(frames) if frame.kind in (DATA, REPLY)])
+    for frame in frames[:at]:
+        machine.receive(frame)
+    frame = frames[at]
+    for event in machine.receive(Frame(frame.ts, frame.venue, frame.conn, frame.kind, damaged(frame.data, chance))):
+        assert possible(event), event
+    for frame in frames[at : at + 2]:
+        machine.receive(frame)
+
+
+def examples(count: int) -> Callable[[str], None]:
+    """``one``, so many times."""
+
+    @settings(max_examples=count, deadline=None)
+    @given(chance=st.randoms(use_true_random=False))
+    def run(venue: str, frames: Sequence[Frame], chance: random.Random) -> None:
+        one(venue, frames, chance)
+
+    return lambda venue: run(venue, play(venue, sample(venue).script()))
+
+
+@pytest.mark.parametrize("venue", IDS)
+def test_a_damaged_message_never_raises_and_brings_no_impossible_number(venue: str) -> None:
+    examples(QUICK)(venue)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("venue", IDS)
+def test_twenty_thousand_damaged_messages_do_not_either(venue: str) -> None:
+    examples(FULL)(venue)
+
+
+@pytest.mark.full
+def test_a_minute_of_random_bytes_does_not_either(figure: Callable[..., None]) -> None:
+    chance, end, count = random.Random(1), time.monotonic() + FUZZ_S, 0
+    sessions = {venue: play(venue, sample(venue).script()) for venue in IDS}
+    while time.monotonic() < end:
+        for venue, frames in sessions.items():
+            machine = make(venue, ())
+            for frame in frames[: chance.randrange(len(frames))]:
+                machine.receive(frame)
+            for _ in range(20):
+                kind = chance.choice((DATA, REPLY))
+                for event in machine.receive(Frame(frames[-1].ts, venue, 1, kind, chance.randbytes(chance.randrange(200)))):
+                    assert possible(event), event
+                count += 1
+    figure("messages of random bytes that every reader has survived", count, samples=count)
+
+
+def test_impossible_numbers_are_seen() -> None:
+    trade = Trade(1, "okx:BTC-USDT", 1, 1.0, 2.0, "buy", "1")
+    quote = Quote(1, "okx:BTC-USDT", 1, -1, 1.0, 2.0, 1.5, 2.0)
+    assert possible(trade) and possible(quote)
+    wrong = [{"price": math.inf}, {"price": 0.0}, {"size": -1.0}, {"size": math.nan}, {"side": "up"}]
+    assert not any(possible(msgspec.structs.replace(trade, **change)) for change in wrong)
+    assert not possible(msgspec.structs.replace(quote, bid=-1.0)) and not possible(msgspec.structs.replace(quote, ask=math.nan))
