@@ -21,7 +21,8 @@ IDS = [venue.ID for venue in VENUES if venue.BOOKS]
 QUICK, FULL = 2_000, 20_000  #: examples per reader
 FUZZ_S = 60.0  #: s of random bytes, all readers in turn
 PIECES = (
-    b"-", b"e9", b"e999", b"NaN", b"Infinity", b"[", b"]", b"{", b'"', b"\\", b"0", b",", b":", b"null", b"true", b"\x00", b"\xff", b"1" * 40,
+    b"-", b"e9", b"e999", b"NaN", b"Infinity", b"[", b"]", b"{", b'"', b"\\", b"0", b",", b":", b"null", b"true", b"\x00", b"\xff",
+    b"1" * 40,
 )  # fmt: skip
 
 
