@@ -56,7 +56,7 @@ def test_it_ends_in_order_in_every_state(
         assert program.end(number) == 0, program.log
         until(lambda: gone(children), "the end of its children")
     kept = tapes(tmp_path, "live" if state == "connecting" else "sim")
-    assert len(kept) == 1 and kept[0].complete and kept[0].frames > 0
+    assert kept and all(tape.complete and tape.frames > 0 for tape in kept)
     assert "Traceback" not in program.log
 
 
@@ -68,7 +68,7 @@ def test_killed_by_force_it_leaves_no_process_behind(tmp_path: Path) -> None:
         assert len(children) >= 2
         program.end(signal.SIGKILL)
         until(lambda: gone(children), "the end of its children")
-    assert [tape.complete for tape in tapes(tmp_path, "sim")] == [False], "the tape is there, and says that it was cut"
+    assert not tapes(tmp_path, "sim")[-1].complete, "the tape is there, and says that it was cut; an hour may have ended before"
 
 
 def test_a_sample_market_that_dies_is_started_anew_once_and_then_the_end_is_told(tmp_path: Path) -> None:
