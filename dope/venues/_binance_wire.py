@@ -15,21 +15,18 @@ from dope.types import (
     Bar,
     BookUpdate,
     Event,
-    Fetch,
     Frame,
     Funding,
     Notice,
     Quote,
     Reconnect,
-    ReplyInfo,
     Trade,
 )
-from dope.venues._differences import Differences
-from dope.venues.base import MS, Known, Venue, number
+from dope.venues._differences import DifferencesVenue
+from dope.venues.base import MS, Known, number
 
 _NO = msgspec.Raw(b"")
 REQUESTS_KEPT = 1000  #: requests that may still be confirmed
-_SYMBOL = re.compile(r"symbol=([A-Z0-9_]+)")
 
 
 class Candle(msgspec.Struct):
@@ -90,17 +87,16 @@ _depth = msgspec.json.Decoder(Depth)
 Handler = Callable[[Frame, Known, Message], Sequence[Event]]
 
 
-class BinanceVenue(Venue):
+class BinanceVenue(DifferencesVenue):
     """Everything but hosts, streams and fees, which the venue files state."""
 
-    CHAINED = False  #: differences carry ``pu``
+    NATIVE_IN = re.compile(r"symbol=([A-Z0-9_]+)")
     SNAPSHOT_PATH = ""
     SNAPSHOT_LIMIT = 1000
     SNAPSHOT_WEIGHT = 50
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)
-        self._books = Differences(self.ID, self._fetch, chained=self.CHAINED)
         self._requests: dict[str, tuple[str, ...]] = {}  # id of a request → its topics
         self._ids = 0
         self._handlers: dict[str, Handler] = {
@@ -188,51 +184,13 @@ class BinanceVenue(Venue):
 
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
         self._requests = {name: topics for name, topics in self._requests.items() if not name.startswith(f"{frame.conn}/")}
-        for known in self.known.values():
-            if known.conn == frame.conn:
-                self._books.closed(known)
         super().on_closed(frame, events)
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
-    def _fetch(self, conn: int, native: str, delay_s: float) -> None:
-        url = f"{self.endpoints['rest']}{self.SNAPSHOT_PATH}?symbol={native}&limit={self.SNAPSHOT_LIMIT}"
-        self.actions.append(Fetch(conn, f"depth:{native}", url, weight=self.SNAPSHOT_WEIGHT, delay_s=delay_s))
+    def snapshot_at(self, native: str) -> tuple[str, int]:
+        return f"{self.SNAPSHOT_PATH}?symbol={native}&limit={self.SNAPSHOT_LIMIT}", self.SNAPSHOT_WEIGHT
 
-    def answered(self, frame: Frame, info: ReplyInfo, body: bytes, events: list[Event]) -> None:
-        kind, _, native = info.key.partition(":")
-        if kind != "depth":
-            return
-        known = self.known.get(native)
-        if known is None:
-            events.append(self.fault(frame, "a snapshot that nobody waits for"))
-            return
-
-        def read() -> tuple[int, BookUpdate]:
-            depth = _depth.decode(body)
-            levels = BookUpdate(frame.ts, known.key, depth.E * MS, True, depth.lastUpdateId, bytes(depth.bids), bytes(depth.asks))
-            return depth.lastUpdateId, levels
-
-        self._books.answer(frame, known, info, read, events)
-
-    def again(self, known: Known, ts: int) -> None:
-        self._books.again(known)
-
-    def reseed(self, symbol: str, ts: int) -> None:
-        known = self._of(symbol)
-        if known is not None:
-            self._books.reseed(known, ts)
-
-    def chain(self, symbol: str) -> tuple[str, int, int] | None:
-        known = self._of(symbol)
-        return None if known is None else self._books.chain(known)
-
-    def advance(self, symbol: str, last: int) -> None:
-        known = self._of(symbol)
-        if known is not None:
-            self._books.advance(known, last)
-
-    def reply_key(self, url: str, natives: Sequence[str]) -> str:
-        found = _SYMBOL.search(url)
-        if found:
-            return f"depth:{found[1]}"
-        return f"depth:{natives[0]}" if len(natives) == 1 else "unknown"
+    def snapshot(self, frame: Frame, known: Known, body: bytes) -> tuple[int, BookUpdate]:
+        depth = _depth.decode(body)
+        levels = BookUpdate(frame.ts, known.key, depth.E * MS, True, depth.lastUpdateId, bytes(depth.bids), bytes(depth.asks))
+        return depth.lastUpdateId, levels

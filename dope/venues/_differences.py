@@ -1,12 +1,16 @@
-"""The books of a venue that sends differences on the socket and snapshots by REST: ``DepthSync`` for each, and who asks when."""
+"""The books of a venue that sends differences on the socket and snapshots by REST: ``DepthSync`` for each, and who asks when.
+
+``Differences`` keeps them wherever the snapshots come from; ``DifferencesVenue`` is a venue that gets them by REST.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 
-from dope.types import BookUpdate, Event, Fault, Frame, ReplyInfo
+from dope.types import BookUpdate, Event, Fault, Fetch, Frame, ReplyInfo
 from dope.venues._depth_sync import DepthSync
-from dope.venues.base import UNREADABLE, Known
+from dope.venues.base import UNREADABLE, Known, Venue
 
 #: (connection, native name, delay in s): ask for a snapshot
 Ask = Callable[[int, str, float], None]
@@ -87,3 +91,65 @@ class Differences:
         """See ``Venue.advance``."""
         sync = self._of(known)
         sync.last, sync.old = last, 0
+
+
+class DifferencesVenue(Venue):
+    """Says where a snapshot is and reads it; all else about its books stands here."""
+
+    CHAINED = False  #: each difference names the one before it
+    NATIVE_IN: re.Pattern[str]  #: finds the native name in the address of a snapshot
+
+    def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
+        super().__init__(symbols, endpoints)
+        self._books = Differences(self.ID, self._fetch, chained=self.CHAINED)
+
+    def snapshot_at(self, native: str) -> tuple[str, int]:
+        """(address behind the REST host, weight) of a snapshot."""
+        raise NotImplementedError
+
+    def snapshot(self, frame: Frame, known: Known, body: bytes) -> tuple[int, BookUpdate]:
+        """Its number and levels. Raises one of ``UNREADABLE``."""
+        raise NotImplementedError
+
+    def _fetch(self, conn: int, native: str, delay_s: float) -> None:
+        path, weight = self.snapshot_at(native)
+        self.actions.append(Fetch(conn, f"depth:{native}", self.endpoints["rest"] + path, weight=weight, delay_s=delay_s))
+
+    def answered(self, frame: Frame, info: ReplyInfo, body: bytes, events: list[Event]) -> None:
+        kind, _, native = info.key.partition(":")
+        if kind != "depth":
+            return
+        known = self.known.get(native)
+        if known is None:
+            events.append(self.fault(frame, "a snapshot that nobody waits for"))
+            return
+        self._books.answer(frame, known, info, lambda: self.snapshot(frame, known, body), events)
+
+    def on_closed(self, frame: Frame, events: list[Event]) -> None:
+        for known in self.known.values():
+            if known.conn == frame.conn:
+                self._books.closed(known)
+        super().on_closed(frame, events)
+
+    def again(self, known: Known, ts: int) -> None:
+        self._books.again(known)
+
+    def reseed(self, symbol: str, ts: int) -> None:
+        known = self._of(symbol)
+        if known is not None:
+            self._books.reseed(known, ts)
+
+    def chain(self, symbol: str) -> tuple[str, int, int] | None:
+        known = self._of(symbol)
+        return None if known is None else self._books.chain(known)
+
+    def advance(self, symbol: str, last: int) -> None:
+        known = self._of(symbol)
+        if known is not None:
+            self._books.advance(known, last)
+
+    def reply_key(self, url: str, natives: Sequence[str]) -> str:
+        found = self.NATIVE_IN.search(url)
+        if found:
+            return f"depth:{found[1]}"
+        return f"depth:{natives[0]}" if len(natives) == 1 else "unknown"

@@ -28,16 +28,15 @@ from itertools import groupby
 
 import msgspec
 
-from dope.types import Bar, BookUpdate, Event, Fetch, Frame, Instrument, Notice, Quote, Reconnect, ReplyInfo
-from dope.venues._differences import Differences
-from dope.venues.base import MS, Known, Venue, number
+from dope.types import Bar, BookUpdate, Event, Frame, Instrument, Notice, Quote, Reconnect
+from dope.venues._differences import DifferencesVenue
+from dope.venues.base import MS, Known, number
 
 _NO = msgspec.Raw(b"")
 LEVELS = "400"  #: the stream with this many levels, each 100 ms; the touch has a stream of its own
 BATCH = 100  #: topics in one request
 HAD_ALREADY = "Alert sub"
 SECOND = 1_000_000_000
-_PAIR = re.compile(r"[?&](?:currency_pair|contract)=([A-Z0-9_]+)")
 
 
 class Levels(msgspec.Struct, gc=False):
@@ -120,17 +119,17 @@ _objects = msgspec.json.Decoder(list[Level])
 _system = msgspec.json.Decoder(System)
 
 
-class GateVenue(Venue):
+class GateVenue(DifferencesVenue):
     """Everything but hosts, names, trades and fees, which the venue files state."""
 
     PREFIX = ""  #: first word of every channel
     CHANNELS: tuple[str, ...] = ("book_ticker", "trades")  #: subscribed to by the bare name, beside books and candles
     SNAPSHOT_PATH = ""  #: of REST, up to the native name; for recordings only
+    NATIVE_IN = re.compile(r"[?&](?:currency_pair|contract)=([A-Z0-9_]+)")
     DEPTH = int(LEVELS)
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)
-        self._books = Differences(self.ID, self._fetch)
         self._by_rest: set[str] = set()  # natives whose books are differences on a REST snapshot
         self._now = 0  # s, of the requests that are being written
 
@@ -154,17 +153,11 @@ class GateVenue(Venue):
 
     def again(self, known: Known, ts: int) -> None:
         if known.native in self._by_rest:
-            self._books.again(known)
+            super().again(known, ts)
             return
         topics = [f"obu:ob.{known.native}.{LEVELS}"]
         self.ask(known.conn, ts, "unsubscribe", topics)
         self.ask(known.conn, ts, "subscribe", topics)
-
-    def on_closed(self, frame: Frame, events: list[Event]) -> None:
-        for known in self.known.values():
-            if known.conn == frame.conn and known.native in self._by_rest:
-                self._books.closed(known)
-        super().on_closed(frame, events)
 
     # -- frames ------------------------------------------------------------------------------------------------------
     def read(self, frame: Frame, events: list[Event]) -> None:
@@ -280,31 +273,17 @@ class GateVenue(Venue):
         self._by_rest.add(known.native)
         self._books.take(frame, known, (data.U, data.u, -1), update, events)
 
-    def _fetch(self, conn: int, native: str, delay_s: float) -> None:
-        url = f"{self.endpoints['rest']}{self.SNAPSHOT_PATH}{native}&limit=100&with_id=true"
-        self.actions.append(Fetch(conn, f"depth:{native}", url, delay_s=delay_s))
+    def snapshot_at(self, native: str) -> tuple[str, int]:
+        return f"{self.SNAPSHOT_PATH}{native}&limit=100&with_id=true", 1
 
-    def answered(self, frame: Frame, info: ReplyInfo, body: bytes, events: list[Event]) -> None:
-        kind, _, native = info.key.partition(":")
-        known = self.known.get(native)
-        if kind != "depth" or known is None:
-            events.append(self.fault(frame, "a snapshot that nobody waits for"))
-            return
-
-        def read() -> tuple[int, BookUpdate]:
-            depth = _depth.decode(body)
-            return depth.id, BookUpdate(frame.ts, known.key, 0, True, depth.id, pairs(depth.bids), pairs(depth.asks))
-
-        self._books.answer(frame, known, info, read, events)
+    def snapshot(self, frame: Frame, known: Known, body: bytes) -> tuple[int, BookUpdate]:
+        depth = _depth.decode(body)
+        return depth.id, BookUpdate(frame.ts, known.key, 0, True, depth.id, pairs(depth.bids), pairs(depth.asks))
 
     def reseed(self, symbol: str, ts: int) -> None:
         known = self._of(symbol)
         if known is not None and known.native in self._by_rest:
-            self._books.reseed(known, ts)
-
-    def reply_key(self, url: str, natives: Sequence[str]) -> str:
-        found = _PAIR.search(url)
-        return f"depth:{found[1]}" if found else "unknown"
+            super().reseed(symbol, ts)
 
 
 def rows(result: msgspec.Raw) -> bytes:

@@ -28,9 +28,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Plan, Quote, ReplyInfo, Trade
-from dope.venues._differences import Differences
-from dope.venues.base import MS, Known, Venue, number
+from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Plan, Quote, Trade
+from dope.venues._differences import DifferencesVenue
+from dope.venues.base import MS, Known, number
 
 BATCHED = ("/market/level2", "/market/ticker", "/market/match")
 CANDLES = "/market/candles"
@@ -47,7 +47,6 @@ MARKETS = {
 }  # fmt: skip
 MIN_NOTIONAL = 0.1
 _NATIVE = re.compile(r"([A-Z0-9]{1,20})-([A-Z0-9]{2,10})")
-_SYMBOL = re.compile(r"[?&]symbol=([A-Z0-9]{1,20}-[A-Z0-9]{2,10})(?:&|$)")
 _NO = msgspec.Raw(b"")
 
 Edges = tuple[float, float, float, float]  #: bid from which on a wider snapshot is wanted, last bid known; the same for asks
@@ -128,7 +127,7 @@ _bullet = msgspec.json.Decoder(Bullet)
 _rows = msgspec.json.Decoder(list[tuple[str, str, str]])
 
 
-class Kucoin(Venue):
+class Kucoin(DifferencesVenue):
     ID, LABEL, SHORT = "kucoin", "KuCoin", "KUC"
     ENDPOINTS = {"ws": "wss://ws-api-spot.kucoin.com", "rest": "https://api.kucoin.com"}
     SOCKETS = (("spot", ""),)
@@ -136,10 +135,10 @@ class Kucoin(Venue):
     LIMITS = Limits(connects_per_s=0.5, connects_per_5min=60, messages_per_s=8.0, topics_per_socket=200, rest_weight_per_min=2000)
     PING = (15.0, '{"id":"ping","type":"ping"}')
     FEES = (Fee("kucoin", "spot", 10.0, 10.0, "quote", "ccxt 4.5.90; hummingbot; times the coin's coefficient", "2026-11-01", "medium"),)
+    NATIVE_IN = re.compile(r"[?&]symbol=([A-Z0-9]{1,20}-[A-Z0-9]{2,10})(?:&|$)")
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)
-        self._books = Differences(self.ID, self._fetch)
         self._edges: dict[str, Edges] = {}  # by native name
         self._requests: dict[str, tuple[str, ...]] = {}  # "connection/id" → its topics
         self._refused: set[int] = set()  # connections on which something was
@@ -263,43 +262,18 @@ class Kucoin(Venue):
         for known in self.known.values():
             if known.conn == frame.conn:
                 self._edges.pop(known.native, None)
-                self._books.closed(known)
         super().on_closed(frame, events)
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
-    def _fetch(self, conn: int, native: str, delay_s: float) -> None:
-        url = f"{self.endpoints['rest']}/api/v1/market/orderbook/level2_{SNAPSHOT_LEVELS}?symbol={native}"
-        self.actions.append(Fetch(conn, f"depth:{native}", url, weight=4, delay_s=delay_s))
+    def snapshot_at(self, native: str) -> tuple[str, int]:
+        return f"/api/v1/market/orderbook/level2_{SNAPSHOT_LEVELS}?symbol={native}", 4
 
-    def answered(self, frame: Frame, info: ReplyInfo, body: bytes, events: list[Event]) -> None:
-        kind, _, native = info.key.partition(":")
-        if kind != "depth":
-            return
-        known = self.known.get(native)
-        if known is None:
-            events.append(self.fault(frame, "a snapshot that nobody waits for"))
-            return
-
-        def read() -> tuple[int, BookUpdate]:
-            depth = _depth.decode(_good(body))
-            sequence = int(depth.sequence)
-            texts = msgspec.json.encode(depth.bids), msgspec.json.encode(depth.asks)
-            self._edges[native] = _edges(depth)
-            return sequence, BookUpdate(frame.ts, known.key, _ns(depth.time, MS), True, sequence, *texts)
-
-        self._books.answer(frame, known, info, read, events)
-
-    def again(self, known: Known, ts: int) -> None:
-        self._books.again(known)
-
-    def reseed(self, symbol: str, ts: int) -> None:
-        known = self._of(symbol)
-        if known is not None:
-            self._books.reseed(known, ts)
-
-    def reply_key(self, url: str, natives: Sequence[str]) -> str:
-        found = _SYMBOL.search(url)
-        return f"depth:{found[1]}" if found else "unknown"
+    def snapshot(self, frame: Frame, known: Known, body: bytes) -> tuple[int, BookUpdate]:
+        depth = _depth.decode(_good(body))
+        sequence = int(depth.sequence)
+        texts = msgspec.json.encode(depth.bids), msgspec.json.encode(depth.asks)
+        self._edges[known.native] = _edges(depth)
+        return sequence, BookUpdate(frame.ts, known.key, _ns(depth.time, MS), True, sequence, *texts)
 
 
 def _good(body: bytes) -> msgspec.Raw:

@@ -24,10 +24,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Quote, ReplyInfo, Trade
+from dope.types import Bar, BookUpdate, Event, Fee, Frame, Instrument, Limits, Notice, Quote, Trade
 from dope.venues import _protobuf as protobuf
-from dope.venues._differences import Differences
-from dope.venues.base import MS, Known, Venue, number, split_quote
+from dope.venues._differences import DifferencesVenue
+from dope.venues.base import MS, Known, number, split_quote
 
 QUOTES = ("USDT", "USDC", "USDE", "USD1", "EUR", "BRL", "BTC", "ETH")
 #: tick and lot (base) of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
@@ -40,7 +40,6 @@ DEPTH, DEALS, TOUCH, KLINE = 313, 314, 315, 308
 BODIES = range(301, 317)
 REFUSED = "Not Subscribed successfully"
 SNAPSHOT_LIMIT = 1000
-_SYMBOL = re.compile(r"symbol=([A-Z0-9_]+)")
 
 
 class Answer(msgspec.Struct):
@@ -61,17 +60,14 @@ _answer = msgspec.json.Decoder(Answer)
 _depth = msgspec.json.Decoder(Depth)
 
 
-class Mexc(Venue):
+class Mexc(DifferencesVenue):
     ID, LABEL, SHORT = "mexc", "MEXC", "MEXC"
     ENDPOINTS = {"ws": "wss://wbs-api.mexc.com", "rest": "https://api.mexc.com"}
     SOCKETS = (("market", "/ws"),)
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=4.0, topics_per_socket=30, rest_weight_per_min=1200)
     PING = (20.0, '{"method":"PING"}')
     FEES = (Fee("mexc", "spot", 0.0, 5.0, "base", "ccxt 4.5.90", "2026-11-01", "medium"),)
-
-    def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
-        super().__init__(symbols, endpoints)
-        self._books = Differences(self.ID, self._fetch)
+    NATIVE_IN = re.compile(r"symbol=([A-Z0-9_]+)")
 
     # -- names and requests ------------------------------------------------------------------------------------------
     def native(self, symbol: str) -> str | None:
@@ -188,46 +184,14 @@ class Mexc(Venue):
         elif not any(topic.startswith("spot@") for topic in good):
             events.append(self.fault(frame, "unknown message"))
 
-    def on_closed(self, frame: Frame, events: list[Event]) -> None:
-        for known in self.known.values():
-            if known.conn == frame.conn:
-                self._books.closed(known)
-        super().on_closed(frame, events)
-
     # -- snapshots ---------------------------------------------------------------------------------------------------
-    def _fetch(self, conn: int, native: str, delay_s: float) -> None:
-        url = f"{self.endpoints['rest']}/api/v3/depth?symbol={native}&limit={SNAPSHOT_LIMIT}"
-        self.actions.append(Fetch(conn, f"depth:{native}", url, weight=1, delay_s=delay_s))
+    def snapshot_at(self, native: str) -> tuple[str, int]:
+        return f"/api/v3/depth?symbol={native}&limit={SNAPSHOT_LIMIT}", 1
 
-    def answered(self, frame: Frame, info: ReplyInfo, body: bytes, events: list[Event]) -> None:
-        kind, _, native = info.key.partition(":")
-        if kind != "depth":
-            return
-        known = self.known.get(native)
-        if known is None:
-            events.append(self.fault(frame, "a snapshot that nobody waits for"))
-            return
-
-        def read() -> tuple[int, BookUpdate]:
-            depth = _depth.decode(body)
-            update = BookUpdate(frame.ts, known.key, 0, True, depth.lastUpdateId, bytes(depth.bids), bytes(depth.asks))
-            return depth.lastUpdateId, update
-
-        self._books.answer(frame, known, info, read, events)
-
-    def again(self, known: Known, ts: int) -> None:
-        self._books.again(known)
-
-    def reseed(self, symbol: str, ts: int) -> None:
-        known = self._of(symbol)
-        if known is not None:
-            self._books.reseed(known, ts)
-
-    def reply_key(self, url: str, natives: Sequence[str]) -> str:
-        found = _SYMBOL.search(url)
-        if found:
-            return f"depth:{found[1]}"
-        return f"depth:{natives[0]}" if len(natives) == 1 else "unknown"
+    def snapshot(self, frame: Frame, known: Known, body: bytes) -> tuple[int, BookUpdate]:
+        depth = _depth.decode(body)
+        update = BookUpdate(frame.ts, known.key, 0, True, depth.lastUpdateId, bytes(depth.bids), bytes(depth.asks))
+        return depth.lastUpdateId, update
 
 
 def _texts(body: bytes) -> dict[int, str]:
