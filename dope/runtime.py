@@ -24,6 +24,7 @@ from dope.errors import DopeError, NoEngine, UnknownName
 from dope.feed.clock import Clock
 from dope.history import SOURCES, Histories
 from dope.jobs import Jobs, JobState
+from dope.market.ready import compile_all
 from dope.picture import book_row, finite, opportunity_row, stopped
 from dope.recordings import bundles, calendar, left_behind, missing, tapes_by_name
 from dope.replays import Replays
@@ -199,11 +200,19 @@ class Runtime:
     # -- the thread ----------------------------------------------------------------------------------------------------
     def _run(self) -> None:
         try:
+            self._make_ready()
             asyncio.run(self._main())
         except BaseException as error:  # noqa: BLE001 - the one supervising place: whatever ends the loop must be seen
             if not (self._stopping.is_set() and isinstance(error, asyncio.CancelledError)):
                 logger.opt(exception=error).error("the engine has died: {}", error)
                 self._die()
+
+    def _make_ready(self) -> None:
+        """Machine code first: once the market runs, a loop that stands still for so long would be given up."""
+        began = time.monotonic()
+        compile_all()
+        if (took := time.monotonic() - began) > 1.0:
+            logger.info("machine code made in {:.0f} s; from now on it is read from disk", took)
 
     def _die(self) -> None:
         if not self.died:

@@ -101,8 +101,8 @@ class Program:
         return httpx.get(self.url + path, timeout=PATIENCE_S)
 
     def live(self) -> dict[str, Any]:
-        """The sections that a browser gets first; keyed lists as lists of rows."""
-        sections: dict[str, Any] = self.get("/api/v1/live").json()["data"]
+        """The sections that a browser gets first, as soon as there are any; keyed lists as lists of rows."""
+        sections: dict[str, Any] = until(lambda: self.get("/api/v1/live").json()["data"], "a first publication")
         for name, section in sections.items():
             if isinstance(section, dict) and set(section) == {"cols", "all", "set", "del"}:
                 sections[name] = [dict(zip(section["cols"], row, strict=True)) for row in section["set"]]
@@ -143,4 +143,12 @@ class Program:
 
 def gone(processes: Sequence[psutil.Process]) -> bool:
     """Whether none of them runs any more."""
-    return not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes)
+    return not any(each.is_running() and line_of(each) for each in processes)
+
+
+def line_of(process: psutil.Process) -> str:
+    """Its command line; nothing when it has ended, whether or not anybody has taken notice."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""

@@ -14,6 +14,7 @@ import pytest
 
 from dope.errors import JobError, UnknownName
 from dope.jobs import HISTORY, MEMORY_BYTES, Jobs, JobState
+from tests.program import line_of
 
 Progress = Callable[[float, str], None]
 
@@ -223,7 +224,7 @@ def test_closing_leaves_no_process() -> None:
     wait(jobs, 2, until=running)
     jobs.close()
     assert [state.state for state in jobs.poll()] == ["cancelled", "cancelled"]
-    left = [p for p in psutil.Process().children(recursive=True) if "resource_tracker" not in " ".join(p.cmdline())]
+    left = [p for p in psutil.Process().children(recursive=True) if "resource_tracker" not in line_of(p)]
     assert left == []
 
 

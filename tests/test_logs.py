@@ -23,7 +23,7 @@ from dope import logs
 from dope.jobs import Jobs
 from dope.logs import PER_KEY, PER_PLACE, Repeats, escaped
 from tests.api.house import serving
-from tests.program import ROOT, Program, until
+from tests.program import ROOT, Program, line_of, until
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO|WARNING|ERROR|CRITICAL) *[\w.]+: .*")
 EVIL = [
@@ -240,7 +240,7 @@ def test_no_secret_is_shown_anywhere(tmp_path: Path) -> None:
                 seen.append(answer.text if answer.status_code != 422 or token is None else "")  # 422 repeats what was sent
             httpx.get(program.url + f"/api/v1/venues?token={token}", timeout=60)
         process = psutil.Process(program.process.pid)
-        seen += [" ".join(each.cmdline()) for each in (process, *process.children(recursive=True))]
+        seen += [line_of(each) for each in (process, *process.children(recursive=True))]
         program.end(signal.SIGTERM)
         files = [path.read_bytes().decode("utf-8", "replace") for path in (tmp_path / "data" / "logs").iterdir()]
         assert files and all(LINE.fullmatch(line) for file in files for line in file.splitlines())

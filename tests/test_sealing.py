@@ -19,6 +19,7 @@ from dope.sealing import RETRY_NS, Sealing, keep, seal_worker
 from dope.settings import Settings
 from dope.tape.retention import Keep
 from dope.tape.seal import SEALED, check, read, seal, sealed_tapes
+from tests.program import line_of
 from tests.tape.frames import START
 from tests.tape.sealed import tables, tape_of
 
@@ -108,7 +109,7 @@ def test_a_killed_worker_is_told_and_its_tape_sealed_later(tmp_path: Path, clock
     sealing = Sealing(Keep(), clock_ns=clock)
     before = set(psutil.Process().children())
     turn(sealing, tmp_path, path)
-    (worker,) = [each for each in set(psutil.Process().children()) - before if "resource_tracker" not in " ".join(each.cmdline())]
+    (worker,) = [each for each in set(psutil.Process().children()) - before if "resource_tracker" not in line_of(each)]
     worker.kill()
     finish(sealing, tmp_path, path)
     assert "ended by itself (signal 9)" in sealing.status()["reason"]

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from dope.runtime import Runtime
 from dope.settings import Settings
 from dope.types import Fetch
 from dope.watch import PARTS, part_of
-from tests.program import ROOT, Program, nobody, surroundings, until
+from tests.program import ROOT, Program, line_of, nobody, surroundings, until
 
 
 class House:
@@ -202,9 +201,8 @@ def test_the_recorder_goes_on_with_what_waited(house: House) -> None:
 def test_the_process_of_the_market_is_started_anew(house: House) -> None:
     def world() -> psutil.Process | None:
         for child in psutil.Process().children():
-            with suppress(psutil.NoSuchProcess):  # a zombie, too: it has just ended
-                if "dope.sim" in " ".join(child.cmdline()):
-                    return child
+            if "dope.sim" in line_of(child):
+                return child
         return None
 
     first = until(world, "the process of the market")

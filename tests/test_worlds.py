@@ -17,11 +17,11 @@ from dope.tape.read import Tape
 from dope.tape.segment import write_tape
 from dope.worlds import WorldProcess, symbols_of
 from tests.frames import okx_script, play, spot_script, usdm_script
-from tests.program import gone, until
+from tests.program import gone, line_of, until
 
 
 def children() -> list[psutil.Process]:
-    return [each for each in psutil.Process().children() if any(name in each.cmdline() for name in ("dope.sim", "dope.worlds"))]
+    return [each for each in psutil.Process().children() if any(name in line_of(each) for name in ("dope.sim", "dope.worlds"))]
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ MAX_WS_MESSAGE = 64 * 1024  #: bytes of one client message; larger → close 100
 MAX_FRAGMENTS = 64  #: parts of one client message; more → close 1009
 MAX_FRAMES_S = 200  #: frames of one client per second, of every kind; more → close 1008
 SLICE = 4096  #: bytes looked at before asking whether to go on: a full buffer may hold 40,000 tiny frames
-LINGER_S = 2.0  #: s that an evicted client has to take what was already written for it
+LINGER_S = 2.0  #: s that a client has to take what was already written for it, once its end is said
+LINGER_BYTES = 1 << 20  #: what it may still send meanwhile; all of it is thrown away
 HEAD_S = 5.0  #: s that the head of a request may take, from connecting or from the answer before it was asked for
 BODY_S = 10.0  #: s that a body may take
 DRAIN_S = 15.0  #: s that an answer may wait for its client to read on
@@ -148,6 +149,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
     """The WebSocket protocol of uvicorn, plus bounds on what a client may send, and a way to cut off one that never reads."""
 
     _second = _frames_heard = 0
+    _thrown_away: int | None = None  #: bytes since its end was said; None = it goes on
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -159,20 +161,36 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         if self.close_sent or self.transport.is_closing():
             return
         self.conn.send_close(code, reason)
+        self._say_the_end()
+
+    def _say_the_end(self) -> None:
+        """Write the close frame and go on reading for a while: closing on bytes unread is a reset, which takes the frame away."""
         self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.write_eof()
         self.close_sent = True
-        self.transport.close()
+        self._thrown_away = 0
         self.loop.call_later(LINGER_S, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
         for start in range(0, len(data), SLICE):
-            if self.close_sent and self.disconnected:
+            if self._thrown_away is not None:
+                self._throw_away(len(data) - start)
                 return
             super().data_received(data[start : start + SLICE])
 
+    def _throw_away(self, count: int) -> None:
+        assert self._thrown_away is not None
+        self._thrown_away += count
+        if self._thrown_away > LINGER_BYTES:
+            self.transport.abort()
+
     def handle_parser_exception(self) -> None:
-        super().handle_parser_exception()
+        """A frame against the protocol: the app hears of it, then the peer."""
+        assert self.conn.close_sent is not None
+        end = self.conn.close_sent
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": end.code, "reason": end.reason})
         self.disconnected = True
+        self._say_the_end()
 
     def handle_text(self, event: Frame) -> None:
         if self._may_go_on():

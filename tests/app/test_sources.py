@@ -11,7 +11,7 @@ import pytest
 
 from dope.tape.catalogue import list_tapes
 from tests.exchange import Exchange
-from tests.program import Program, gone, until
+from tests.program import Program, gone, line_of, until
 
 BANNER = "SIMULATED MARKET: no exchange can be reached"
 
@@ -41,7 +41,8 @@ def test_without_a_network_the_sample_market_stands_in_until_a_venue_answers(tmp
         until(lambda: program.live()["mode"]["live_available"], "a venue that answers")
         program.ask("set", order_size=2500)
         until(lambda: program.live()["mode"]["order_size"] == 2500, "the new order size")
-        simulated = [each for each in program.children() if "dope.sim" in each.cmdline()]
+        simulated = [each for each in program.children() if "dope.sim" in line_of(each)]
+        assert len(simulated) == 1
         program.ask("source", to="live")
         until(lambda: program.live()["mode"]["source"] == "live", "the live market")
         program.wait_ready()

@@ -18,6 +18,8 @@ from typing import Any
 
 import psutil
 
+from tests.program import line_of
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 240.0  #: s after which a condition is taken for one that never comes
 MIN_SAMPLES = 30  #: fewer than by default, so that a first training is near
@@ -31,14 +33,6 @@ def until(condition: Callable[[], Any], what: str) -> Any:
             return value
         time.sleep(0.05)
     raise AssertionError(f"never came: {what}")
-
-
-def _spawned(process: psutil.Process) -> bool:
-    """Whether ``process`` runs and is a worker: one that has just ended has no command line any more."""
-    try:
-        return "spawn_main" in " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return False
 
 
 class House:
@@ -80,7 +74,7 @@ class House:
 
     def workers(self) -> dict[int, psutil.Process]:
         """The processes that the program has spawned, its simulated market included."""
-        return {child.pid: child for child in psutil.Process(self.process.pid).children() if _spawned(child)}
+        return {child.pid: child for child in psutil.Process(self.process.pid).children() if "spawn_main" in line_of(child)}
 
     def hold_next_worker(self, start: Callable[[], None]) -> psutil.Process:
         """Call ``start`` and stop the worker that it brings, so that its job stands still until it is ended."""

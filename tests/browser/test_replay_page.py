@@ -12,7 +12,7 @@ import pytest
 from dope.board import Board
 from dope.care.archive import make_bundle
 from dope.dashboard import pages, replay, shell
-from tests.program import PATIENCE_S, Program, until
+from tests.program import PATIENCE_S, Program, line_of, until
 from tests.test_replays import Recorded
 
 pytestmark = pytest.mark.browser
@@ -188,7 +188,7 @@ def test_nothing_that_acts_on_the_live_market_can_be_done_from_a_replay(page: An
 
 def test_one_whose_process_is_killed_says_so_and_shows_no_market(page: Any, program: Program, recorded: Recorded) -> None:
     play(page, recorded, start=False)
-    (worker,) = [child for child in program.children() if "dope.projector" in " ".join(child.cmdline())]
+    (worker,) = [child for child in program.children() if "dope.projector" in line_of(child)]
     psutil.Process(worker.pid).kill()
     page.wait_for_function("DOPE.state.replay.state === 'failed' && [...DOPE.state.instruments.values()].every((i) => i.state === 'DOWN')")
     page.wait_for_function("document.querySelector('[data-test=\"banner-replay\"] span').textContent.startsWith('REPLAY FAILED at')")
