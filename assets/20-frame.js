@@ -62,7 +62,7 @@
     else if (link.status === "lost") [css, text] = ["lost", "DISCONNECTED"];
     else if (sections.stopped) [css, text] = ["lost", "STOPPED"];
     else if (link.status === "live" || link.status === "polling") {
-      [css, text] = sections.source === "sim" ? ["sim", "SIMULATED"] : sections.source === "tape" ? ["replay", "REPLAY"] : ["", "LIVE"];
+      [css, text] = { sim: ["sim", "SIMULATED"], tape: ["replay", "REPLAY"], live: ["", "LIVE"] }[sections.source] || ["wait", "STARTING"];
       if (DOPE.replayWords && DOPE.replaying()) [css, text] = ["replay", DOPE.replayWords()];
       if (link.status === "polling") text += " · polling";
     }
