@@ -69,7 +69,8 @@ class Instrument(msgspec.Struct, frozen=True):
 
     ``symbol`` is canonical: ``BTC-USDT``, perpetual ``BTC-USDT-PERP``. ``contract_value`` is base units per contract
     (quote units if ``inverse``), 1.0 for spot, None when not known: such an instrument is shown but never a leg.
-    ``lot``, ``min_size`` in base units, ``min_notional`` in quote; 0.0 = not known / no limit.
+    ``lot``, ``min_size`` in base units, ``min_notional`` in quote; 0.0 = not known / no limit. What counts in thousands
+    (1000PEPE) has a contract value of 1000. ``status`` is "trading", or the venue's own word for why it does not trade.
     """
 
     venue: str
@@ -84,6 +85,7 @@ class Instrument(msgspec.Struct, frozen=True):
     lot: float = 0.0
     min_size: float = 0.0
     min_notional: float = 0.0
+    status: str = "trading"
 
     @property
     def key(self) -> str:
@@ -99,9 +101,17 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Listed(Event, frozen=True):
-    """An instrument is seen for the first time; comes before any other event of its ``key``."""
+    """An instrument is seen for the first time, before any other event of its ``key``; once more when the venue's list changes it."""
 
     instrument: Instrument
+
+
+class Instruments(Event, frozen=True, gc=False):
+    """A venue's own list of instruments was read: ``count`` of them, ``unread`` further rows could not be used."""
+
+    venue: str
+    count: int
+    unread: int
 
 
 class Trade(Event, frozen=True, gc=False):
@@ -250,7 +260,10 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class Fetch(msgspec.Struct, frozen=True):
-    """Do one REST request and give the answer back as a REPLY frame with this ``key`` and the same ``conn``."""
+    """Do one REST request and give the answer back as a REPLY frame with this ``key`` and the same ``conn``.
+
+    ``conn`` 0 = for the venue as a whole: it is asked whatever becomes of its connections.
+    """
 
     conn: int
     key: str

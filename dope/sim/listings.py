@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 #: offsets are counted in points: 1e-8 of the price, so 10 000 points are one basis point
@@ -45,6 +47,26 @@ class ListingSpec(msgspec.Struct, frozen=True):
     @property
     def perpetual(self) -> bool:
         return self.symbol.endswith("-PERP")
+
+    @property
+    def tick(self) -> str:
+        """Price step as venues write it in their lists: no exponent, no zero too many."""
+        return plain(self.tick_e6, 6)
+
+    @property
+    def lot(self) -> str:
+        """Size step in the venue's own unit, base or contracts."""
+        return plain(self.lot_e8, 8)
+
+    @property
+    def contract(self) -> str:
+        """Base per size unit; of an inverse market quote per contract."""
+        return str(self.face) if self.face else plain(self.contract_e8, 8)
+
+
+def plain(units: int, decimals: int) -> str:
+    """``plain(1_000_000, 8)`` → ``0.01``."""
+    return f"{Decimal(units).scaleb(-decimals).normalize():f}"
 
 
 #: sigma = yearly volatility / sqrt(steps per year): 55 %, 68 %, 80 % over 3.15e9 steps of 10 ms

@@ -156,6 +156,12 @@ class OkxServer:
             if now - client.last > IDLE_S:
                 self.port.end(client, Close(4004, "No data received in 30s"))
 
+    def _list(self, kind: str) -> Reply:
+        if kind not in ("SPOT", "SWAP"):
+            return Reply(400, '{"code":"51000","data":[],"msg":"Parameter instType error"}')
+        specs = [entry.market.spec for entry in self.instruments.values() if entry.market.spec.perpetual == (kind == "SWAP")]
+        return Reply(200, as_json({"code": "0", "data": [listing(spec) for spec in specs], "msg": ""}))
+
     # -- Dialogue ------------------------------------------------------------------------------------------------------
     def admit(self, path: str, now: float) -> Reply | None:
         """See ``OkxTalk``."""
@@ -170,9 +176,11 @@ class OkxServer:
         return self._talk.heard(client, text, now)
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
-        """GET books and time."""
+        """GET books, the list of instruments, and time."""
         if path == "/api/v5/public/time":
             return Reply(200, f'{{"code":"0","data":[{{"ts":"{self._sample.now_ms}"}}],"msg":""}}')
+        if path == "/api/v5/public/instruments":
+            return self._list(query.get("instType", ""))
         if path != "/api/v5/market/books":
             return Reply(404, '{"code":"404","data":{},"msg":"Not Found"}')
         instrument = self.instruments.get(query.get("instId", ""))
@@ -182,6 +190,16 @@ class OkxServer:
         if not (size.isascii() and size.isdigit() and 1 <= int(size) <= 400):
             return Reply(400, '{"code":"51000","data":[],"msg":"Parameter sz error"}')
         return Reply(200, instrument.rest_book(int(size), self._sample.now_ms))
+
+
+def listing(spec: ListingSpec) -> dict[str, str]:
+    """A row of the list of instruments."""
+    base, quote = spec.native.split("-")[:2]
+    row = {"instId": spec.native, "tickSz": spec.tick, "lotSz": spec.lot, "minSz": spec.lot, "state": "live"}
+    if not spec.perpetual:
+        return row | {"instType": "SPOT", "baseCcy": base, "quoteCcy": quote, "ctVal": "", "ctMult": "", "ctValCcy": "", "ctType": ""}
+    swap = {"ctVal": spec.contract, "ctMult": "1", "ctValCcy": base, "ctType": "linear"}
+    return row | {"instType": "SWAP", "baseCcy": "", "quoteCcy": ""} | swap
 
 
 Server = OkxServer

@@ -285,7 +285,7 @@ class BybitVenue(Venue):
 
     # -- REST: instead of a socket, or beside it -----------------------------------------------------------------------
     def polls(self, conn: int, symbols: Sequence[str]) -> Sequence[Fetch]:
-        natives = [n for s in symbols if (n := self.native(s)) is not None and n not in self._unknown]
+        natives = [n for s in symbols if (n := self.name_of(s)) is not None and n not in self._unknown]
         url = f"{self.endpoints['rest']}/v5/market/orderbook?category={self.CATEGORY}&limit={BOOK}&symbol="
         return [Fetch(conn, f"book:{native}", url + native) for native in natives]
 

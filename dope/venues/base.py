@@ -10,8 +10,9 @@ connection. A venue's file says how its names, requests and messages look: ``nat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 
@@ -31,6 +32,7 @@ from dope.types import (
     Frame,
     Gap,
     Instrument,
+    Instruments,
     Limits,
     Listed,
     OpenInfo,
@@ -45,8 +47,12 @@ ACK_TIMEOUT_NS = 10_000_000_000  #: a subscription that is not confirmed, or a s
 CHECK_NS, RECHECK_NS = 60_000_000_000, 5_000_000_000  #: from one comparison with REST to the next, and to its repetition
 BESIDE_NS = 60_000_000_000  #: least time between two connections opened for their snapshots
 MAX_SOCKETS = 5  #: connections to one venue
+LIST = "list"  #: keys of requests for a venue's list of instruments begin so
+TRADING = "trading"  #: status of an instrument that trades
 #: what reading a message may raise: it becomes a Fault
 UNREADABLE = (msgspec.DecodeError, RecursionError, ValueError, OverflowError, IndexError, KeyError, TypeError, AttributeError)
+
+R = TypeVar("R")
 
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _open = msgspec.json.Decoder(OpenInfo)
@@ -104,6 +110,10 @@ class Venue:
         self.actions: list[Action] = []  #: appended by receive(); whoever runs the engine drains it
         self.known: dict[str, Known] = {}  #: by native name
         self.halted: set[int] = set()  #: connections on which the venue said that it takes no orders
+        self.unread = 0  #: rows of the list being read that could not be used
+        self._lists: dict[str, dict[str, Instrument]] = {}  # Fetch key → by native name
+        self._listed: dict[str, Instrument] = {}  # by native name, all lists
+        self._names: dict[str, str] = {}  # canonical symbol → native name
         self._accept: dict[int, frozenset[str] | None] = {}  # connection → native names, None = any
         self._opened_beside = 0
         self._unacked: dict[int, dict[str, int]] = {}  # connection → topic → when it was asked for
@@ -148,6 +158,14 @@ class Venue:
         """The URL of a plan that has a ``fetch``, from the body of its answer. Raises one of ``UNREADABLE``."""
         return plan.url
 
+    def listings(self) -> Sequence[Fetch]:
+        """Where the venue's own list of instruments is: requests for connection 0 whose keys begin with LIST; () = nowhere."""
+        return ()
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        """The instruments of such an answer, see ``each``. Raises one of ``UNREADABLE`` when it is none."""
+        return ()
+
     def bootstrap(self, path: str) -> Fetch | None:
         """What to fetch before a connection to this path can be opened."""
         return None
@@ -164,7 +182,7 @@ class Venue:
         """
         plans: list[Plan] = []
         for name, path in self.SOCKETS:
-            wanted = [(s, n) for s in self.symbols if (n := self.native(s)) is not None and self._trades(s, n)]
+            wanted = [(s, n) for s in self.symbols if (n := self.name_of(s)) is not None and self._trades(s, n)]
             counts = [(s, len(topics)) for s, n in wanted if (topics := self.topics(name, n))]
             shards: list[list[str]] = []
             room = 0
@@ -180,9 +198,10 @@ class Venue:
         return tuple(plans)
 
     def _trades(self, symbol: str, native: str) -> bool:
-        """False for a default symbol that is not in this venue's table; of any other symbol only the venue itself can tell."""
-        instrument = self.instrument(native)
-        return symbol not in DEFAULT_SYMBOLS or (instrument is not None and instrument.tick > 0.0)
+        """False for a default symbol that this venue is not known to trade; of any other symbol only the venue itself can tell."""
+        instrument = self.market_of(native)
+        known = instrument is not None and instrument.tick > 0.0 and instrument.status == TRADING
+        return known or symbol not in DEFAULT_SYMBOLS
 
     def receive(self, frame: Frame) -> Sequence[Event]:
         """Understand one frame of any kind (TICK too: time-outs live there). Events in causal order."""
@@ -222,7 +241,7 @@ class Venue:
 
     def _list(self, ts: int, native: str, events: list[Event]) -> Known | None:
         known = self.known.get(native)
-        instrument = self.instrument(native) if known is None else None
+        instrument = self.market_of(native) if known is None else None
         if instrument is not None:
             known = self.known[native] = Known(instrument)
             events.append(Listed(ts, instrument))
@@ -233,7 +252,7 @@ class Venue:
         if info.symbols is None:
             self._accept[frame.conn] = None
             return
-        natives = [n for s in info.symbols if (n := self.native(s)) is not None]
+        natives = [n for s in info.symbols if (n := self.name_of(s)) is not None]
         self._accept[frame.conn] = frozenset(natives)
         for native in natives:
             self._list(frame.ts, native, events)
@@ -300,9 +319,55 @@ class Venue:
     def _on_reply(self, frame: Frame, events: list[Event]) -> None:
         head, _, body = frame.data.partition(b"\n")
         try:
-            self.answered(frame, _reply.decode(head), body, events)
+            info = _reply.decode(head)
+            if info.key.startswith(LIST):
+                self._take_list(frame, info, body, events)
+            else:
+                self.answered(frame, info, body, events)
         except UNREADABLE as error:
             events.append(Fault(frame.ts, self.ID, "", f"unreadable reply: {error}"[:200], head[:200]))
+
+    # -- instruments ---------------------------------------------------------------------------------------------------
+    def name_of(self, symbol: str) -> str | None:
+        """The venue's name of a canonical symbol: from its list once that was read, else by its rule for names."""
+        return self._names.get(symbol) or self.native(symbol)
+
+    def market_of(self, native: str) -> Instrument | None:
+        """The market behind the venue's own name: from its list once that was read, else from the shipped table."""
+        return self._listed.get(native) or self.instrument(native)
+
+    def each(self, rows: Iterable[R], read: Callable[[R], Instrument | None]) -> Iterable[Instrument]:
+        """What ``read`` makes of each row of a list; None = not of our kinds. Rows that cannot be read are counted, the rest is kept."""
+        for row in rows:
+            try:
+                instrument = read(row)
+            except UNREADABLE:
+                self.unread += 1
+                continue
+            if instrument is not None:
+                yield instrument
+
+    def _take_list(self, frame: Frame, info: ReplyInfo, body: bytes, events: list[Event]) -> None:
+        """Keep a part of the venue's list; what it says otherwise than the shipped table holds from now on."""
+        if info.status != 200:
+            events.append(Fault(frame.ts, self.ID, "", f"{info.key} of instruments: HTTP {info.status}", body[:200]))
+            return
+        self.unread = 0
+        found = {instrument.native: instrument for instrument in self.listed(info.key, body)}
+        if not found:
+            events.append(Fault(frame.ts, self.ID, "", f"{info.key} of instruments: empty", body[:200]))
+            return
+        self._lists[info.key] = found
+        self._listed = {native: instrument for part in self._lists.values() for native, instrument in part.items()}
+        self._names = {}
+        for instrument in sorted(self._listed.values(), key=lambda i: (i.status != TRADING, i.native)):
+            self._names.setdefault(instrument.symbol, instrument.native)
+        events.append(Instruments(frame.ts, self.ID, len(found), self.unread))
+        for known in self.known.values():
+            new = found.get(known.native)
+            if new is not None and new.key == known.key and new != known.instrument:
+                known.instrument = new
+                events.append(Listed(frame.ts, new))
 
     # -- what the engine asks ----------------------------------------------------------------------------------------
     def lost(self, known: Known, ts: int, events: list[Event], reason: str = "sequence") -> None:
@@ -364,7 +429,7 @@ class Venue:
             known.last = last
 
     def _of(self, symbol: str) -> Known | None:
-        return self.known.get(self.native(symbol) or symbol)
+        return self.known.get(self.name_of(symbol) or symbol)
 
     def taker_bps(self, kind: str) -> float:
         """Default taker fee of a market kind in bps."""

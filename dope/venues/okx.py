@@ -8,6 +8,8 @@ Messages read:
     funding-rate {"fundingRate":…,"fundingTime":…}   mark-price {"markPx":…,"ts":…}   candle1m rows [ts,o,h,l,c,vol,…,confirm]
     acknowledgement {"event":"subscribe","arg":{…},"connId":…}   error {"event":"error","code":"60018","msg":…}
     {"event":"notice","code":"64008",…} about 30 s before an upgrade: connect anew   text "pong"
+    GET instruments {"code":"0","data":[{"instId":"BTC-USDT-SWAP","tickSz":"0.1","lotSz":"0.01","minSz":"0.01","ctVal":"0.01",
+      "ctMult":"1","ctValCcy":"BTC","ctType":"linear","state":"live|suspend|preopen|…"}]}
 
 Book recipe: 1 the first message is a snapshot (prevSeqId −1); 2 each update's prevSeqId equals the last seqId; equal ids
 are a keep-alive; a smaller seqId with the right prevSeqId is a restart of numbers; 3 anything else: a message is missing:
@@ -22,8 +24,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import Bar, BookUpdate, Event, Fee, Frame, Funding, Instrument, Limits, Notice, Quote, Reconnect, Trade
-from dope.venues.base import MS, Known, Venue, number
+from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Reconnect, Trade
+from dope.venues.base import LIST, MS, TRADING, Known, Venue, number
 
 UNNUMBERED = -2  #: prevSeqId of messages from before 2022, which have none
 BOOKS = frozenset(("books", "books-l2-tbt", "books50-l2-tbt"))
@@ -83,6 +85,27 @@ class Push(msgspec.Struct):
     msg: str = ""
 
 
+class Listing(msgspec.Struct):
+    """A row of the list of instruments."""
+
+    instId: str
+    tickSz: str
+    lotSz: str
+    minSz: str
+    state: str
+    ctType: str = ""
+    ctVal: str = ""
+    ctMult: str = ""
+
+
+class Answer(msgspec.Struct):
+    code: str
+    data: list[msgspec.Raw]
+    msg: str = ""
+
+
+_answer = msgspec.json.Decoder(Answer)
+_listing = msgspec.json.Decoder(Listing)
 _push = msgspec.json.Decoder(Push)
 _book_push = msgspec.json.Decoder(BookPush, strict=False)  # times come as strings
 _pairs = msgspec.json.Decoder(list[list[str]])
@@ -133,6 +156,30 @@ class Okx(Venue):
             kind = "future" if len(parts) == 3 else "option"
             return Instrument(self.ID, native, native, parts[0], parts[1], kind, None, parts[1] == "USD")
         return None
+
+    def listings(self) -> list[Fetch]:
+        place = f"{self.endpoints['rest']}/api/v5/public/instruments?instType="
+        return [Fetch(0, f"{LIST} {kind}", place + kind, weight=10) for kind in ("SPOT", "SWAP")]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        answer = _answer.decode(body)
+        if answer.code != "0":
+            raise ValueError(f"{answer.code} {answer.msg}")
+        return self.each(answer.data, self._listing)
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument:
+        """Of a swap, ``ctVal`` × ``ctMult`` of ``ctValCcy`` is one contract; lots and least sizes are counted in contracts."""
+        row = _listing.decode(raw)
+        base, quote, *swap = row.instId.split("-")
+        tick, lot, least, status = number(row.tickSz), number(row.lotSz), number(row.minSz), TRADING if row.state == "live" else row.state
+        if not swap:
+            return Instrument(self.ID, row.instId, row.instId, base, quote, "spot", 1.0, False, tick, lot, least, status=status)
+        inverse, value = row.ctType == "inverse", number(row.ctVal) * number(row.ctMult)
+        unit = 0.0 if inverse else value
+        return Instrument(
+            self.ID, f"{base}-{quote}-PERP", row.instId, base, quote, "perp", value, inverse, tick, lot * unit, least * unit,
+            least * value if inverse else 0.0, status,
+        )  # fmt: skip
 
     # -- requests ----------------------------------------------------------------------------------------------------
     def topics(self, socket: str, native: str) -> list[str]:

@@ -1,0 +1,39 @@
+"""The list of instruments of every simulated venue, asked over HTTP and read by the product's own reader: it says what is listed there."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from dope.sim.venue import listings
+from dope.types import REPLY, Fault, Frame, Instruments, ReplyInfo
+from dope.venues import VENUES, make
+from tests.sim.recipes import ask_rest, world
+
+LISTING = [venue.ID for venue in VENUES if make(venue.ID, ()).listings()]
+
+
+@pytest.mark.parametrize("venue", LISTING)
+def test_the_list_says_what_is_listed(venue: str) -> None:
+    async def scene() -> None:
+        async with world(venues=(venue,)) as (_, endpoints):
+            machine = make(venue, (), endpoints[venue])
+            told = []
+            for fetch in machine.listings():
+                reply = await ask_rest(fetch)
+                head = msgspec.json.encode(ReplyInfo(fetch.key, reply.status_code, fetch.url))
+                told += machine.receive(Frame(1, venue, 0, REPLY, head + b"\n" + reply.content))
+            assert not [event for event in told if isinstance(event, Fault)]
+            assert not any(event.unread for event in told if isinstance(event, Instruments))
+        for spec in listings((venue,)):
+            name = machine.name_of(spec.symbol)
+            assert name == spec.native
+            found = machine.market_of(name)
+            assert found is not None and found is machine._listed[name] and found.status == "trading"
+            unit = 0.0 if found.inverse else spec.contract_e8 / 1e8
+            assert (found.tick, found.contract_value) == (spec.tick_e6 / 1e6, float(spec.contract))
+            assert found.lot == pytest.approx(spec.lot_e8 / 1e8 * unit)
+
+    asyncio.run(scene())
