@@ -4,8 +4,9 @@
     server  {"channel":"subscriptions","timestamp":"…","sequence_num":0,"events":[{"subscriptions":{"level2":["BTC-USD"]}}]}
             {"channel":"l2_data",…,"sequence_num":1,"events":[{"type":"snapshot","product_id":"BTC-USD","updates":[…]}]}
             {"type":"error","message":"…"} in words of our own: those of the venue are not known
+    GET /api/v3/brokerage/market/products?product_type=SPOT   {"products":[{"product_id":"BTC-USD",…}],"num_products":8}
 A -USDC product gives the data of its -USD product, under that name. A client that subscribes to nothing within 5 s is closed.
-Limits per address: 8 connections and 8 requests a second. Stamps have nine digits; those of a snapshot's levels are of 1970.
+Limits per address: 8 connections and 8 requests a second, 10 of REST. Stamps have nine digits; those of a snapshot's levels are of 1970.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ BACKLOG = 50  #: trades in the snapshot of a new subscription
 SILENT_S = 5.0
 CONNECTS = Rate(8, 1.0)
 REQUESTS = Rate(8, 1.0)
+REST = Rate(10, 1.0)
+OWN_USDC = ("USDT", "EURC")  #: bases whose -USDC product is no other name of -USD
 LONG_AGO = "1970-01-01T00:00:00Z"
 LOST = ""  #: the message that takes a number and never arrives
 
@@ -51,6 +54,7 @@ class Server(VenueServer):
         super().__init__(sample, "coinbase", clock=clock)
         self._connects: deque[float] = deque()
         self._requests: deque[float] = deque()
+        self._asked: deque[float] = deque()
         self._numbers: dict[int, int] = {}  # client → its next number
         self._beats = 0
         self._pending = {native: Pending() for native in self.markets}
@@ -96,6 +100,15 @@ class Server(VenueServer):
             else:
                 client.topics.pop(f"{channel}:{name}", None)
         return [self._numbered(client, self._message("subscriptions", as_json([{"subscriptions": _state(client)}])))]
+
+    def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        if not REST.allows(self._asked, now):
+            return Reply(429, '{"error":"rate_limit_exceeded","message":"Too many requests"}')
+        if path != "/api/v3/brokerage/market/products":
+            return Reply(404, '{"error":"NOT_FOUND","message":"not found"}')
+        spot = query.get("product_type", "SPOT") == "SPOT"
+        rows = [row for market in self.markets.values() for row in products(market.spec)] if spot else []
+        return Reply(200, as_json({"products": rows, "num_products": len(rows)}))
 
     def beat(self) -> None:
         """Heartbeats each second; whoever asks for nothing is closed."""
@@ -162,6 +175,19 @@ class Server(VenueServer):
 
     def _trades(self, kind: str, deals: Iterable[str]) -> str:
         return self._message("market_trades", f'[{{"type":"{kind}","trades":[{",".join(deals)}]}}]')
+
+
+def products(spec: ListingSpec) -> list[dict[str, object]]:
+    """The rows of the list about one market: itself, and its -USDC product where that is another name of it."""
+    base, _, quote = spec.native.partition("-")
+    alias = f"{spec.native}C" if quote == "USD" and base not in OWN_USDC else ""
+    numbers = {"price_increment": spec.tick, "quote_increment": spec.tick, "base_increment": spec.lot, "base_min_size": spec.lot}
+    flags = dict.fromkeys(("is_disabled", "cancel_only", "limit_only", "post_only", "trading_disabled", "auction_mode"), False)
+    common = {"product_type": "SPOT", "base_currency_id": base, **numbers, "quote_min_size": "1", "status": "online", **flags}
+    rows = [{"product_id": spec.native, "quote_currency_id": quote, "alias": "", "alias_to": [alias] if alias else [], **common}]
+    if alias:
+        rows.append({"product_id": alias, "quote_currency_id": "USDC", "alias": spec.native, "alias_to": [], **common})
+    return rows
 
 
 def _error(text: str) -> str:

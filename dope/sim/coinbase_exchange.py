@@ -3,6 +3,7 @@
     client  {"type":"subscribe","product_ids":["BTC-USD"],"channels":["level2_batch","matches","heartbeat"]}
     server  {"type":"subscriptions","channels":[{"name":"level2_batch","product_ids":["BTC-USD"]},…]}
             {"type":"error","message":"Failed to subscribe","reason":"NO-USD is not a valid product"}    and nothing of it is subscribed
+    GET /products    [{"id":"BTC-USD","quote_increment":"0.01","base_increment":"0.00000001","min_market_funds":"1","status":"online",…},…]
 ``level2`` and ``full`` need a login. A client that subscribes to nothing within 5 s is closed. 8 connections a second (bursts of 20)
 per address, 100 messages a second per connection.
 """
@@ -85,6 +86,8 @@ class Server(VenueServer):
         return [as_json({"type": "subscriptions", "channels": listed})]
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        if path == "/products":
+            return Reply(200, as_json([product(market.spec) for market in self.markets.values()]))
         native = path.removeprefix("/products/").removesuffix("/book")
         market = self.markets.get(native)
         if market is None or path != f"/products/{native}/book" or query.get("level") != "1":
@@ -146,6 +149,14 @@ class Server(VenueServer):
         what = f'"trade_id":{fill.trade_id},{",".join(orders)},"side":"{side}","size":"{size.text(fill.lots)}"'
         where = f'"price":"{price.text(fill.tick)}","product_id":"{native}","sequence":{self._sequence[native]}'
         return f'{what},{where},"time":"{self._now()}"}}'
+
+
+def product(spec: ListingSpec) -> dict[str, object]:
+    """A row of the list."""
+    base, _, quote = spec.native.partition("-")
+    flags = dict.fromkeys(("margin_enabled", "post_only", "limit_only", "cancel_only", "trading_disabled", "auction_mode"), False)
+    numbers = {"quote_increment": spec.tick, "base_increment": spec.lot, "min_market_funds": "1"}
+    return {"id": spec.native, "base_currency": base, "quote_currency": quote, **numbers, **flags, "status": "online", "status_message": ""}
 
 
 def _error(message: str, reason: str) -> str:

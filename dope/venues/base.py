@@ -49,6 +49,7 @@ BESIDE_NS = 60_000_000_000  #: least time between two connections opened for the
 MAX_SOCKETS = 5  #: connections to one venue
 LIST = "list"  #: keys of requests for a venue's list of instruments begin so
 TRADING = "trading"  #: status of an instrument that trades
+MAX_DECIMALS = 30  #: of a price or size
 #: what reading a message may raise: it becomes a Fault
 UNREADABLE = (msgspec.DecodeError, RecursionError, ValueError, OverflowError, IndexError, KeyError, TypeError, AttributeError)
 
@@ -442,6 +443,21 @@ def number(text: str | float) -> float:
     if not 0.0 < value < math.inf:
         raise ValueError(f"not a positive number: {str(text)[:40]!r}")
     return value
+
+
+def least(value: str | float) -> float:
+    """A least size or value as lists tell it: 0.0 = no limit; raises ValueError on what is none."""
+    found = float(value)
+    if not 0.0 <= found < math.inf:
+        raise ValueError(f"not a limit: {str(value)[:40]!r}")
+    return found
+
+
+def step(decimals: int) -> float:
+    """The step of numbers with so many decimals: 2 → 0.01; raises ValueError on what is no count of them."""
+    if not 0 <= decimals <= MAX_DECIMALS:
+        raise ValueError(f"not a count of decimals: {decimals}")
+    return float(f"1e-{decimals}")
 
 
 def utc_ns(text: str) -> int:

@@ -7,6 +7,8 @@ Messages read:
     {"channel":"heartbeats",…,"events":[{"current_time":…,"heartbeat_counter":…}]}                   one a second
     {"channel":"subscriptions",…,"events":[{"subscriptions":{"level2":["BTC-USD"],…}}]}              all that is subscribed now
     {"type":"error","message":"…"}                                                                   without a number
+    GET market/products {"products":[{"product_id":"BTC-USD","product_type":"SPOT|FUTURE","price_increment":"0.01","quote_increment":…,
+      "base_increment":"0.00000001","base_min_size":…,"quote_min_size":"1","status":"online","trading_disabled":false,…},…]}
 
 Book recipe: 1 what is subscribed as ``level2`` arrives as ``l2_data``; 2 sequence_num counts the messages of the connection, all
 channels together: a hole means that any of its books may lack a change: all are told as gaps and subscribed anew; a number seen
@@ -16,9 +18,10 @@ is the new size, 0 removes. Levels are objects: each is read and written again. 
 kept, a new connection is opened beside the old one: its snapshot begins where the market is now.
 
 The venue sends data of BTC-USDC as BTC-USD, as both have one book: it is asked for as BTC-USD and counts for whichever of the two is
-watched; USDT-USDC and EURC-USDC are markets of their own. Trade side is the maker's (nautilus 2026; elsewhere read as the taker's: not
-verified), the taker's is the opposite. The first trades of a subscription ("snapshot") are history. ``ticker`` comes with trades only, so
-it is no touch; candles have five minutes: both are left out. Without heartbeats the venue closes quiet subscriptions after 60 to 90 s.
+watched (the list names both); USDT-USDC and EURC-USDC are markets of their own. Trade side is the maker's (nautilus 2026; elsewhere read
+as the taker's: not verified), the taker's is the opposite. The first trades of a subscription ("snapshot") are history. ``ticker`` comes
+with trades only, so it is no touch; candles have five minutes: both are left out. Without heartbeats the venue closes quiet subscriptions
+after 60 to 90 s.
 """
 
 from __future__ import annotations
@@ -28,8 +31,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import BookUpdate, Confirmed, Event, Fee, Frame, Gap, Instrument, Limits, Notice, Trade
-from dope.venues.base import Known, Venue, number, utc_ns
+from dope.types import BookUpdate, Confirmed, Event, Fee, Fetch, Frame, Gap, Instrument, Limits, Notice, Trade
+from dope.venues.base import LIST, TRADING, Known, Venue, least, number, utc_ns
 
 CHANNELS = ("level2", "market_trades")
 HEARTBEATS = "heartbeats:"
@@ -85,6 +88,35 @@ class State(msgspec.Struct):
     subscriptions: dict[str, list[str]]
 
 
+class Flags(msgspec.Struct, kw_only=True):
+    """What a row of the list says about whether one can trade."""
+
+    status: str
+    trading_disabled: bool = False
+    is_disabled: bool = False
+    cancel_only: bool = False
+    post_only: bool = False
+    auction_mode: bool = False
+
+
+class Listing(Flags, kw_only=True):
+    """A row of the list of products."""
+
+    product_id: str
+    product_type: str = "SPOT"
+    price_increment: str | None = None
+    quote_increment: str
+    base_increment: str
+    base_min_size: str
+    quote_min_size: str
+
+
+class Products(msgspec.Struct):
+    products: list[msgspec.Raw]
+
+
+_products = msgspec.json.Decoder(Products)
+_listing = msgspec.json.Decoder(Listing)
 _push = msgspec.json.Decoder(Push)
 _books = msgspec.json.Decoder(list[BookEvent])
 _trades = msgspec.json.Decoder(list[TradeEvent])
@@ -116,6 +148,23 @@ class Coinbase(Venue):
             return None
         tick, lot = MARKETS.get(native, (0.0, 0.0))
         return Instrument(self.ID, native, native, found[1], found[2], "spot", tick=tick, lot=lot, min_notional=MIN_NOTIONAL)
+
+    def listings(self) -> list[Fetch]:
+        return [Fetch(0, LIST, f"{self.endpoints['rest']}/api/v3/brokerage/market/products?product_type=SPOT")]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        return self.each(_products.decode(body).products, self._listing)
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument | None:
+        row = _listing.decode(raw)
+        if row.product_type != "SPOT":
+            return None
+        base, quote = pair(row.product_id)
+        tick, lot = number(row.price_increment or row.quote_increment), number(row.base_increment)
+        return Instrument(
+            self.ID, row.product_id, row.product_id, base, quote, "spot", 1.0, False, tick, lot,
+            least(row.base_min_size), least(row.quote_min_size), state(row),
+        )  # fmt: skip
 
     def _owners(self, frame: Frame, product: str, events: list[Event]) -> list[Known]:
         """The watched markets that this product's data belong to."""
@@ -236,6 +285,24 @@ class Coinbase(Venue):
         self._last.pop(frame.conn, None)
         self._refused.discard(frame.conn)
         super().on_closed(frame, events)
+
+
+def pair(product: str) -> tuple[str, str]:
+    """Base and quote of a product. Raises ValueError on what is no name of one."""
+    found = PRODUCT.fullmatch(product)
+    if found is None:
+        raise ValueError(f"not a product: {product}"[:60])
+    return found[1], found[2]
+
+
+def state(row: Flags) -> str:
+    """Status of a product; with one that takes limit orders only one can trade."""
+    flags = {
+        "trading_disabled": row.trading_disabled or row.is_disabled, "cancel_only": row.cancel_only, "post_only": row.post_only,
+        "auction_mode": row.auction_mode,
+    }  # fmt: skip
+    found = next((word for word, on in flags.items() if on), row.status.lower())
+    return TRADING if found == "online" else found or "unknown"
 
 
 def _asked(native: str) -> str:

@@ -6,6 +6,8 @@ Messages read:
     {"type":"match","trade_id":216544,"side":"buy","size":"0.97","price":"4.978","product_id":…,"sequence":…,"time":…}
     {"type":"subscriptions","channels":[{"name":"level2_batch","product_ids":["BTC-USD"]}]}       all that is subscribed now
     {"type":"error","message":"…","reason":"…"}   last_match, ticker, heartbeat: not needed
+    GET /products [{"id":"BTC-USD","quote_increment":"0.01","base_increment":"0.00000001","min_market_funds":"1","status":"online",
+      "trading_disabled":false,"cancel_only":false,"post_only":false,"auction_mode":false,…},…]                no least size since 2022
 
 Book recipe: 1 ``level2_batch`` (changes of 50 ms; ``level2`` needs a login) begins with the whole book; 2 each change sets the size of a
 price on the buy or the sell side, 0 removes; 3 nothing numbers them: a lost change cannot be seen here, only a book's own messages prove
@@ -26,8 +28,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import BookUpdate, Checked, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, ReplyInfo, Trade
-from dope.venues.base import Known, Venue, number, utc_ns
-from dope.venues.coinbase import MARKETS, MIN_NOTIONAL, PRODUCT
+from dope.venues.base import LIST, Known, Venue, least, number, utc_ns
+from dope.venues.coinbase import MARKETS, MIN_NOTIONAL, PRODUCT, Flags, pair, state
 
 CHANNELS = ("level2_batch", "matches")
 LISTED_AS = {"level2": "level2_batch"}  #: both give the same messages; under which name it is confirmed is not verified
@@ -62,6 +64,17 @@ class Best(msgspec.Struct):
     asks: list[tuple[str, str, int]]
 
 
+class Listing(Flags, kw_only=True):
+    """A row of the list of products."""
+
+    id: str
+    quote_increment: str
+    base_increment: str
+    min_market_funds: str
+
+
+_products = msgspec.json.Decoder(list[msgspec.Raw])
+_listing = msgspec.json.Decoder(Listing)
 _best = msgspec.json.Decoder(Best)
 _message = msgspec.json.Decoder(Message)
 _levels = msgspec.json.Decoder(list[tuple[str, str]])
@@ -93,6 +106,20 @@ class CoinbaseExchange(Venue):
             return None
         tick, lot = MARKETS.get(native, (0.0, 0.0))
         return Instrument(self.ID, native, native, found[1], found[2], "spot", tick=tick, lot=lot, min_notional=MIN_NOTIONAL)
+
+    def listings(self) -> list[Fetch]:
+        return [Fetch(0, LIST, f"{self.endpoints['rest']}/products", weight=10)]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        return self.each(_products.decode(body), self._listing)
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument:
+        row = _listing.decode(raw)
+        base, quote = pair(row.id)
+        return Instrument(
+            self.ID, row.id, row.id, base, quote, "spot", 1.0, False, number(row.quote_increment), number(row.base_increment),
+            0.0, least(row.min_market_funds), state(row),
+        )  # fmt: skip
 
     # -- requests ----------------------------------------------------------------------------------------------------
     def topics(self, socket: str, native: str) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 
+from dope.types import Instrument
 from tests.frames import data, opened
 
 KEY = "coinbase:BTC-USD"
@@ -59,3 +61,35 @@ def script(low: str = "99.8", high: str = "100.7") -> list[tuple[int, bytes]]:
         told.trades("update", deal(7, "BUY")),
         told.book("update", [("99.70", "1.00000000"), ("99.65", "0.00000000")], []),
     ]
+
+
+def product(name: str, **more: object) -> dict[str, object]:
+    """A row of the list, cut to the fields that are read and a few that are not."""
+    numbers = {"price": "67060", "base_increment": "0.00000001", "quote_increment": "0.01", "price_increment": "0.01"}
+    sizes = {"base_min_size": "0.00000002", "base_max_size": "3400", "quote_min_size": "2", "product_type": "SPOT", "alias": ""}
+    flags = dict.fromkeys(("is_disabled", "cancel_only", "limit_only", "post_only", "trading_disabled", "auction_mode"), False)
+    return {"product_id": name, **numbers, **sizes, "status": "online", **flags, **more}
+
+
+LISTS = {
+    "list": json.dumps(
+        {
+            "products": [
+                product("BTC-USD", alias_to=["BTC-USDC"]),
+                product("BTC-USDC", alias="BTC-USD", limit_only=True),
+                product("TONE-USD", base_increment="1", quote_increment="0.00001", price_increment=None, base_min_size="26.5"),
+                product("TONE-EUR", base_increment="1", quote_increment="0.0001", price_increment="0.00002", trading_disabled=True),
+                product("OLD-USD", status="delisted"),
+                product("BIT-26APR24-CDE", product_type="FUTURE", status="", base_increment="1"),
+            ],
+            "num_products": 6,
+        }
+    ).encode()
+}
+LISTED = (
+    Instrument("coinbase", "BTC-USD", "BTC-USD", "BTC", "USD", "spot", 1.0, False, 0.01, 1e-8, 2e-8, 2.0),
+    Instrument("coinbase", "BTC-USDC", "BTC-USDC", "BTC", "USDC", "spot", 1.0, False, 0.01, 1e-8, 2e-8, 2.0),
+    Instrument("coinbase", "TONE-USD", "TONE-USD", "TONE", "USD", "spot", 1.0, False, 0.00001, 1.0, 26.5, 2.0),
+    Instrument("coinbase", "TONE-EUR", "TONE-EUR", "TONE", "EUR", "spot", 1.0, False, 0.00002, 1.0, 2e-8, 2.0, "trading_disabled"),
+    Instrument("coinbase", "OLD-USD", "OLD-USD", "OLD", "USD", "spot", 1.0, False, 0.01, 1e-8, 2e-8, 2.0, "delisted"),
+)

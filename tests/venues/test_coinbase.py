@@ -11,8 +11,8 @@ from dope.engine import Engine
 from dope.types import DATA, TICK, Ack, BookUpdate, Confirmed, Event, Fault, Frame, Gap, Notice, Reconnect, Send, Trade
 from dope.venues import make
 from dope.venues.base import Venue, utc_ns
-from tests.frames import MS, T0, closed, data, opened, play
-from tests.venues.coinbase import KEY, STAMP, Told, deal, script
+from tests.frames import MS, T0, closed, data, opened, play, reply
+from tests.venues.coinbase import KEY, LISTS, STAMP, Told, deal, script
 
 BOTH = ("BTC-USD", "ETH-USD")
 
@@ -174,3 +174,14 @@ def test_junk_from_elsewhere_is_told() -> None:
     venue = make("coinbase", ())
     for text in (b"{}", b'{"channel":"l2_data"}', b'{"channel":"status","sequence_num":0,"events":[]}'):
         assert isinstance(hear(venue, (DATA, text))[-1], Fault)
+
+
+def test_the_list_has_both_names_of_a_book_and_it_is_still_asked_for_under_one() -> None:
+    both = ("BTC-USD", "BTC-USDC")
+    venue, told = make("coinbase", both), Told()
+    hear(venue, reply("list", json.loads(LISTS["list"])))
+    assert venue.plan()[0].symbols == both
+    hear(venue, opened("market", both))
+    assert [ask["product_ids"] for ask in asked(venue) if ask["channel"] == "level2"] == [["BTC-USD"]]
+    books = [event.key for event in hear(venue, told.book("snapshot", [("99", "1")], [("101", "1")])) if isinstance(event, BookUpdate)]
+    assert books == ["coinbase:BTC-USD", "coinbase:BTC-USDC"]
