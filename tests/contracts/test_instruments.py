@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dope.types import REPLY, Event, Fault, Frame, Instrument, Instruments, Listed, ReplyInfo
 from dope.venues import make
-from dope.venues.base import Venue
+from dope.venues.base import Venue, least, step
 from tests.frames import T0, play
 from tests.venues import IDS, sample
 
@@ -39,6 +39,7 @@ def test_its_list_is_read_row_by_row(venue: str) -> None:
     assert not [event for event in events if isinstance(event, Fault)]
     assert sorted(known(machine), key=lambda i: i.native) == sorted(sample(venue).LISTED, key=lambda i: i.native)
     assert sum(event.count for event in events if isinstance(event, Instruments)) == len(sample(venue).LISTED)
+    assert not any(event.unread for event in events if isinstance(event, Instruments)), "one of another kind is no unread row"
     assert any(instrument.status != "trading" for instrument in known(machine)) or venue in WITHOUT_STATUS
     for instrument in known(machine):
         assert instrument.venue == venue and instrument.tick > 0.0 and instrument.native
@@ -109,3 +110,12 @@ def test_no_damaged_list_breaks_it(venue: str, data: st.DataObject) -> None:
         assert instrument.contract_value is None or 0.0 < instrument.contract_value < 1e300
 
 
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "", "x"])
+def test_what_is_no_limit_and_what_is_no_count_of_decimals(text: str) -> None:
+    assert [least("0"), least("0.00005"), least(5)] == [0.0, 0.00005, 5.0]
+    assert [step(decimals) for decimals in (0, 2, 5, 8)] == [1.0, 0.01, 0.00001, 1e-8]
+    with pytest.raises(ValueError):
+        least(text)
+    for decimals in (-1, 400):
+        with pytest.raises(ValueError):
+            step(decimals)
