@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: room → floor; imports go strictly down. ``errors`` lies below everything: whoever refuses something needs it.
 FLOORS = {
     "errors": -1.0,
-    "types": 0, "format": 0, "tables": 0, "settings": 0.2,
+    "types": 0, "format": 0, "tables": 0, "settings": 0.2, "symbols": 0.2,
     "venues": 0.5, "market": 0.5,
     "detectors": 1, "model": 1,
     "engine": 2, "rows": 2, "backtest": 2,
@@ -29,7 +29,7 @@ RUNTIME = ("session", "history", "sources", "commands", "training", "picture", "
 ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "__init__": "errors"}
 #: the screens read the board and show it: of what lies below they may know only this
 SCREENS = ("dashboard", "api")
-SCREENS_MAY = ("board", "types", "tables", "format", "settings", "errors", "watch")
+SCREENS_MAY = ("board", "types", "symbols", "tables", "format", "settings", "errors", "watch")
 
 PURE_UP_TO = 2
 IMPURE = frozenset({"asyncio", "threading", "socket", "time", "os", "random", "logging", "loguru", "dash", "subprocess", "secrets", "uuid"})

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from dope import __version__
-from dope.api import export, health, history, log, recording, replays, routes, sign_in, views
+from dope.api import export, health, history, instruments, log, recording, replays, routes, sign_in, views
 from dope.api.answers import answer_errors, nothing_here
 from dope.api.compress import Compress
 from dope.api.context import Web
@@ -83,7 +83,7 @@ def mount(
     app.state.registry = registry(web, hub, refused)
     app.title, app.version, app.description = "DOPE", __version__, DESCRIPTION
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") not in REPLACED]
-    spoken = (log.router, routes.router, export.router, replays.router, history.router, recording.router, views.router)
+    spoken = (log.router, routes.router, instruments.router, export.router, replays.router, history.router, recording.router, views.router)
     for part in (*spoken, routes.stream, replays.stream, health.router, sign_in.router, nothing_here(spoken)):
         app.include_router(part)
     app.mount("/docs/files", StaticFiles(directory=health.SWAGGER), name="docs files")

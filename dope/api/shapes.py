@@ -42,6 +42,44 @@ class VenueOut(BaseModel):
     next_retry_ms: int | None = None
 
 
+class InstrumentOut(BaseModel):
+    """One market that a venue lists, watched or not. 0 = not known or no limit."""
+
+    venue: str
+    symbol: str = Field(description="canonical, e.g. BTC-USDT, BTC-USDT-PERP")
+    native: str = Field(description="the venue's own name")
+    ccxt: str = Field(description="name in ccxt; empty where it has none")
+    base: str
+    quote: str
+    kind: str = Field(description="spot, perp, future, option or reference")
+    tick: float = Field(description="quote currency, step of prices")
+    lot: float = Field(description="base currency, step of sizes")
+    min_size: float = Field(description="base currency, least order")
+    min_notional: float = Field(description="quote currency, least order")
+    contract_value: float | None = Field(description="base currency per contract, quote if inverse; null = not known: never a leg")
+    inverse: bool = Field(description="margined and settled in base currency")
+    status: str = Field(description="trading, or the venue's own word for why it does not trade")
+    watched: bool = Field(description="its book is being watched now")
+    source: str = Field(description="list = the venue's own list, read since start; table = shipped with this program")
+
+
+class ListingOut(BaseModel):
+    venue: str
+    listed: int = Field(description="markets known of this venue")
+    watched: int
+
+
+class InstrumentsOut(BaseModel):
+    """Markets that fit a text, the best fit first; without a text what is watched, then what is usual."""
+
+    q: str
+    meant: list[str] = Field(description="canonical symbols that the text may mean among these markets, the likeliest first")
+    count: int = Field(description="rows here")
+    more: bool = Field(description="cut at the limit")
+    venues: list[ListingOut] = Field(description="all venues that can be watched")
+    rows: list[InstrumentOut]
+
+
 class SymbolOut(BaseModel):
     """One market at one venue. Prices are null unless ``state`` is LIVE."""
 

@@ -78,6 +78,14 @@ def instrument(venue_id: str, symbol: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def listed(venue_id: str, symbol: str, **changes: Any) -> dict[str, Any]:
+    """A row of the answer about all markets that a venue lists."""
+    base, quote, *more = symbol.split("-")
+    market = {"venue": venue_id, "symbol": symbol, "native": base + quote, "base": base, "quote": quote, "kind": "perp" if more else "spot"}
+    rules = {"tick": 0.01, "lot": 0.001, "min_size": 0.0, "min_notional": 5.0, "contract_value": 1.0, "inverse": False, "status": "trading"}
+    return market | rules | {"watched": (venue_id, symbol) in MARKETS, "source": "list"} | changes
+
+
 def opportunity(number: int, **changes: Any) -> dict[str, Any]:
     return {
         "id": number,
@@ -247,6 +255,7 @@ class Publisher:
         self.histories: dict[str, History] = {}  # kind → answer
         self.asked: list[tuple[Any, ...]] = []  # for histories
         self.storage = storage()
+        self.listed: list[dict[str, Any]] = [listed(*market) for market in MARKETS]
         self.log: list[dict[str, Any]] = []
         self.past: list[dict[str, Any]] = []
         self.views: dict[tuple[str, str], dict[str, Any]] = {}
@@ -286,6 +295,8 @@ class Publisher:
             return self.past[start : start + limit]
         if kind == "views":
             return list(self.views.values())
+        if kind == "instruments":
+            return self.listed
         if kind == "storage":
             return self.storage | {"source": source or "sim"}
         if kind in (*KINDS, "gaps"):

@@ -197,7 +197,8 @@ def test_an_unknown_job_is_not_found(house: House) -> None:
     assert house.get("/api/v1/jobs/0").status_code == 422
 
 
-READS = ["venues", "symbols", "books/BTC-USDT", "opportunities", "spreads/BTC-USDT", "jobs", "jobs/1000", "export/opportunities.csv"]
+READS = ["venues", "symbols", "instruments", "books/BTC-USDT", "opportunities", "spreads/BTC-USDT", "jobs", "jobs/1000",
+         "export/opportunities.csv"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", READS)
