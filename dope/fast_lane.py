@@ -142,7 +142,7 @@ class FastLane:
         self._keys[slot] = book.key
         bid, _, ask, _ = book.touch()
         slots.prices[slot] = bid, ask
-        if i.venue in self._venues:
+        if i.venue in self._venues and self._engine.venues[i.venue].verbatim(i):
             self._venues[i.venue].names.add(i.native, slot)
         state[lane.TRADES_FROM] = book.trades_from if i.contract_value is not None else -1  # sizes of unknown meaning stay as sent
         whole = book.state == LIVE and book.bid > 0.0 and book.ask > 0.0 and book.seq >= 0 and (quote is None or quote.seq >= 0)

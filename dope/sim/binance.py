@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Container
 from typing import NamedTuple
 
-from dope.sim.binance_text import Symbol
+from dope.sim.binance_text import Symbol, listing
 from dope.sim.market import SampleMarket
 from dope.sim.port import Client, Close, Ping, Port, Rate, Reply, as_json, read_json
 
@@ -28,7 +28,8 @@ FUTURES_WEIGHTS = ((50, 2), (100, 5), (500, 10), (1000, 20))
 
 
 class Rules(NamedTuple):
-    """What differs between the venues: requests per s, REST weight per minute, path, weight by limit, default limit, protocol pings.
+    """What differs between the venues: requests per s, REST weight per minute, path, weight by limit, default limit, protocol pings,
+    weight of the list of instruments.
 
     ``limits`` = the depths that may be asked for, () = any; ``split`` = books under /public and all else under /market.
     """
@@ -41,11 +42,13 @@ class Rules(NamedTuple):
     limits: tuple[int, ...]
     ping: Ping
     split: bool
+    list_weight: int = 1
 
 
 RULES = {
     "binance_spot": Rules(
-        Rate(5, 1.0), 6000, "/api/v3/depth", ((100, 5), (500, 25), (1000, 50), (5000, 250)), 100, (), Ping(20.0, 60.0), split=False
+        Rate(5, 1.0), 6000, "/api/v3/depth", ((100, 5), (500, 25), (1000, 50), (5000, 250)), 100, (), Ping(20.0, 60.0), split=False,
+        list_weight=20,
     ),
     "binance_usdm": Rules(
         Rate(10, 1.0), 2400, "/fapi/v1/depth", FUTURES_WEIGHTS, 500, FUTURES_LIMITS, Ping(180.0, 600.0), split=True
@@ -187,10 +190,12 @@ class BinanceServer:
         return self._talk.heard(client, text, now)
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
-        """GET depth, ping and time."""
+        """GET depth, the list of instruments, ping and time."""
         if path == self.rules.depth_path:
             return self._depth(query, now)
         root, _, name = path.rpartition("/")
+        if root == self.rules.depth_path.rpartition("/")[0] and name == "exchangeInfo":
+            return self._weighed(self.rules.list_weight, now, self._list)
         if root == self.rules.depth_path.rpartition("/")[0] and name == "ping":
             return Reply(200, "{}")
         if root == self.rules.depth_path.rpartition("/")[0] and name == "time":
@@ -208,6 +213,13 @@ class BinanceServer:
         if limit == 0 or (self.rules.limits and limit not in self.rules.limits):
             return Reply(400, as_json({"code": -4021 if self.rules.limits else -1130, "msg": f"'{text[:20]}' is not valid depth limit."}))
         weight = next((cost for most, cost in self.rules.weights if limit <= most), self.rules.weights[-1][1])
+        return self._weighed(weight, now, lambda: symbol.snapshot(min(limit, 5000), self._sample.now_ms))
+
+    def _list(self) -> str:
+        rows = [listing(symbol.market.spec) for symbol in self.symbols.values()]
+        return as_json({"timezone": "UTC", "serverTime": self._sample.now_ms, "rateLimits": [], "exchangeFilters": [], "symbols": rows})
+
+    def _weighed(self, weight: int, now: float, answer: Callable[[], str]) -> Reply:
         while self._weight and self._weight[0][0] <= now - 60.0:
             self._weight.popleft()
         used = sum(cost for _, cost in self._weight) + weight
@@ -216,5 +228,4 @@ class BinanceServer:
             wait = max(1, int(self._weight[0][0] + 61.0 - now))
             return Reply(429, as_json({"code": -1003, "msg": "Too much request weight used."}), (("Retry-After", str(wait)), header))
         self._weight.append((now, weight))
-        return Reply(200, symbol.snapshot(min(limit, 5000), self._sample.now_ms), (header,))
-
+        return Reply(200, answer(), (header,))

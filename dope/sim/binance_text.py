@@ -6,6 +6,7 @@
            aggTrade     {"e","E","s","a","p","q","f","l","T","m","M"}          {"e","E","a","s","p","q","f","l","T","m"}
            COIN-M: as USD-M, books and touches with the pair "ps", sizes in contracts, turnover of candles in the base currency
            kline        {"e","E","s","k":{…}}                                  same; markPriceUpdate {"e","E","s","p","i","P","r","T"}
+           exchangeInfo: a row for each symbol, see ``listing``
 
 Written from the venue's documentation; the readers in ``dope.venues`` are another code path on purpose.
 """
@@ -16,6 +17,7 @@ from collections.abc import Container, Iterator
 
 from dope.sim.book import ASK, BID
 from dope.sim.digits import rescaled
+from dope.sim.listings import ListingSpec
 from dope.sim.market import STEP_MS, SampleMarket
 from dope.sim.quoting import MINUTE_MS, Candle, Fill, Market
 
@@ -182,3 +184,25 @@ class Symbol:
             f'{{"e":"markPriceUpdate","E":{sample.now_ms},"s":"{self.native}","p":"{eight(mark)}","i":"{eight(asset.price)}",'
             f'"P":"{eight(mark)}","r":"{rate}","T":{sample.next_funding_ms()}}}'
         )
+
+
+#: least value of an order in quote units, where it is another than 5
+LEAST = {"binance_usdm:BTC-USDT-PERP": "100", "binance_usdm:ETH-USDT-PERP": "20"}
+
+
+def listing(spec: ListingSpec) -> dict[str, object]:
+    """A row of GET exchangeInfo, without the kinds of filters that say neither tick nor lot nor least value."""
+    quote = spec.symbol.split("-")[1]
+    price: dict[str, object] = {"filterType": "PRICE_FILTER", "minPrice": spec.tick, "maxPrice": "1000000", "tickSize": spec.tick}
+    lots: dict[str, object] = {"filterType": "LOT_SIZE", "minQty": spec.lot, "maxQty": "9000", "stepSize": spec.lot}
+    row: dict[str, object] = {"symbol": spec.native}
+    least = LEAST.get(spec.key, "5")
+    if not spec.perpetual:
+        value: dict[str, object] = {"filterType": "NOTIONAL", "minNotional": least, "applyMinToMarket": True, "maxNotional": "9000000"}
+        names = {"status": "TRADING", "baseAsset": spec.asset, "baseAssetPrecision": 8, "quoteAsset": quote, "quotePrecision": 8}
+        return row | names | {"isSpotTradingAllowed": True, "filters": [price, lots, value], "permissions": []}
+    row |= {"pair": spec.asset + quote, "contractType": "PERPETUAL", "deliveryDate": 4133404800000, "baseAsset": spec.asset}
+    row |= {"quoteAsset": quote, "marginAsset": spec.asset if spec.face else quote}
+    if spec.face:
+        return row | {"contractStatus": "TRADING", "contractSize": spec.face, "filters": [price, lots]}
+    return row | {"status": "TRADING", "filters": [price, lots, {"filterType": "MIN_NOTIONAL", "notional": least}]}

@@ -2,6 +2,13 @@
 
 One struct reads every message: the letters ``b`` and ``a`` are level lists in one stream, prices in another and
 order ids in a third, so they stay undecoded until the kind of message is known.
+
+The list of instruments (GET …/exchangeInfo; one row with what is read of it, futures' and COIN-M's own fields in brackets):
+    {"symbols":[{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT",["contractType":"PERPETUAL",]
+      ["contractStatus":"TRADING","contractSize":100,] "filters":[{"filterType":"PRICE_FILTER","tickSize":"0.01000000",…},
+      {"filterType":"LOT_SIZE","minQty":"0.00001000","stepSize":"0.00001000",…},{"filterType":"NOTIONAL","minNotional":"5.00000000",…}]}]}
+    least value: NOTIONAL or MIN_NOTIONAL with "minNotional" on spot, MIN_NOTIONAL with "notional" on USD-M, none on COIN-M
+Names like 1000SHIB or 1MBABYDOGE count bundles of coins (see `_bundles.py`).
 """
 
 from __future__ import annotations
@@ -15,15 +22,18 @@ from dope.types import (
     Bar,
     BookUpdate,
     Event,
+    Fetch,
     Frame,
     Funding,
+    Instrument,
     Notice,
     Quote,
     Reconnect,
     Trade,
 )
+from dope.venues._bundles import bundle, exponent_of, moved
 from dope.venues._differences import DifferencesVenue
-from dope.venues.base import MS, Known, number
+from dope.venues.base import LIST, MS, TRADING, Known, least, number
 
 _NO = msgspec.Raw(b"")
 REQUESTS_KEPT = 1000  #: requests that may still be confirmed
@@ -80,6 +90,37 @@ class Depth(msgspec.Struct):
     E: int = 0
 
 
+class Filter(msgspec.Struct, gc=False):
+    """A rule for orders; of the kinds that are not read only the name is."""
+
+    filterType: str
+    tickSize: str = ""
+    stepSize: str = ""
+    minQty: str = ""
+    minNotional: str = ""
+    notional: str = ""
+
+
+class Listing(msgspec.Struct):
+    """A row of the list of instruments."""
+
+    symbol: str
+    baseAsset: str
+    quoteAsset: str
+    filters: list[Filter]
+    status: str = ""
+    contractStatus: str = ""
+    contractType: str = ""
+    contractSize: float = 0.0
+
+
+class Listings(msgspec.Struct):
+    symbols: list[msgspec.Raw]
+
+
+_NO_RULE = Filter("")
+_listing = msgspec.json.Decoder(Listing)
+_listings = msgspec.json.Decoder(Listings)
 _message = msgspec.json.Decoder(Message)
 _text = msgspec.json.Decoder(str)
 _depth = msgspec.json.Decoder(Depth)
@@ -94,6 +135,8 @@ class BinanceVenue(DifferencesVenue):
     SNAPSHOT_PATH = ""
     SNAPSHOT_LIMIT = 1000
     SNAPSHOT_WEIGHT = 50
+    LIST_PATH = ""
+    LIST_WEIGHT = 1
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)
@@ -125,14 +168,16 @@ class BinanceVenue(DifferencesVenue):
     def _on_depth(self, frame: Frame, known: Known, m: Message) -> Sequence[Event]:
         if m.U < 0 or m.u < m.U or (self.CHAINED and m.pu < 0):
             raise ValueError("depth update without its numbers")
-        update = BookUpdate(frame.ts, known.key, m.E * MS, False, m.u, bytes(m.b), bytes(m.a))
+        exponent = exponent_of(known.instrument)
+        update = BookUpdate(frame.ts, known.key, m.E * MS, False, m.u, moved(bytes(m.b), exponent), moved(bytes(m.a), exponent))
         events: list[Event] = []
         self._books.take(frame, known, (m.U, m.u, m.pu), update, events)
         return events
 
     def _on_quote(self, frame: Frame, known: Known, m: Message) -> Sequence[Event]:
-        bid, bid_size = number(_text.decode(m.b)), number(_text.decode(m.B))
-        ask, ask_size = number(_text.decode(m.a)), number(_text.decode(m.A))
+        exponent = exponent_of(known.instrument)
+        bid, bid_size = number(_text.decode(m.b) + exponent), number(_text.decode(m.B))
+        ask, ask_size = number(_text.decode(m.a) + exponent), number(_text.decode(m.A))
         return (Quote(frame.ts, known.key, (m.T or m.E) * MS, m.u, bid, bid_size, ask, ask_size),)
 
     def _on_trade(self, frame: Frame, known: Known, m: Message) -> Sequence[Event]:
@@ -140,16 +185,17 @@ class BinanceVenue(DifferencesVenue):
             return ()
         trade_id = str(m.t) if m.t >= 0 else "a" + bytes(m.a).decode()
         side = "sell" if m.m else "buy"  # m: the buyer was the maker
-        price, size = number(m.p), number(m.q)
-        if known.instrument.inverse and known.instrument.contract_value is not None:
-            size = size * known.instrument.contract_value / price
+        price, size, value = number(m.p + exponent_of(known.instrument)), number(m.q), known.instrument.contract_value
+        if value is not None:
+            size = size * value / price if known.instrument.inverse else size * value
         return (Trade(frame.ts, known.key, m.T * MS, price, size, side, trade_id),)
 
     def _on_kline(self, frame: Frame, known: Known, m: Message) -> Sequence[Event]:
         k = m.k
         if k is None:
             raise ValueError("kline without k")
-        o, h, low, c, v = number(k.o), number(k.h), number(k.l), number(k.c), float(k.q if known.instrument.inverse else k.v)
+        o, h, low, c = (number(text + exponent_of(known.instrument)) for text in (k.o, k.h, k.l, k.c))
+        v = float(k.q) if known.instrument.inverse else float(k.v) * (known.instrument.contract_value or 1.0)
         if not 0.0 <= v < 1e15:
             raise ValueError("volume out of range")
         return (Bar(frame.ts, known.key, k.t * MS, 60, o, h, low, c, v, k.x),)
@@ -158,8 +204,9 @@ class BinanceVenue(DifferencesVenue):
         rate = float(m.r) if m.r else None
         if rate is not None and not -1.0 < rate < 1.0:
             raise ValueError("funding rate out of range")
-        index = number(m.i) if isinstance(m.i, str) and m.i else None
-        return (Funding(frame.ts, known.key, m.E * MS, rate, m.T * MS, number(m.p), index),)
+        exponent = exponent_of(known.instrument)
+        index = number(m.i + exponent) if isinstance(m.i, str) and m.i else None
+        return (Funding(frame.ts, known.key, m.E * MS, rate, m.T * MS, number(m.p + exponent), index),)
 
     def _on_other(self, frame: Frame, m: Message, events: list[Event]) -> None:
         if m.e == "serverShutdown" or m.stream == "!serverShutdown":
@@ -192,5 +239,39 @@ class BinanceVenue(DifferencesVenue):
 
     def snapshot(self, frame: Frame, known: Known, body: bytes) -> tuple[int, BookUpdate]:
         depth = _depth.decode(body)
-        levels = BookUpdate(frame.ts, known.key, depth.E * MS, True, depth.lastUpdateId, bytes(depth.bids), bytes(depth.asks))
-        return depth.lastUpdateId, levels
+        bids, asks = (moved(bytes(side), exponent_of(known.instrument)) for side in (depth.bids, depth.asks))
+        return depth.lastUpdateId, BookUpdate(frame.ts, known.key, depth.E * MS, True, depth.lastUpdateId, bids, asks)
+
+    # -- instruments -------------------------------------------------------------------------------------------------
+    def verbatim(self, instrument: Instrument) -> bool:
+        return not exponent_of(instrument)
+
+    def listings(self) -> list[Fetch]:
+        return [Fetch(0, LIST, self.endpoints["rest"] + self.LIST_PATH, weight=self.LIST_WEIGHT)]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        return self.each(_listings.decode(body).symbols, self._listing)
+
+    def term(self, row: Listing) -> str | None:
+        """What stands behind base and quote in the symbol: "" on spot, "-PERP", the day of a dated future; None = of no kind read here."""
+        raise NotImplementedError
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument | None:
+        row = _listing.decode(raw)
+        term = self.term(row)
+        if term is None:
+            return None
+        rules = {rule.filterType: rule for rule in row.filters}
+        price, lots = rules["PRICE_FILTER"], rules["LOT_SIZE"]
+        base, value = bundle(row.baseAsset)
+        inverse = row.contractSize > 0.0
+        value = number(row.contractSize) if inverse else value
+        unit, worth = 0.0 if inverse else value, rules.get("NOTIONAL") or rules.get("MIN_NOTIONAL") or _NO_RULE
+        notional = least(lots.minQty) * value if inverse else least(worth.minNotional or worth.notional or 0.0)
+        kind = {"": "spot", "-PERP": "perp"}.get(term, "future")
+        usual = Instrument(self.ID, f"{base}-{row.quoteAsset}{term}", row.symbol, base, row.quoteAsset, kind, value, inverse)
+        status = row.status or row.contractStatus
+        return msgspec.structs.replace(
+            usual, tick=number(price.tickSize + exponent_of(usual)), lot=number(lots.stepSize) * unit, min_size=least(lots.minQty) * unit,
+            min_notional=notional, status=TRADING if status == "TRADING" else status.lower(),
+        )  # fmt: skip

@@ -31,6 +31,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fetch, Frame, Funding, Gap, Instrument, Notice, OpenInfo, Quote, ReplyInfo, Trade
+from dope.venues._bundles import exponent_of, moved
 from dope.venues._bybit_rest import Comparison
 from dope.venues.base import MS, Known, Venue, number
 
@@ -39,7 +40,6 @@ REQUESTS_KEPT = 1000  #: requests that may still be confirmed
 ARGS = 10  #: topics in one request: the limit of spot
 BOOK, TOUCH = "50", "1"  #: depths that are subscribed to
 POLL_PLAN = "rest"  #: name of the plan whose epoch has no socket
-_PRICE = re.compile(rb'\["([^"]*)"')
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -324,17 +324,9 @@ class BybitVenue(Venue):
 
 def _update(ts: int, known: Known, ts_exch: int, data: Levels, *, snapshot: bool) -> BookUpdate:
     """The levels of a message, with prices per coin."""
-    bids, asks = bytes(data.b), bytes(data.a)
     exponent = exponent_of(known.instrument)
-    if exponent:
-        bids, asks = (_PRICE.sub(rb'["\1%b"' % exponent.encode(), side) for side in (bids, asks))
+    bids, asks = moved(bytes(data.b), exponent), moved(bytes(data.a), exponent)
     return BookUpdate(ts, known.key, ts_exch, snapshot, data.seq, bids, asks)
-
-
-def exponent_of(instrument: Instrument) -> str:
-    """What makes a price per contract one per unit of base: "e-3" where a contract is a thousand coins, else ""."""
-    value = instrument.contract_value or 1.0
-    return "" if value == 1.0 else f"e-{len(str(int(value))) - 1}"
 
 
 def _best(side: msgspec.Raw, instrument: Instrument, old: tuple[float, float]) -> tuple[float, float]:

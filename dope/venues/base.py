@@ -167,6 +167,10 @@ class Venue:
         """The instruments of such an answer, see ``each``. Raises one of ``UNREADABLE`` when it is none."""
         return ()
 
+    def verbatim(self, instrument: Instrument) -> bool:
+        """Whether messages of this market mean what they say to the letter: the fast lane reads no others."""
+        return True
+
     def bootstrap(self, path: str) -> Fetch | None:
         """What to fetch before a connection to this path can be opened."""
         return None

@@ -7,6 +7,7 @@ Messages read (each inside ``{"stream": …, "data": …}``), those of USD-M wit
     btcusd_perp@kline_1m     as on USD-M, but ``v`` counts contracts and ``q`` the base currency
     btcusd_perp@markPrice@1s {"e":"markPriceUpdate","E":…,"s":…,"p":mark,"P":…,"r":funding rate,"T":next funding}, "i" where it is sent
     GET /dapi/v1/depth       {"lastUpdateId":…,"E":…,"T":…,"symbol":…,"pair":…,"bids":[…],"asks":[…]}
+    GET /dapi/v1/exchangeInfo see `_binance_wire.py`: its status is "contractStatus", "contractSize" is in USD
 
 Book recipe (`_depth_sync.py`): 1 subscribe and buffer; 2 snapshot after the first difference; 3 drop ``u`` <
 lastUpdateId; 4 first kept has ``U`` ≤ lastUpdateId ≤ ``u`` (or ``pu`` == lastUpdateId); 5 then ``pu`` == previous ``u``.
@@ -17,7 +18,7 @@ limits (those of USD-M are kept to), and the whole of it on recordings: there ar
 from __future__ import annotations
 
 from dope.types import Fee, Instrument, Limits
-from dope.venues._binance_wire import BinanceVenue
+from dope.venues._binance_wire import BinanceVenue, Listing
 
 FACE = {"BTC": 100.0}  #: USD per contract; 10 for every other coin
 #: tick of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority); the lot is one contract
@@ -40,6 +41,7 @@ class BinanceCoinm(BinanceVenue):
     )  # fmt: skip
     SNAPSHOT_PATH = "/dapi/v1/depth"
     SNAPSHOT_WEIGHT = 20
+    LIST_PATH = "/dapi/v1/exchangeInfo"
     FEES = (Fee("binance_coinm", "perp", 2.0, 5.0, "base", "general knowledge of the regular tier, not checked", "2026-11-01", "low"),)
 
     def topics(self, socket: str, native: str) -> list[str]:
@@ -59,3 +61,7 @@ class BinanceCoinm(BinanceVenue):
         face, symbol = FACE.get(base, 10.0), f"{base}-USD-{term}"
         # the lot is one contract: its worth in the base currency moves with the price, so it is not stated here
         return Instrument(self.ID, symbol, native, base, "USD", kind, face, True, TICKS.get(base, 0.0), min_notional=face)
+
+    def term(self, row: Listing) -> str | None:
+        term = row.symbol.partition("_")[2]
+        return f"-{term}" if (term == "PERP" and "PERPETUAL" in row.contractType) or term.isdigit() else None

@@ -8,6 +8,7 @@ Messages read (each inside ``{"stream": …, "data": …}``):
     acknowledgement      {"result":null,"id":1}      error {"code":2,"msg":"Invalid request: …","id":1}
     {"e":"serverShutdown","E":…}: open a new connection before this one goes
     GET /api/v3/depth    {"lastUpdateId":50093239218,"bids":[["61837.63","3.788"],…],"asks":[…]}
+    GET /api/v3/exchangeInfo, without its sets of permissions, which are most of its bytes: see `_binance_wire.py`
 
 Book recipe (`_depth_sync.py`): 1 subscribe and buffer; 2 fetch the snapshot after the first difference; 3 drop
 ``u`` ≤ lastUpdateId; 4 first kept has ``U`` ≤ lastUpdateId+1 ≤ ``u``; 5 then ``U`` == previous ``u`` + 1. There is no
@@ -17,7 +18,8 @@ checksum. Protocol pings come every 20 s; 24 h per connection; 5 messages/s from
 from __future__ import annotations
 
 from dope.types import Fee, Instrument, Limits
-from dope.venues._binance_wire import BinanceVenue
+from dope.venues._binance_wire import BinanceVenue, Listing
+from dope.venues._bundles import bundle
 from dope.venues.base import split_quote
 
 QUOTES = ("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "DAI", "USD1", "EUR", "TRY", "BRL", "RUB", "JPY", "BTC", "ETH", "BNB")
@@ -40,6 +42,8 @@ class BinanceSpot(BinanceVenue):
          b',"p":', "price", b',"q":', "size", b',"T":', "ms", b',"m":', "buyer made", b',"M":true}}'),
     )  # fmt: skip
     SNAPSHOT_PATH = "/api/v3/depth"
+    LIST_PATH = "/api/v3/exchangeInfo?showPermissionSets=false"
+    LIST_WEIGHT = 20
     FEES = (Fee("binance_spot", "spot", 10.0, 10.0, "base", "ccxt 4.5.90; newsgaged.com; traderssecondbrain.com", "2026-11-01", "high"),)
 
     def topics(self, socket: str, native: str) -> list[str]:
@@ -54,6 +58,10 @@ class BinanceSpot(BinanceVenue):
         parts = split_quote(native, QUOTES)
         if parts is None:
             return None
-        symbol = "-".join(parts)
+        base, value = bundle(parts[0])
+        symbol = f"{base}-{parts[1]}"
         tick, lot, notional = KNOWN.get(symbol, (0.0, 0.0, 0.0))
-        return Instrument(self.ID, symbol, native, *parts, "spot", tick=tick, lot=lot, min_notional=notional)
+        return Instrument(self.ID, symbol, native, base, parts[1], "spot", value, tick=tick, lot=lot, min_notional=notional)
+
+    def term(self, row: Listing) -> str:
+        return ""

@@ -8,6 +8,7 @@ Messages read (each inside ``{"stream": …, "data": …}``):
              btcusdt@markPrice@1s {"e":"markPriceUpdate","E":…,"s":…,"p":mark,"i":index,"r":funding rate,"T":next funding}
     recordings also hold btcusdt@trade with X = MARKET | INSURANCE_FUND | NA: only MARKET counts
     GET /fapi/v1/depth            {"lastUpdateId":…,"E":…,"T":…,"bids":[…],"asks":[…]}
+    GET /fapi/v1/exchangeInfo     see `_binance_wire.py`; dated futures (contractType CURRENT_QUARTER, NEXT_QUARTER) are left out
 
 Book recipe (`_depth_sync.py`): 1 subscribe and buffer; 2 snapshot after the first difference; 3 drop ``u`` <
 lastUpdateId; 4 first kept has ``U`` ≤ lastUpdateId ≤ ``u`` (or ``pu`` == lastUpdateId); 5 then ``pu`` == previous ``u``.
@@ -17,12 +18,18 @@ The hosts were split in 2026 (announced 2026-03-06, the old ones retired 2026-04
 from __future__ import annotations
 
 from dope.types import Fee, Instrument, Limits
-from dope.venues._binance_wire import BinanceVenue
+from dope.venues._binance_wire import BinanceVenue, Listing
+from dope.venues._bundles import bundle
 from dope.venues.base import split_quote
 
 QUOTES = ("USDT", "USDC", "BUSD")
 #: tick, lot, minimum notional of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
 KNOWN = {"BTC-USDT-PERP": (0.1, 0.001, 100.0), "ETH-USDT-PERP": (0.01, 0.001, 20.0), "SOL-USDT-PERP": (0.01, 0.01, 5.0)}
+#: coins that trade by the thousand and more, under the venue's own names (likewise)
+BUNDLES = {
+    "SHIB": "1000SHIB", "PEPE": "1000PEPE", "BONK": "1000BONK", "FLOKI": "1000FLOKI", "LUNC": "1000LUNC", "XEC": "1000XEC",
+    "SATS": "1000SATS", "RATS": "1000RATS", "CAT": "1000CAT", "CHEEMS": "1000CHEEMS", "MOG": "1000000MOG", "BABYDOGE": "1MBABYDOGE",
+}  # fmt: skip
 
 
 class BinanceUsdm(BinanceVenue):
@@ -43,6 +50,7 @@ class BinanceUsdm(BinanceVenue):
     )  # fmt: skip
     SNAPSHOT_PATH = "/fapi/v1/depth"
     SNAPSHOT_WEIGHT = 20
+    LIST_PATH = "/fapi/v1/exchangeInfo"
     FEES = (Fee("binance_usdm", "perp", 2.0, 5.0, "quote", "ccxt 4.5.90; newsgaged.com; traderssecondbrain.com", "2026-11-01", "high"),)
 
     def topics(self, socket: str, native: str) -> list[str]:
@@ -53,12 +61,16 @@ class BinanceUsdm(BinanceVenue):
 
     def native(self, symbol: str) -> str | None:
         parts = symbol.split("-")
-        return parts[0] + parts[1] if len(parts) == 3 and parts[2] == "PERP" and parts[1] in QUOTES else None
+        return BUNDLES.get(parts[0], parts[0]) + parts[1] if len(parts) == 3 and parts[2] == "PERP" and parts[1] in QUOTES else None
 
     def instrument(self, native: str) -> Instrument | None:
         parts = split_quote(native, QUOTES)
         if parts is None:
             return None
-        symbol = "-".join(parts) + "-PERP"
+        base, value = bundle(parts[0])
+        symbol = f"{base}-{parts[1]}-PERP"
         tick, lot, notional = KNOWN.get(symbol, (0.0, 0.0, 0.0))
-        return Instrument(self.ID, symbol, native, *parts, "perp", tick=tick, lot=lot, min_notional=notional)
+        return Instrument(self.ID, symbol, native, base, parts[1], "perp", value, tick=tick, lot=lot, min_notional=notional)
+
+    def term(self, row: Listing) -> str | None:
+        return "-PERP" if "PERPETUAL" in row.contractType else None

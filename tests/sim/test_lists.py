@@ -35,5 +35,8 @@ def test_the_list_says_what_is_listed(venue: str) -> None:
             unit = 0.0 if found.inverse else spec.contract_e8 / 1e8
             assert (found.tick, found.contract_value) == (spec.tick_e6 / 1e6, float(spec.contract))
             assert found.lot == pytest.approx(spec.lot_e8 / 1e8 * unit)
+            shipped = machine.instrument(name)
+            assert shipped is not None and shipped.lot == pytest.approx(found.lot), "the shipped table is wrong, or the simulation"
+            assert (shipped.tick, shipped.contract_value) == (found.tick, found.contract_value)
 
     asyncio.run(scene())
