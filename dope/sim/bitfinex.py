@@ -8,6 +8,8 @@
     server  {"event":"subscribed","channel","chanId",…}   {"event":"error","code":10300,"msg",…}   at most 25 channels of a connection
     client  {"event":"unsubscribe","chanId"}             server  {"event":"unsubscribed","status":"OK","chanId"}
     client  {"event":"ping","cid"}                       server  {"event":"pong","ts","cid"}
+    GET /v2/conf/pub:info:pair,pub:map:currency:sym   [[["BTCUSD",[null,null,null,"0.00004","2000.0",…]],…],[["UST","USDt"],…]]
+    GET /v2/tickers?symbols=ALL                       [["tBTCUSD",bid,size,ask,size,…,last,…],…]     together at most 90 a minute
 
 A book tells one level per array, and of what falls out behind its length that it is gone. Heartbeats of each channel come each 15 s.
 Written from the venue's documentation; the readers in ``dope.venues`` are another code path on purpose.
@@ -39,6 +41,9 @@ LISTINGS = (
     ListingSpec("bitfinex", "USDT-USD", "tUSTUSD", "USDT", 10, 1, lag=2, half_spread=2_000, pace=6),
 )
 SEQ_ALL, OB_CHECKSUM, TIMESTAMP = 65536, 131072, 32768
+REST = Rate(90, 60.0)
+LEAST = {"BTC": "0.00004", "ETH": "0.001", "SOL": "0.02", "USDT": "4.0", "USDC": "4.0"}  #: least order, base
+NAMES = {"UST": "USDt", "UDC": "USDC"}
 LENGTHS = ("1", "25", "100", "250")
 MAX_CHANNELS = 25
 CONNECTS = Rate(20, 60.0)
@@ -115,6 +120,13 @@ class Instrument:
         value = zlib.crc32(":".join(parts).encode())
         return f'"cs",{value - (1 << 32) if value >> 31 else value}'
 
+    def ticker(self) -> str:
+        """A row of all tickers: the touch, four numbers of the day, the last price, and its neighbours."""
+        bid, bid_lots, ask, ask_lots = self.market.book.touch()
+        sides = f"{self.price.text(bid)},{self.size.text(bid_lots)},{self.price.text(ask)},{self.size.text(ask_lots)}"
+        last = self.price.text(bid)
+        return f'["{self.native}",{sides},0,0,{last},100,{last},{last}]'
+
     def candle(self, candle: Candle) -> str:
         """One minute so far: close before high."""
         prices = (candle.open, candle.close, candle.high, candle.low)
@@ -129,12 +141,26 @@ class Server(VenueServer):
         self.instruments = {native: Instrument(market) for native, market in self.markets.items()}
         self._sessions: WeakKeyDictionary[Client, Session] = WeakKeyDictionary()
         self._connects: deque[float] = deque()
+        self._asked: deque[float] = deque()
         self._channel = 200_000
 
     def admit(self, path: str, now: float) -> Reply | None:
         if path != "/ws/2":
             return Reply(404, "")
         return None if CONNECTS.allows(self._connects, now) else Reply(429, '["error",11010,"ratelimit: error"]')
+
+    def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        if not REST.allows(self._asked, now):
+            return Reply(429, '["error",11010,"ratelimit: error"]')
+        if path == "/v2/conf/pub:info:pair,pub:map:currency:sym":
+            rows = [[spec.native[1:], [None] * 3 + [LEAST[spec.asset], "2000.0"] + [None] * 7] for spec in self._specs()]
+            return Reply(200, as_json([rows, [[theirs, ours] for theirs, ours in NAMES.items()]]))
+        if path == "/v2/tickers" and query.get("symbols") == "ALL":
+            return Reply(200, f"[{','.join(instrument.ticker() for instrument in self.instruments.values())}]")
+        return Reply(404, '["error",10020,"path: invalid"]')
+
+    def _specs(self) -> list[ListingSpec]:
+        return [market.spec for market in self.markets.values()]
 
     def opened(self, client: Client) -> list[Message]:
         self._sessions[client] = Session()

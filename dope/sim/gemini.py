@@ -4,6 +4,7 @@
     client  {"id":1,"method":"subscribe","params":["btcusd@depth@100ms","btcusd@bookTicker","btcusd@trade"]}   upper case too
     server  {"id":1,"status":200}       {"id":1,"status":400,"error":{"code":-1013,"msg":"…"}}   nothing of a refused request is taken
     client  {"id":2,"method":"ping"}    server  {"id":2,"status":200,"result":{}}
+    GET /v1/symbols/details/all   [{"symbol":"BTCUSD","tick_size":1e-8,"quote_increment":0.01,…},…]   at most 120 requests a minute
 
 The first depthUpdate of a subscription is the book, U equal to u; the next ones begin with the number that the last one ended with.
 Written from the venue's documentation; the readers in ``dope.venues`` are another code path on purpose.
@@ -31,6 +32,8 @@ LISTINGS = (
 )
 STREAMS = ("depth@100ms", "bookTicker", "trade")
 CONNECTS = Rate(300, 300.0)
+REST = Rate(120, 60.0)
+LEAST = {"BTC": "0.00001", "ETH": "0.001", "SOL": "0.01", "USDT": "0.1", "USDC": "0.1"}  #: least order, base
 FLUSH_STEPS = 10  #: a message of changed levels each 100 ms
 INVALID = -1013
 
@@ -86,11 +89,19 @@ class Server(VenueServer):
         super().__init__(sample, "gemini", clock=clock)
         self.instruments = {native: Instrument(market) for native, market in self.markets.items()}
         self._connects: deque[float] = deque()
+        self._asked: deque[float] = deque()
 
     def admit(self, path: str, now: float) -> Reply | None:
         if path != "/":
             return Reply(404, "")
         return None if CONNECTS.allows(self._connects, now) else Reply(429, "")
+
+    def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        if not REST.allows(self._asked, now):
+            return Reply(429, '{"result":"error","reason":"RateLimit","message":"Requests were made too frequently"}')
+        if path != "/v1/symbols/details/all":
+            return Reply(404, '{"result":"error","reason":"EndpointNotFound","message":"API entry point not found"}')
+        return Reply(200, as_json([details(market.spec) for market in self.markets.values()]))
 
     def heard(self, client: Client, text: str, now: float) -> list[Message]:
         request = read_json(text)
@@ -145,3 +156,11 @@ def answer(number: object, refusal: str = "") -> str:
     if refusal:
         return as_json({"id": number, "status": 400, "error": {"code": INVALID, "msg": refusal}})
     return as_json({"id": number, "status": 200})
+
+
+def details(spec: ListingSpec) -> dict[str, object]:
+    """A row of the list of symbols."""
+    base, _, quote = spec.symbol.partition("-")
+    names = {"symbol": spec.native.upper(), "base_currency": base, "quote_currency": quote, "min_order_size": LEAST[base]}
+    kind = {"status": "open", "wrap_enabled": False, "product_type": "spot", "contract_type": "vanilla", "contract_price_currency": quote}
+    return {**names, "tick_size": float(spec.lot), "quote_increment": float(spec.tick), **kind}

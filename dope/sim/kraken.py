@@ -8,6 +8,8 @@
             "Subscription depth not supported", "Already subscribed", "Subscription not found"
     client  {"method":"ping"}       server  {"method":"pong","req_id","time_in","time_out"}
     each second  {"channel":"heartbeat"} to whoever has subscribed to anything
+    GET /0/public/AssetPairs   {"error":[],"result":{"XXBTZUSD":{"wsname":"XBT/USD","tick_size":"0.1","lot_decimals":8,…},…}}
+            more than 15 requests in 15 s  {"error":["EGeneral:Too many requests"]}
 
 A book message names the levels that changed within the depth asked for, or that came into it; what falls out is not told.
 Written from the venue's documentation; the readers in ``dope.venues`` are another code path on purpose.
@@ -42,6 +44,9 @@ LISTINGS = (
 DEPTHS = (10, 25, 100, 500, 1000)
 CHANNELS = ("book", "ticker", "trade", "ohlc")
 CONNECTS = Rate(150, 600.0)
+REST = Rate(15, 15.0)
+LEGACY = {"BTC": "XXBT", "ETH": "XETH", "USD": "ZUSD"}  #: what REST calls old currencies where both of a pair are such
+LEAST = {"BTC": "0.00005", "ETH": "0.002", "SOL": "0.02", "USDT": "5", "USDC": "5"}  #: least order, base
 BEAT_STEPS = 100  #: each s
 CHECKSUM_LEVELS = 10
 SIZE_DIGITS = 8
@@ -133,6 +138,7 @@ class Server(VenueServer):
         self.instruments = {native: Instrument(market) for native, market in self.markets.items()}
         self.lying = False
         self._connects: deque[float] = deque()
+        self._asked: deque[float] = deque()
         self._plain: set[tuple[int, str]] = set()  # (client, topic) that want no snapshot
 
     def admit(self, path: str, now: float) -> Reply | None:
@@ -140,6 +146,13 @@ class Server(VenueServer):
         if path != "/v2":
             return Reply(404, "")
         return None if CONNECTS.allows(self._connects, now) else Reply(429, "")
+
+    def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        if path != "/0/public/AssetPairs":
+            return Reply(404, '{"error":["EGeneral:Unknown method"]}')
+        if not REST.allows(self._asked, now):
+            return Reply(200, '{"error":["EGeneral:Too many requests"]}')
+        return Reply(200, as_json({"error": [], "result": dict(pair(market.spec) for market in self.markets.values())}))
 
     def opened(self, client: Client) -> list[Message]:
         row = {"version": "2.0.10", "system": "online", "api_version": "v2", "connection_id": 9_007_199_254_740_993 + client.number}
@@ -239,3 +252,19 @@ def mean(candle: Candle) -> int:
 def written(ms: int, places: int) -> str:
     """A time as RFC 3339 with so many decimals of the second."""
     return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{f'{ms % 1000:03d}':0<{places}}Z"
+
+
+def pair(spec: ListingSpec) -> tuple[str, dict[str, object]]:
+    """A row of the list of pairs and its name."""
+    ours = spec.native.split("/")
+    base, quote = ("XBT" if name == "BTC" else name for name in ours)
+    altname = base + quote
+    row: dict[str, object] = {"altname": altname, "wsname": f"{base}/{quote}", "aclass_base": "currency", "aclass_quote": "currency"}
+    row |= {"base": LEGACY.get(ours[0], base), "quote": LEGACY.get(ours[1], quote), "lot": "unit", "lot_multiplier": 1}
+    row |= {"pair_decimals": _decimals(spec.tick), "lot_decimals": _decimals(spec.lot), "tick_size": spec.tick}
+    row |= {"ordermin": LEAST[spec.asset], "costmin": "0.5", "status": "online"}
+    return "".join(LEGACY[name] for name in ours) if LEGACY.keys() >= set(ours) else altname, row
+
+
+def _decimals(number: str) -> int:
+    return len(number.partition(".")[2])

@@ -6,6 +6,7 @@
             {"id":"1","type":"error","code":404|415|429|509,"data":"…"} and nothing of it is subscribed
             {"id":"2","type":"ping"}                                                              {"id":"2","type":"pong"}
     GET /api/v1/market/orderbook/level2_100?symbol=BTC-USDT
+    GET /api/v2/symbols            {"code":"200000","data":[{"symbol":"BTC-USDT","priceIncrement":"0.1",…},…]}
 A token that was not given is refused after the handshake; who does not ping within the interval and a patience of 10 s is closed.
 Limits: 100 client messages in 10 s, 400 topics a connection, 30 connections a minute.
 """
@@ -91,7 +92,7 @@ class Server(VenueServer):
                 client.topics.pop(topic, None)
         return [as_json({"id": number, "type": "ack"})] if request.get("response") else []
 
-    def posted(self, path: str, now: float) -> Reply:
+    def posted(self, path: str, body: bytes, now: float) -> Reply:
         if path != "/api/v1/bullet-public":
             return Reply(404, '{"code":"404","msg":"Not Found"}')
         self._given += 1
@@ -101,6 +102,8 @@ class Server(VenueServer):
         return Reply(200, as_json({"code": "200000", "data": {"token": self._tokens[-1], "instanceServers": [{**server, **times}]}}))
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        if path == "/api/v2/symbols":
+            return Reply(200, as_json({"code": "200000", "data": [listing(market.spec) for market in self.markets.values()]}))
         market = self.markets.get(query.get("symbol", ""))
         if path != f"/api/v1/market/orderbook/level2_{DEPTH}":
             return Reply(404, '{"code":"404","msg":"Not Found"}')
@@ -184,6 +187,15 @@ class Server(VenueServer):
         rows = f'"{candle.open_ms // 1000}","{prices}","{_size(market, candle.lots)}","0"'
         body = f'"symbol":"{native}","candles":[{rows}],"time":{self.sample.now_ms}000000'
         return _message("candles", f"{native}_1min", "trade.candles.update", body)
+
+
+def listing(spec: ListingSpec) -> dict[str, object]:
+    """A row of the list of markets."""
+    base, _, quote = spec.native.partition("-")
+    names = {"symbol": spec.native, "name": spec.native, "baseCurrency": base, "quoteCurrency": quote, "feeCurrency": quote}
+    least = {"baseMinSize": spec.lot, "quoteMinSize": "0.1", "minFunds": "0.1", "baseMaxSize": "10000000000", "quoteMaxSize": "99999999"}
+    steps = {"baseIncrement": spec.lot, "quoteIncrement": "0.000001", "priceIncrement": spec.tick, "priceLimitRate": "0.1"}
+    return {**names, **least, **steps, "isMarginEnabled": True, "enableTrading": True, "st": False, "callauctionIsEnabled": False}
 
 
 def _message(channel: str, name: str, subject: str, body: str) -> str:

@@ -5,6 +5,7 @@
             unknown, retired or beyond the 30th: {"id":0,"code":0,"msg":"Not Subscribed successfully! [spot@…].  Reason： Blocked! "}
     frames  {1 channel, 3 symbol, 6 send time ms, 313 depth | 314 deals | 315 bookTicker | 308 kline}, see below
     REST    /api/v3/depth  {"lastUpdateId":…,"bids":[["price","size"],…],"asks":[…],"timestamp":…}
+            /api/v3/exchangeInfo  {"symbols":[{"symbol":"BTCUSDT","status":"1","baseAssetPrecision":6,"quoteAssetPrecision":2,…},…]}
 
 Written from the venue's documentation; the reader in ``dope.venues`` is another code path on purpose.
 """
@@ -197,6 +198,9 @@ class Server(VenueServer):
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
         if path == "/api/v3/time":
             return Reply(200, f'{{"serverTime":{self.sample.now_ms}}}')
+        if path == "/api/v3/exchangeInfo":
+            head = {"timezone": "CST", "serverTime": self.sample.now_ms, "rateLimits": [], "exchangeFilters": []}
+            return Reply(200, as_json({**head, "symbols": [listing(market.spec) for market in self.markets.values()]}))
         if path != "/api/v3/depth":
             return Reply(404, "{}")
         symbol = self.symbols.get(query.get("symbol", ""))
@@ -212,3 +216,13 @@ class Server(VenueServer):
 
 def _answer(text: str) -> str:
     return as_json({"id": 0, "code": 0, "msg": text})
+
+
+def listing(spec: ListingSpec) -> dict[str, object]:
+    """A row of the list of symbols."""
+    base, _, quote = spec.symbol.partition("-")
+    lots, ticks = (len(number.partition(".")[2]) for number in (spec.lot, spec.tick))
+    names = {"symbol": spec.native, "status": "1", "baseAsset": base, "quoteAsset": quote, "fullName": base, "permissions": ["SPOT"]}
+    digits = {"baseAssetPrecision": lots, "quotePrecision": ticks, "quoteAssetPrecision": ticks, "baseCommissionPrecision": lots}
+    least = {"baseSizePrecision": spec.lot, "quoteAmountPrecision": "1.000000000000000000", "maxQuoteAmount": "4000000"}
+    return {**names, **digits, **least, "isSpotTradingAllowed": True, "isMarginTradingAllowed": False, "filters": [], "st": False}

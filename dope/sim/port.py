@@ -95,9 +95,10 @@ class Port:
     """Listens on an ephemeral loopback port; all sending goes through here, so all faults act here."""
 
     def __init__(
-        self, name: str, dialogue: Dialogue, clock: Callable[[], float], ping: Ping, *, posted: Callable[[str, float], Reply] | None = None
-    ) -> None:
-        """``posted`` answers POST, given its path and the time; REST then has a port of its own."""
+        self, name: str, dialogue: Dialogue, clock: Callable[[], float], ping: Ping, *,
+        posted: Callable[[str, bytes, float], Reply] | None = None,
+    ) -> None:  # fmt: skip
+        """``posted`` answers POST, given its path, its body and the time; REST then has a port of its own."""
         self.name = name
         self.clients: set[Client] = set()
         self.muted = False  #: acks and pongs only
@@ -203,13 +204,13 @@ class Port:
         answer = self._dialogue.rest(unquote(parts.path), dict(parse_qsl(parts.query)), self._clock())
         return _response(answer if isinstance(answer, Reply) else await answer)
 
-    async def _answer(self, method: str, target: str) -> tuple[int, bytes]:
+    async def _answer(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
         """Of the REST port."""
         parts, now = urlsplit(target), self._clock()
         if self.refusing:
             return self.refusing, b"{}"
         if method == "POST" and self._posted is not None:
-            reply = self._posted(unquote(parts.path), now)
+            reply = self._posted(unquote(parts.path), body, now)
         else:
             answer = self._dialogue.rest(unquote(parts.path), dict(parse_qsl(parts.query)), now)
             reply = answer if isinstance(answer, Reply) else await answer

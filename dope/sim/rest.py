@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 MAX_HEAD = 16 * 1024  #: bytes of a request's head
-MAX_BODY = 64 * 1024  #: bytes of a request's body, which nobody reads
+MAX_BODY = 64 * 1024  #: bytes of a request's body; what is behind them nobody reads
 
-#: (method, path with query) → (status, body)
-Answer = Callable[[str, str], Awaitable[tuple[int, bytes]]]
+#: (method, path with query, body) → (status, body)
+Answer = Callable[[str, str, bytes], Awaitable[tuple[int, bytes]]]
 
 
 class RestPort:
@@ -38,8 +38,8 @@ class RestPort:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             method, target, _ = head[0].split(" ")
             fields = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
-            await reader.readexactly(min(int(fields.get("content-length", "0")), MAX_BODY))
-            status, body = await self._answer(method, target)
+            asked = await reader.readexactly(min(int(fields.get("content-length", "0")), MAX_BODY))
+            status, body = await self._answer(method, target, asked)
             first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json"
             writer.write(f"{first}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
             await writer.drain()

@@ -51,7 +51,7 @@ class VenueServer:
         """The answer to one GET."""
         return Reply(404, "{}")
 
-    def posted(self, path: str, now: float) -> Reply:
+    def posted(self, path: str, body: bytes, now: float) -> Reply:
         """The answer to one POST."""
         return Reply(404, "{}")
 

@@ -163,8 +163,11 @@ class Venue:
         """Where the venue's own list of instruments is: requests for connection 0 whose keys begin with LIST; () = nowhere."""
         return ()
 
-    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
-        """The instruments of such an answer, see ``each``. Raises one of ``UNREADABLE`` when it is none."""
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument] | None:
+        """The instruments of such an answer, see ``each``; None = another part of the list has to come first.
+
+        Raises one of ``UNREADABLE`` when it is none.
+        """
         return ()
 
     def verbatim(self, instrument: Instrument) -> bool:
@@ -358,7 +361,10 @@ class Venue:
             events.append(Fault(frame.ts, self.ID, "", f"{info.key} of instruments: HTTP {info.status}", body[:200]))
             return
         self.unread = 0
-        found = {instrument.native: instrument for instrument in self.listed(info.key, body)}
+        rows = self.listed(info.key, body)
+        if rows is None:
+            return
+        found = {instrument.native: instrument for instrument in rows}
         if not found:
             events.append(Fault(frame.ts, self.ID, "", f"{info.key} of instruments: empty", body[:200]))
             return
@@ -462,6 +468,11 @@ def step(decimals: int) -> float:
     if not 0 <= decimals <= MAX_DECIMALS:
         raise ValueError(f"not a count of decimals: {decimals}")
     return float(f"1e-{decimals}")
+
+
+def decimals(price: float, significant: int) -> int:
+    """Decimals of a price of so many significant digits: 140.25 of 5 → 2; below 0 where not even its ones count."""
+    return significant - 1 - int(f"{price:.{significant - 1}e}".partition("e")[2])
 
 
 def utc_ns(text: str) -> int:

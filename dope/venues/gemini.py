@@ -5,12 +5,16 @@ Messages read (``E`` is in ns; a trade has no ``e``):
     {"u":1764549594389752,"E":…,"s":"btcusd","b":"62145.38","B":"958.69","a":"62145.50","A":"38.39","c":…,"C":…}   nothing on offer: no b, a
     {"E":…,"s":"btcusd","t":2840141014190422,"p":"62145.38","q":"0.0162522200","m":true}    m = the buyer was the maker: the taker sold
     {"id":1,"status":200}    {"id":1,"status":400,"error":{"code":-1013,"msg":…}}
+    GET /v1/symbols/details/all [{"symbol":"BTCUSD","base_currency":"BTC","quote_currency":"USD","quote_increment":0.01,"tick_size":1E-8,
+      "min_order_size":"0.00001","status":"open|closed|cancel_only|post_only|limit_only","product_type":"spot|swap",…},…]
 
 Book recipe: 1 connect with snapshot=-1 and subscribe: the first depthUpdate of a symbol, ``U`` == ``u``, is its whole book; 2 drop
 what has ``u`` ≤ the last one; 3 else ``U`` ≤ last + 1, and where messages begin with the number of the one before (as those seen do)
 ``U`` ≤ last; 4 size 0 removes; 5 anything else: a message is missing: unsubscribe and subscribe again, and if no snapshot comes in
 ten seconds connect anew; until the unsubscribing is answered all that comes is of the old subscription; 6 a book that runs out of
 what is kept of it is brought by a second connection.
+In the list ``tick_size`` is the step of sizes and ``quote_increment`` that of prices, and its names are in upper case; base and quote are
+what it says: 2ZRLUSD trades 2Z against RLUSD.
 Not verified: that a repeated subscription brings a snapshot (hence the reconnect); that ``u`` of the touch compares with that of the
 book; how often there are heartbeats; the limits of topics and of messages. Perpetuals and prediction contracts are not read; there
 are no candles.
@@ -22,11 +26,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import BookUpdate, Event, Fee, Frame, Instrument, Limits, Notice, Quote, Reconnect, Trade
-from dope.venues.base import Known, Venue, number, split_quote
+from dope.types import BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Quote, Reconnect, Trade
+from dope.venues.base import LIST, TRADING, Known, Venue, least, number, split_quote
 
 QUOTES = ("RLUSD", "GUSD", "USDT", "USDC", "USD", "EUR", "GBP", "SGD", "BTC", "ETH")
 STREAMS = ("depth@100ms", "bookTicker", "trade")
+TRADABLE = ("open", "limit_only")  #: states of a symbol in which one can trade at once
 OK = 200
 REQUESTS_KEPT = 1000  #: requests that may still be answered
 #: tick, lot and least order (both base) of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
@@ -58,6 +63,21 @@ class Push(msgspec.Struct, gc=False):
     error: msgspec.Raw = _NO
 
 
+class Listing(msgspec.Struct):
+    """A row of the list of symbols."""
+
+    symbol: str
+    base_currency: str
+    quote_currency: str
+    quote_increment: float | str
+    tick_size: float | str
+    min_order_size: float | str
+    status: str
+    product_type: str = "spot"
+
+
+_symbols = msgspec.json.Decoder(list[msgspec.Raw])
+_listing = msgspec.json.Decoder(Listing)
 _push = msgspec.json.Decoder(Push)
 _text = msgspec.json.Decoder(str)
 
@@ -96,6 +116,24 @@ class Gemini(Venue):
         tick, lot, least = MARKETS.get(native, (0.0, 0.0, 0.0))
         base, quote = parts
         return Instrument(self.ID, f"{base}-{quote}", native, base, quote, "spot", tick=tick, lot=lot, min_size=least)
+
+    def listings(self) -> list[Fetch]:
+        return [Fetch(0, LIST, f"{self.endpoints['rest']}/v1/symbols/details/all")]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        return self.each(_symbols.decode(body), self._listing)
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument | None:
+        row = _listing.decode(raw)
+        if row.product_type != "spot":
+            return None
+        base, quote, native = row.base_currency.upper(), row.quote_currency.upper(), row.symbol.lower()
+        if not (base.isalnum() and quote.isalnum() and native.isalnum()):
+            raise ValueError(f"not a symbol: {row.symbol}"[:60])
+        return Instrument(
+            self.ID, f"{base}-{quote}", native, base, quote, "spot", 1.0, False, number(row.quote_increment), number(row.tick_size),
+            least(row.min_order_size), status=TRADING if row.status in TRADABLE else row.status.lower(),
+        )  # fmt: skip
 
     # -- requests ----------------------------------------------------------------------------------------------------
     def topics(self, socket: str, native: str) -> list[str]:

@@ -8,6 +8,8 @@ Messages read:
     {"channel":"activeAssetCtx","data":{"coin":…,"ctx":{"funding":"0.0000125","markPx":…,"oraclePx":…}}}
     {"channel":"subscriptionResponse","data":{"method":"subscribe","subscription":{"type":"l2Book","coin":"BTC","nSigFigs":null}}}
     {"channel":"error","data":"…text…"}   {"channel":"pong"}
+    POST /info {"type":"metaAndAssetCtxs"} → [{"universe":[{"name":"BTC","szDecimals":5,"isDelisted":true|absent,…},…],…},
+      [{"markPx":"121366.0",…},…]]                                                          the same markets in the same order
 
 Book recipe: 1 every l2Book is the whole book as far as it is told: 20 levels a side, levels[0] the bids; it replaces ours; 2 one
 that is older than ours is none; 3 there are neither numbers nor checksums, and nothing to miss: the next message is right again.
@@ -16,7 +18,9 @@ Levels are objects: each is read and written again, 40 of them in 5 s.
 Trade side "B" = the taker bought, "A" = the taker sold. The first trades after subscribing may be a backlog (not verified):
 of those only what is younger than 10 s counts. Funding is hourly (general knowledge). Client ping: {"method":"ping"}; the venue
 closes a connection on which the client said nothing for 60 s. kPEPE trades a thousand PEPE at a time: the base is the coin, sizes
-count thousands (``contract_value``), and prices, which are per thousand, are moved by three places.
+count thousands (``contract_value``), and prices, which are per thousand, are moved by three places. Prices have five significant
+digits or are whole, and never more than 6 − szDecimals decimals: ``tick`` is the step at the price of when the list was read, which is
+why the list with prices is asked for and not ``meta`` alone.
 """
 
 from __future__ import annotations
@@ -26,8 +30,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import Bar, BookUpdate, Event, Fee, Frame, Funding, Instrument, Limits, Notice, Quote, Trade
-from dope.venues.base import MS, Known, Venue, number
+from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Trade
+from dope.venues.base import LIST, MS, TRADING, Known, Venue, decimals, least, number, step
 
 BACKLOG_NS = 10_000_000_000  #: trades older than this in the first message of a subscription are history
 HOUR_NS = 3_600_000_000_000
@@ -37,6 +41,7 @@ CHANNELS = ("bbo", "l2Book", "trades", "candle", "activeAssetCtx")
 #: five significant digits, so the tick moves with the price
 KNOWN = {"BTC": (1.0, 0.00001), "ETH": (0.1, 0.0001), "SOL": (0.01, 0.01)}
 MIN_NOTIONAL = 10.0
+DIGITS, PLACES = 5, 6  #: significant digits of a price; its decimals and those of the size together
 THOUSANDS = frozenset(("PEPE", "SHIB", "BONK", "FLOKI", "LUNC", "DOGS", "NEIRO"))  #: traded as kPEPE … (likewise)
 _NATIVE = re.compile(r"(k?)([A-Z0-9]{1,20})")  # perpetuals of the venue itself: neither @107 nor PURR/USDC nor xyz:NVDA
 _NO = msgspec.Raw(b"")
@@ -106,6 +111,25 @@ class Response(msgspec.Struct):
     subscription: Subscription
 
 
+class Listing(msgspec.Struct):
+    """A row of the list of perpetuals."""
+
+    name: str
+    szDecimals: int
+    isDelisted: bool = False
+
+
+class Priced(msgspec.Struct):
+    markPx: str | None = None
+
+
+class Meta(msgspec.Struct):
+    universe: list[msgspec.Raw]
+
+
+_meta = msgspec.json.Decoder(tuple[Meta, list[msgspec.Raw]])
+_listing = msgspec.json.Decoder(Listing)
+_priced = msgspec.json.Decoder(Priced)
 _push = msgspec.json.Decoder(Push)
 _book = msgspec.json.Decoder(L2Book)
 _bbo = msgspec.json.Decoder(Bbo)
@@ -147,6 +171,27 @@ class Hyperliquid(Venue):
         base, value = found[2], 1000.0 if found[1] else 1.0
         tick, lot = KNOWN.get(native, (0.0, 0.0))
         return Instrument(self.ID, f"{base}-USDC-PERP", native, base, "USDC", "perp", value, tick=tick, lot=lot, min_notional=MIN_NOTIONAL)
+
+    def listings(self) -> list[Fetch]:
+        asked = '{"type":"metaAndAssetCtxs"}'
+        return [Fetch(0, LIST, f"{self.endpoints['rest']}/info", method="POST", body=asked, weight=20)]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        meta, prices = _meta.decode(body)
+        return self.each(list(zip(meta.universe, prices, strict=True)), self._listing)
+
+    def _listing(self, raw: tuple[msgspec.Raw, msgspec.Raw]) -> Instrument | None:
+        row, price = _listing.decode(raw[0]), least(_priced.decode(raw[1]).markPx or 0.0)
+        found = _NATIVE.fullmatch(row.name)
+        if found is None:
+            return None
+        most = PLACES - row.szDecimals
+        places = most if not price else min(most, max(0, decimals(price, DIGITS)))
+        value, moved = (1000.0, 3) if found[1] else (1.0, 0)
+        return Instrument(
+            self.ID, f"{found[2]}-USDC-PERP", row.name, found[2], "USDC", "perp", value, False, step(places + moved),
+            step(row.szDecimals) * value, 0.0, MIN_NOTIONAL, "delisted" if row.isDelisted else TRADING,
+        )  # fmt: skip
 
     # -- requests: one subscription each -----------------------------------------------------------------------------
     def topics(self, socket: str, native: str) -> list[str]:

@@ -9,12 +9,15 @@ Messages read:
     {"channel":"heartbeat"} each second   {"channel":"status","data":[{"system":"online|maintenance|cancel_only|post_only|limit_only"}]}
     {"method":"subscribe","result":{"channel":"book","symbol":"BTC/USD","depth":25},"success":true,"req_id":1,…}   one for each symbol
     {"method":"subscribe","error":"Subscription depth not supported","success":false,"req_id":1,…}   a refused book still has heartbeats
+    GET AssetPairs {"error":[],"result":{"XXBTZUSD":{"wsname":"XBT/USD","aclass_base":"currency","tick_size":"0.1","pair_decimals":1,
+      "lot_decimals":8,"ordermin":"0.00005","costmin":"0.5","status":"online|cancel_only|post_only|limit_only|reduce_only"},…}}
 
 Book recipe: 1 the first message of a subscription is a snapshot of as many levels a side as were asked for; 2 quantity 0
 removes, any order within a message; 3 after each message all levels behind that depth are forgotten: nobody tells of what falls
 out, and what comes back in is told anew; 4 there are no numbers: the checksum of every message, snapshot too, must be that of the
 book (CRC32 over the best ten asks, then bids, digits as sent); 5 if it is not, unsubscribe and subscribe again.
 A checksum sees ten levels a side: a message lost that only touched the levels behind them is noticed when they come up.
+REST still says XBT and XDG for what is BTC and DOGE on the socket. A pair without wsname (dark pool) is not read, nor tokenized assets.
 Not verified: what answers a second subscription of the same topic; limits of topics and of messages (none are published).
 """
 
@@ -26,17 +29,18 @@ from typing import Annotated
 
 import msgspec
 
-from dope.types import Bar, BookUpdate, Confirmed, Event, Fee, Frame, Instrument, Limits, Notice, Quote, Trade
+from dope.types import Bar, BookUpdate, Confirmed, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Quote, Trade
 from dope.venues._minutes import Minutes
-from dope.venues.base import Known, Venue, number
+from dope.venues.base import LIST, TRADING, Known, Venue, least, number, step
 
 DEPTHS = (10, 25, 100, 500, 1000)  #: what may be asked for
-TRADABLE = ("online", "limit_only")  #: states of the venue in which a market order is carried out
+TRADABLE = ("online", "limit_only")  #: states of the venue and of a pair in which a market order is carried out
 REQUESTS_KEPT = 1000  #: requests that may still be confirmed
+RENAMED = {"XBT": "BTC", "XDG": "DOGE"}  #: names in REST of what the socket calls otherwise
 #: tick, lot and least order (both base) of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
 MARKETS = {
-    "BTC/USD": (0.1, 1e-8, 0.00005), "ETH/USD": (0.01, 1e-8, 0.001), "SOL/USD": (0.01, 1e-8, 0.02),
-    "BTC/USDT": (0.1, 1e-8, 0.00005), "ETH/USDT": (0.01, 1e-8, 0.001), "SOL/USDT": (0.01, 1e-8, 0.02),
+    "BTC/USD": (0.1, 1e-8, 0.00005), "ETH/USD": (0.01, 1e-8, 0.002), "SOL/USD": (0.01, 1e-8, 0.02),
+    "BTC/USDT": (0.1, 1e-8, 0.00005), "ETH/USDT": (0.01, 1e-8, 0.002), "SOL/USDT": (0.01, 1e-8, 0.02),
     "USDT/USD": (0.00001, 1e-8, 5.0), "USDC/USD": (0.0001, 1e-8, 5.0), "USDC/USDT": (0.0001, 1e-8, 5.0),
 }  # fmt: skip
 _NO = msgspec.Raw(b"")
@@ -108,6 +112,26 @@ class StatusRow(msgspec.Struct):
     system: str
 
 
+class Listing(msgspec.Struct):
+    """A row of the list of pairs."""
+
+    pair_decimals: int
+    lot_decimals: int
+    status: str = "online"
+    wsname: str = ""
+    aclass_base: str = "currency"
+    tick_size: str = ""
+    ordermin: str = "0"
+    costmin: str = "0"
+
+
+class Pairs(msgspec.Struct):
+    error: list[str]
+    result: dict[str, msgspec.Raw] = {}
+
+
+_pairs = msgspec.json.Decoder(Pairs)
+_listing = msgspec.json.Decoder(Listing)
 _envelope = msgspec.json.Decoder(Envelope)
 _answer = msgspec.json.Decoder(Answer)
 _books = msgspec.json.Decoder(list[BookRow])
@@ -150,6 +174,28 @@ class Kraken(Venue):
             return None
         tick, lot, least = MARKETS.get(native, (0.0, 0.0, 0.0))
         return Instrument(self.ID, f"{base}-{quote}", native, base, quote, "spot", tick=tick, lot=lot, min_size=least)
+
+    def listings(self) -> list[Fetch]:
+        return [Fetch(0, LIST, f"{self.endpoints['rest']}/0/public/AssetPairs")]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        pairs = _pairs.decode(body)
+        if pairs.error:
+            raise ValueError(" ".join(pairs.error)[:200])
+        return self.each(pairs.result.values(), self._listing)
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument | None:
+        row = _listing.decode(raw)
+        if not row.wsname or row.aclass_base != "currency":
+            return None
+        base, quote = (RENAMED.get(name, name) for name in row.wsname.split("/"))
+        if not (base.isalnum() and quote.isalnum()):
+            raise ValueError(f"not a pair: {row.wsname}"[:60])
+        tick = number(row.tick_size) if row.tick_size else step(row.pair_decimals)
+        return Instrument(
+            self.ID, f"{base}-{quote}", f"{base}/{quote}", base, quote, "spot", 1.0, False, tick, step(row.lot_decimals),
+            least(row.ordermin), least(row.costmin), TRADING if row.status in TRADABLE else row.status,
+        )  # fmt: skip
 
     # -- requests ----------------------------------------------------------------------------------------------------
     def topics(self, socket: str, native: str) -> list[str]:

@@ -9,6 +9,8 @@ Messages read:
     {…"topic":"/market/match:BTC-USDT",…"data":{"side":"buy","price":…,"size":…,"tradeId":…,"time":"ns"}}      side = the taker's
     {…"topic":"/market/candles:BTC-USDT_1min",…"data":{"candles":["s","open","close","high","low","volume","turnover"],"time":ns}}
     GET /api/v1/market/orderbook/level2_100?symbol=… → {"code":"200000","data":{"sequence":"…","time":ms,"bids":[["p","s"],…],"asks":[…]}}
+    GET /api/v2/symbols → {"code":"200000","data":[{"symbol":"BTC-USDT","priceIncrement":"0.1","baseIncrement":"0.00000001","baseMinSize":…,
+      "minFunds":"0.1"|null,"enableTrading":true,…},…]}
 
 Book recipe: 1 keep the changes from the first one on, then fetch the snapshot; 2 drop what it contains; the next message begins at
 its sequence + 1 or before; 3 from then on sequenceStart is the last sequenceEnd + 1, else a message is missing: snapshot anew; 4 a
@@ -30,7 +32,7 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Plan, Quote, Trade
 from dope.venues._differences import DifferencesVenue
-from dope.venues.base import MS, Known, number
+from dope.venues.base import LIST, MS, TRADING, Known, least, number
 
 BATCHED = ("/market/level2", "/market/ticker", "/market/match")
 CANDLES = "/market/candles"
@@ -116,6 +118,19 @@ class Bullet(msgspec.Struct):
     instanceServers: list[Server]
 
 
+class Listing(msgspec.Struct):
+    """A row of the list of markets."""
+
+    symbol: str
+    priceIncrement: str
+    baseIncrement: str
+    baseMinSize: str
+    enableTrading: bool
+    minFunds: str | None = None
+
+
+_symbols = msgspec.json.Decoder(list[msgspec.Raw])
+_listing = msgspec.json.Decoder(Listing)
 _push = msgspec.json.Decoder(Push)
 _difference = msgspec.json.Decoder(Difference)
 _ticker = msgspec.json.Decoder(Ticker)
@@ -154,6 +169,22 @@ class Kucoin(DifferencesVenue):
             return None
         tick, lot = MARKETS.get(native, (0.0, 0.0))
         return Instrument(self.ID, native, native, found[1], found[2], "spot", tick=tick, lot=lot, min_notional=MIN_NOTIONAL)
+
+    def listings(self) -> list[Fetch]:
+        return [Fetch(0, LIST, f"{self.endpoints['rest']}/api/v2/symbols", weight=4)]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        return self.each(_symbols.decode(_good(body)), self._listing)
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument:
+        row = _listing.decode(raw)
+        found = _NATIVE.fullmatch(row.symbol)
+        if found is None:
+            raise ValueError(f"not a market: {row.symbol}"[:60])
+        return Instrument(
+            self.ID, row.symbol, row.symbol, found[1], found[2], "spot", 1.0, False, number(row.priceIncrement), number(row.baseIncrement),
+            least(row.baseMinSize), least(row.minFunds or 0.0), TRADING if row.enableTrading else "disabled",
+        )  # fmt: skip
 
     # -- the address -------------------------------------------------------------------------------------------------
     def bootstrap(self, path: str) -> Fetch | None:

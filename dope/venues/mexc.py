@@ -9,10 +9,15 @@ Messages read: a wrapper {1 channel, 3 symbol, 5 create time ms, 6 send time ms,
     {"id":0,"code":0,"msg":"spot@public.aggre.depth.v3.api.pb@100ms@BTCUSDT"}   "msg":"PONG"
     {"id":0,"code":0,"msg":"Not Subscribed successfully! [channel].  Reason： Blocked! "}
     GET /api/v3/depth  {"lastUpdateId":…,"bids":[["price","size"],…],"asks":[…]}
+    GET /api/v3/exchangeInfo  {"symbols":[{"symbol":"BTCUSDT","status":"1","baseAsset":"BTC","quoteAsset":"USDT","baseAssetPrecision":8,
+      "quotePrecision":2,"quoteAssetPrecision":2,"baseSizePrecision":"0.000001","quoteAmountPrecision":"1","permissions":["SPOT"],…},…]}
 
 Book recipe (`_depth_sync.py`): 1 subscribe and buffer; 2 snapshot after the first difference; 3 drop toVersion ≤ lastUpdateId;
 4 first kept has fromVersion ≤ lastUpdateId + 1 ≤ toVersion; 5 then fromVersion == previous toVersion + 1; 6 size 0 removes.
 Client ping {"method":"PING"}; the venue cuts after 60 s without data, after 30 s without a valid subscription, after 24 h.
+In the list precisions are counts of decimals (quoteAssetPrecision that of prices, quotePrecision its old name), but for two:
+baseSizePrecision is the least size and quoteAmountPrecision the least value of an order. Status 1 = trades, 2 = paused, 3 = offline;
+isSpotTradingAllowed is about orders by API and is not read: it is false of markets that trade.
 Not verified: what a trade's side means (1 = bought), how one answer names several channels (read as a list with commas), the
 rate of requests that is allowed, and that a trade always has an id (one without gets its receive time and place).
 """
@@ -24,15 +29,16 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import Bar, BookUpdate, Event, Fee, Frame, Instrument, Limits, Notice, Quote, Trade
+from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Quote, Trade
 from dope.venues import _protobuf as protobuf
 from dope.venues._differences import DifferencesVenue
-from dope.venues.base import MS, Known, number, split_quote
+from dope.venues.base import LIST, MS, TRADING, Known, least, number, split_quote, step
 
 QUOTES = ("USDT", "USDC", "USDE", "USD1", "EUR", "BRL", "BTC", "ETH")
 #: tick and lot (base) of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
 SPOTS = {"BTCUSDT": (0.01, 0.000001), "ETHUSDT": (0.01, 0.00001), "SOLUSDT": (0.01, 0.001), "USDCUSDT": (0.0001, 0.01)}
 MIN_NOTIONAL = 1.0  #: of markets against USDT, as of 2026-11 (general knowledge)
+STATES = {"1": TRADING, "ENABLED": TRADING, "2": "paused", "3": "offline"}  #: numbers since 2025, words before
 CHANNELS = (
     "aggre.depth.v3.api.pb@100ms@{}", "aggre.bookTicker.v3.api.pb@10ms@{}", "aggre.deals.v3.api.pb@10ms@{}", "kline.v3.api.pb@{}@Min1",
 )  # fmt: skip
@@ -56,6 +62,27 @@ class Depth(msgspec.Struct):
     asks: msgspec.Raw
 
 
+class Listing(msgspec.Struct):
+    """A row of the list of symbols."""
+
+    symbol: str
+    status: str
+    baseAsset: str
+    quoteAsset: str
+    baseAssetPrecision: int | str
+    quotePrecision: int | str
+    quoteAssetPrecision: int | str | None = None
+    baseSizePrecision: str = "0"
+    quoteAmountPrecision: str = "0"
+    permissions: list[str] = []
+
+
+class ExchangeInfo(msgspec.Struct):
+    symbols: list[msgspec.Raw]
+
+
+_exchange_info = msgspec.json.Decoder(ExchangeInfo)
+_listing = msgspec.json.Decoder(Listing)
 _answer = msgspec.json.Decoder(Answer)
 _depth = msgspec.json.Decoder(Depth)
 
@@ -81,6 +108,25 @@ class Mexc(DifferencesVenue):
         tick, lot = SPOTS.get(native, (0.0, 0.0))
         least = MIN_NOTIONAL if pair[1] == "USDT" else 0.0
         return Instrument(self.ID, "-".join(pair), native, *pair, "spot", tick=tick, lot=lot, min_notional=least)
+
+    def listings(self) -> list[Fetch]:
+        return [Fetch(0, LIST, f"{self.endpoints['rest']}/api/v3/exchangeInfo", weight=10)]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        return self.each(_exchange_info.decode(body).symbols, self._listing)
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument | None:
+        row = _listing.decode(raw)
+        base, quote = row.baseAsset, row.quoteAsset
+        if "SPOT" not in row.permissions:
+            return None
+        if not (base.isalnum() and quote.isalnum() and row.symbol):
+            raise ValueError(f"not a symbol: {row.symbol}"[:60])
+        decimals = row.quotePrecision if row.quoteAssetPrecision is None else row.quoteAssetPrecision
+        return Instrument(
+            self.ID, f"{base}-{quote}", row.symbol, base, quote, "spot", 1.0, False, step(int(decimals)), step(int(row.baseAssetPrecision)),
+            least(row.baseSizePrecision), least(row.quoteAmountPrecision), STATES.get(row.status, row.status.lower()),
+        )  # fmt: skip
 
     def topics(self, socket: str, native: str) -> list[str]:
         return ["spot@public." + channel.format(native) for channel in CHANNELS]

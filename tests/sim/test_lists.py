@@ -40,3 +40,31 @@ def test_the_list_says_what_is_listed(venue: str) -> None:
             assert (shipped.tick, shipped.contract_value) == (found.tick, found.contract_value)
 
     asyncio.run(scene())
+
+
+LIMITED = [("coinbase", 10, "HTTP 429"), ("kraken", 15, "Too many"), ("gemini", 120, "HTTP 429"), ("hyperliquid", 60, "HTTP 429")]
+
+
+@pytest.mark.parametrize(("venue", "allowed", "words"), LIMITED)
+def test_a_list_that_is_asked_for_too_often_is_refused_and_the_last_one_holds(venue: str, allowed: int, words: str) -> None:
+    async def scene() -> None:
+        async with world(venues=(venue,), clock=lambda: 5.0) as (run, endpoints):
+            machine = make(venue, (), endpoints[venue])
+            (fetch,) = machine.listings()
+            path = fetch.url.removeprefix(endpoints[venue]["rest"]).partition("?")[0]
+            told = []
+            for _ in range(2):
+                reply = await ask_rest(fetch)
+                head = msgspec.json.encode(ReplyInfo(fetch.key, reply.status_code, fetch.url))
+                told.append(machine.receive(Frame(1, venue, 0, REPLY, head + b"\n" + reply.content)))
+                server = run.servers[venue]
+                for _ in range(allowed - 1):
+                    if fetch.body:
+                        server.posted(path, fetch.body.encode(), 5.0)
+                    else:
+                        server.rest(path, {}, 5.0)
+            (read,), (refused,) = told
+            assert isinstance(read, Instruments) and isinstance(refused, Fault) and words in refused.reason
+            assert len(machine._listed) == read.count
+
+    asyncio.run(scene())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Sequence
 
-from dope.types import DATA
+from dope.types import DATA, Instrument
 from tests.frames import T0, data, opened
 
 KEY = "bitfinex:BTC-USD"
@@ -80,3 +81,25 @@ def script(low: str = "99.8", high: str = "100.7") -> list[tuple[int, bytes]]:
         told.checksum(),
         told.change("101", 0, "-1"),
     ]
+
+
+def pair(name: str, least: object) -> list[object]:
+    """A row of the list of pairs."""
+    return [name, [None, None, None, least, "5000.0", None, None, None, None, None, None, None]]
+
+
+def priced(name: str, last: float | None) -> list[object]:
+    """A row of all tickers; those of funding begin with f and are longer."""
+    return [name, last, 1.5, last, 2.5, -120, -0.0013, last, 512.25, last, last]
+
+
+PAIRS = [pair("BTCUSD", "0.00004"), pair("LINK:UST", "0.2"), pair("LTCBTC", None), pair("TESTBTC:TESTUSD", "0.00004")]
+NAMES = [["UST", "USDt"], ["UDC", "USDC"], ["DSH", "DASH"], ["LES", "LEO-EOS"]]
+TICKERS = [priced("tBTCUSD", 91234), priced("tLINK:UST", 9.99996), priced("tLTCBTC", 0.00091234), priced("tTESTBTC:TESTUSD", 91000)]
+FUNDING = ["fUSD", 0.0003, 0.0003, 30, 15000000.5, 0.0002, 2, 1000.25, 0, 0, 0.0002, 2000, 0.0003, 0.0001, None, None, 150000]
+LISTS = {"list pairs": json.dumps([PAIRS, NAMES]).encode(), "list prices": json.dumps([*TICKERS, FUNDING]).encode()}
+LISTED = (
+    Instrument("bitfinex", "BTC-USD", "tBTCUSD", "BTC", "USD", "spot", 1.0, False, 1.0, 1e-8, 0.00004),
+    Instrument("bitfinex", "LINK-USDT", "tLINK:UST", "LINK", "USDT", "spot", 1.0, False, 0.001, 1e-8, 0.2),
+    Instrument("bitfinex", "LTC-BTC", "tLTCBTC", "LTC", "BTC", "spot", 1.0, False, 1e-8, 1e-8, 0.0),
+)

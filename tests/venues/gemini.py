@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dope.types import Instrument
 from tests.frames import T0, data, opened
 
 KEY = "gemini:BTC-USD"
@@ -33,3 +34,22 @@ def script(low: str = "99.8", high: str = "100.7") -> list[tuple[int, bytes]]:
         depth(131, 140, [("99.70000", "1.0000000000")], []),
         depth(140, 150, [], [("101.00000", "0.0000000000")]),
     ]
+
+
+#: cut to the fields that are read and a few that are not, numbers as the venue writes them
+LISTS = {
+    "list": b"""[
+{"symbol":"BTCUSD","base_currency":"BTC","quote_currency":"USD","tick_size":1E-8,"quote_increment":0.01,"min_order_size":"0.00001",
+ "status":"open","wrap_enabled":false,"product_type":"spot","contract_type":"vanilla","contract_price_currency":"USD"},
+{"symbol":"2ZRLUSD","base_currency":"2Z","quote_currency":"RLUSD","tick_size":0.000001,"quote_increment":0.0001,"min_order_size":"0.1",
+ "status":"limit_only","wrap_enabled":false},
+{"symbol":"EFILFIL","base_currency":"EFIL","quote_currency":"FIL","tick_size":1E-6,"quote_increment":0.00001,"min_order_size":"0.1",
+ "status":"cancel_only","wrap_enabled":true,"product_type":"spot","contract_type":"vanilla","contract_price_currency":"FIL"},
+{"symbol":"BTCGUSDPERP","base_currency":"BTC","quote_currency":"GUSD","tick_size":0.0001,"quote_increment":0.5,"min_order_size":"0.0001",
+ "status":"open","wrap_enabled":false,"product_type":"swap","contract_type":"linear","contract_price_currency":"GUSD"}]"""
+}
+LISTED = (
+    Instrument("gemini", "BTC-USD", "btcusd", "BTC", "USD", "spot", 1.0, False, 0.01, 1e-8, 0.00001),
+    Instrument("gemini", "2Z-RLUSD", "2zrlusd", "2Z", "RLUSD", "spot", 1.0, False, 0.0001, 1e-6, 0.1),
+    Instrument("gemini", "EFIL-FIL", "efilfil", "EFIL", "FIL", "spot", 1.0, False, 0.00001, 1e-6, 0.1, status="cancel_only"),
+)

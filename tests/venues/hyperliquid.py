@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from dope.types import Instrument
 from tests.frames import data, opened
 
 KEY = "hyperliquid:BTC-USDC-PERP"
@@ -42,3 +45,27 @@ def script(low: str = "99.8", high: str = "100.7") -> list[tuple[int, bytes]]:
         book(t + 5, [("100.0", "1.5"), *bids, ("99.0", "4.0")], [("100.5", "0.75"), *asks]),
         book(t + 6, [("100.0", "1.5"), *bids, ("99.1", "1.0")], [("100.5", "0.75"), *asks, ("101.0", "9.0")]),
     ]
+
+
+def market(name: str, decimals: int, **more: object) -> dict[str, object]:
+    """A row of the list."""
+    return {"szDecimals": decimals, "name": name, "maxLeverage": 40, "marginTableId": 56, **more}
+
+
+UNIVERSE = (
+    (market("BTC", 5), "121366.0"),
+    (market("kPEPE", 0), "0.0123456"),
+    (market("SOL", 2), "99.9996"),
+    (market("GOLD", 0), "999996.0"),
+    (market("OLD", 1, isDelisted=True, onlyIsolated=True), None),
+    (market("xyz:NVDA", 3), "180.5"),
+)
+META = {"universe": [row for row, _ in UNIVERSE], "marginTables": [[56, {"description": "", "marginTiers": []}]], "collateralToken": 0}
+LISTS = {"list": json.dumps([META, [{"funding": "0.0000125", "markPx": price, "oraclePx": price} for _, price in UNIVERSE]]).encode()}
+LISTED = (
+    Instrument("hyperliquid", "BTC-USDC-PERP", "BTC", "BTC", "USDC", "perp", 1.0, False, 1.0, 0.00001, 0.0, 10.0),
+    Instrument("hyperliquid", "PEPE-USDC-PERP", "kPEPE", "PEPE", "USDC", "perp", 1000.0, False, 1e-9, 1000.0, 0.0, 10.0),
+    Instrument("hyperliquid", "SOL-USDC-PERP", "SOL", "SOL", "USDC", "perp", 1.0, False, 0.01, 0.01, 0.0, 10.0),
+    Instrument("hyperliquid", "GOLD-USDC-PERP", "GOLD", "GOLD", "USDC", "perp", 1.0, False, 1.0, 1.0, 0.0, 10.0),
+    Instrument("hyperliquid", "OLD-USDC-PERP", "OLD", "OLD", "USDC", "perp", 1.0, False, 0.00001, 0.1, 0.0, 10.0, "delisted"),
+)

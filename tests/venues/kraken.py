@@ -6,7 +6,7 @@ import json
 import zlib
 from collections.abc import Sequence
 
-from dope.types import DATA
+from dope.types import DATA, Instrument
 from tests.frames import data, opened
 
 KEY = "kraken:BTC-USD"
@@ -97,3 +97,30 @@ def sent(text: str) -> dict[str, object]:
     """A request of ours, read."""
     found: dict[str, object] = json.loads(text)
     return found
+
+
+def pair(wsname: str, **more: object) -> dict[str, object]:
+    """A row of the list, cut to the fields that are read and a few that are not."""
+    base, _, quote = wsname.partition("/")
+    names = {"altname": base + quote, "wsname": wsname, "aclass_base": "currency", "base": base, "quote": quote}
+    digits = {"pair_decimals": 1, "lot_decimals": 8, "lot_multiplier": 1, "tick_size": "0.1"}
+    return {**names, **digits, "fees": [[0, 0.4]], "ordermin": "0.00005", "costmin": "0.5", "status": "online", **more}
+
+
+DARK = pair("XBT/USD", altname="XBTUSD.d", pair_decimals=2, tick_size="0.01")
+DARK.pop("wsname")
+PAIRS = {
+    "XXBTZUSD": pair("XBT/USD"),
+    "XXBTZUSD.d": DARK,
+    "XETHXXBT": pair("ETH/XBT", pair_decimals=5, tick_size="0.00001", ordermin="0.002", costmin="0.00002"),
+    "XDGUSD": pair("XDG/USD", pair_decimals=7, tick_size="0.0000005", lot_decimals=5, ordermin="13", status="limit_only"),
+    "OLDEUR": pair("OLD/EUR", pair_decimals=3, lot_decimals=4, tick_size="", ordermin="1", status="cancel_only"),
+    "AAPLxUSD": pair("AAPLx/USD", aclass_base="tokenized_asset"),
+}
+LISTS = {"list": json.dumps({"error": [], "result": PAIRS}).encode()}
+LISTED = (
+    Instrument("kraken", "BTC-USD", "BTC/USD", "BTC", "USD", "spot", 1.0, False, 0.1, 1e-8, 0.00005, 0.5),
+    Instrument("kraken", "ETH-BTC", "ETH/BTC", "ETH", "BTC", "spot", 1.0, False, 0.00001, 1e-8, 0.002, 0.00002),
+    Instrument("kraken", "DOGE-USD", "DOGE/USD", "DOGE", "USD", "spot", 1.0, False, 5e-7, 0.00001, 13.0, 0.5),
+    Instrument("kraken", "OLD-EUR", "OLD/EUR", "OLD", "EUR", "spot", 1.0, False, 0.001, 0.0001, 1.0, 0.5, "cancel_only"),
+)

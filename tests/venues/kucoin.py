@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
+from dope.types import Instrument
 from tests.frames import data, opened, reply
 
 KEY = "kucoin:BTC-USDT"
@@ -45,3 +47,30 @@ def script(low: str = "99.8", high: str = "100.7") -> list[tuple[int, bytes]]:
         changes(110, 112, [("99.5", "0", "110")], [("100.9", "5", "112")]),
         changes(113, 113, [("99.7", "1", "113")], []),
     ]
+
+
+def market(symbol: str, tick: str, lot: str, least: str, **more: object) -> dict[str, object]:
+    """A row of the list; all of them are spot."""
+    base, _, quote = symbol.partition("-")
+    names = {"symbol": symbol, "name": symbol, "baseCurrency": base, "quoteCurrency": quote, "feeCurrency": quote, "market": "USDS"}
+    sizes = {"baseMinSize": least, "quoteMinSize": "0.2", "baseMaxSize": "10000", "baseIncrement": lot, "quoteIncrement": "0.000001"}
+    return {**names, **sizes, "priceIncrement": tick, "minFunds": "0.1", "isMarginEnabled": True, "enableTrading": True, **more}
+
+
+LISTS = {
+    "list": json.dumps(
+        {
+            "code": "200000",
+            "data": [
+                market("BTC-USDT", "0.1", "0.00000001", "0.00001"),
+                market("PEPE-KCS", "0.0000000001", "1", "100", minFunds=None, name="PEPE2-KCS"),
+                market("OLD-BTC", "0.0000001", "0.01", "1", minFunds="0.000001", enableTrading=False),
+            ],
+        }
+    ).encode()
+}
+LISTED = (
+    Instrument("kucoin", "BTC-USDT", "BTC-USDT", "BTC", "USDT", "spot", 1.0, False, 0.1, 1e-8, 0.00001, 0.1),
+    Instrument("kucoin", "PEPE-KCS", "PEPE-KCS", "PEPE", "KCS", "spot", 1.0, False, 1e-10, 1.0, 100.0, 0.0),
+    Instrument("kucoin", "OLD-BTC", "OLD-BTC", "OLD", "BTC", "spot", 1.0, False, 1e-7, 0.01, 1.0, 1e-6, "disabled"),
+)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from dope.types import Instrument
 from tests.frames import DATA, data, opened, reply
 
 KEY = "mexc:BTC-USDT"
@@ -60,3 +63,35 @@ def script(low: str = "99.8", high: str = "100.7") -> list[tuple[int, bytes]]:
         depth(111, 112, [("99.5", "0")], [("100.9", "5")]),
         depth(113, 115, [("99.7", "1")], []),
     ]
+
+
+def listing(base: str, quote: str, lots: int | str, ticks: int | str, **more: object) -> dict[str, object]:
+    """A row of the list, cut to the fields that are read and a few that are not."""
+    digits = {"baseAssetPrecision": lots, "quotePrecision": ticks, "quoteAssetPrecision": ticks, "baseCommissionPrecision": 8}
+    least = {"quoteAmountPrecision": "1.000000000000000000", "baseSizePrecision": "0.000002", "maxQuoteAmount": "4000000"}
+    names = {"symbol": base + quote, "status": "1", "baseAsset": base, "quoteAsset": quote, "permissions": ["SPOT"]}
+    return {**names, **digits, **least, "isSpotTradingAllowed": True, "isMarginTradingAllowed": False, "filters": [], **more}
+
+
+SHORT = listing("ETH", "BTC", 4, 6, quoteAmountPrecision="0.0001", baseSizePrecision="0")
+SHORT.pop("quoteAssetPrecision")
+LISTS = {
+    "list": json.dumps(
+        {
+            "timezone": "CST",
+            "symbols": [
+                listing("BTC", "USDT", 8, 2, isSpotTradingAllowed=False),
+                listing("PEPE", "USDT", "0", "9", quotePrecision="4", baseSizePrecision="0"),
+                SHORT,
+                listing("OLD", "USDC", 2, 4, status="2"),
+                listing("BTC3L", "USDT", 2, 4, permissions=[]),
+            ],
+        }
+    ).encode()
+}
+LISTED = (
+    Instrument("mexc", "BTC-USDT", "BTCUSDT", "BTC", "USDT", "spot", 1.0, False, 0.01, 1e-8, 2e-6, 1.0),
+    Instrument("mexc", "PEPE-USDT", "PEPEUSDT", "PEPE", "USDT", "spot", 1.0, False, 1e-9, 1.0, 0.0, 1.0),
+    Instrument("mexc", "ETH-BTC", "ETHBTC", "ETH", "BTC", "spot", 1.0, False, 1e-6, 0.0001, 0.0, 0.0001),
+    Instrument("mexc", "OLD-USDC", "OLDUSDC", "OLD", "USDC", "spot", 1.0, False, 0.0001, 0.01, 2e-6, 1.0, "paused"),
+)

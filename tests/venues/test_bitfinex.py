@@ -11,13 +11,13 @@ import pytest
 
 from dope.engine import Engine
 from dope.sim.bitfinex import LISTINGS
-from dope.types import TICK, Ack, Bar, Event, Fault, Frame, Gap, Notice, Reconnect, Send, Trade
+from dope.types import TICK, Ack, Bar, Event, Fault, Frame, Gap, Instruments, Notice, Reconnect, Send, Trade
 from dope.venues import make
-from tests.frames import T0, data, opened, play
+from tests.frames import T0, data, opened, play, reply
 from tests.sim.recipes import ask, hear, hear_until, open_ws, world
 from tests.sim.test_binance import shape
 from tests.sim.test_understood import Wiring, differing
-from tests.venues.bitfinex import CHANNEL, KEY, MS, Told, info, script, subscribed
+from tests.venues.bitfinex import CHANNEL, KEY, LISTED, LISTS, MS, NAMES, PAIRS, TICKERS, Told, info, pair, priced, script, subscribed
 
 S = 10**9
 ETH = "bitfinex:ETH-USD"
@@ -344,3 +344,28 @@ def test_a_number_is_followed_from_where_the_session_began() -> None:
     run = Engine({"bitfinex": make("bitfinex", ("BTC-USD",))})
     run.step_many(play("bitfinex", script()))
     assert (run.market.books[KEY].seq, run.market.books[KEY].checksums_ok) == (11, 2)
+
+
+@pytest.mark.parametrize("order", [("list pairs", "list prices"), ("list prices", "list pairs")])
+def test_a_pair_is_listed_when_its_least_order_and_its_price_are_there_in_whatever_order_they_come(order: tuple[str, str]) -> None:
+    venue = make("bitfinex", ())
+    first, last = (list(venue.receive(Frame(T0, "bitfinex", 0, *reply(key, json.loads(LISTS[key]))))) for key in order)
+    assert first == [] and last == [Instruments(T0, "bitfinex", len(LISTED), 0)]
+    assert [venue.market_of(instrument.native) for instrument in LISTED] == list(LISTED)
+
+
+def test_old_names_of_currencies_are_those_that_the_venue_says_they_stand_for() -> None:
+    venue = make("bitfinex", ())
+    for key, body in (("list pairs", [[*PAIRS, pair("DSHUSD", "0.1")], NAMES]), ("list prices", [*TICKERS, priced("tDSHUSD", 31.234)])):
+        venue.receive(Frame(T0, "bitfinex", 0, *reply(key, body)))
+    found = venue.market_of("tDSHUSD")
+    assert found is not None and (found.symbol, found.base, found.tick) == ("DASH-USD", "DASH", 0.001)
+    assert venue.name_of("DASH-USD") == "tDSHUSD"
+
+
+def test_a_pair_without_a_price_cannot_be_used_and_is_counted() -> None:
+    venue = make("bitfinex", ())
+    told: list[Event] = []
+    for key, body in (("list pairs", [PAIRS, NAMES]), ("list prices", [*TICKERS[:-2], priced("tLTCBTC", None), ["tNONE"], 7])):
+        told += venue.receive(Frame(T0, "bitfinex", 0, *reply(key, body)))
+    assert told == [Instruments(T0, "bitfinex", 2, 1)]

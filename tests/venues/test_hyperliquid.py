@@ -10,8 +10,8 @@ from dope.engine import Engine
 from dope.types import DATA, TICK, Ack, Bar, BookUpdate, Event, Fault, Frame, Funding, Notice, Quote, Send, Trade
 from dope.venues import make
 from dope.venues.base import Venue
-from tests.frames import MS, T0, closed, data, opened, play
-from tests.venues.hyperliquid import KEY, bbo, book, response, script
+from tests.frames import MS, T0, closed, data, opened, play, reply
+from tests.venues.hyperliquid import KEY, LISTS, bbo, book, market, response, script
 
 T = T0 // MS
 
@@ -155,3 +155,20 @@ def test_only_a_book_proves_the_book() -> None:
         run.step(Frame(now, "", 0, TICK, b"0"))
         assert run.market.books[KEY].state == ("LIVE" if second <= 12 else "STALE"), "the last book came 90 ms after T0"
 
+
+def test_what_is_traded_by_the_thousand_is_what_the_list_says() -> None:
+    venue = make("hyperliquid", ("NEWPEPE-USDC-PERP",))
+    assert venue.plan()[0].symbols == ("NEWPEPE-USDC-PERP",) and venue.name_of("NEWPEPE-USDC-PERP") == "NEWPEPE"
+    read(reply("list", [{"universe": [market("kNEWPEPE", 0)]}, [{"markPx": "0.009"}]]), venue)
+    assert venue.name_of("NEWPEPE-USDC-PERP") == "kNEWPEPE"
+    read(opened("public", ("NEWPEPE-USDC-PERP",)), venue)
+    assert {json.loads(a.text)["subscription"]["coin"] for a in venue.actions if isinstance(a, Send)} == {"kNEWPEPE"}
+    update = read(book(T, [("0.0089", "2.0")], [("0.0091", "4.0")], "kNEWPEPE"), venue)[-1]
+    assert isinstance(update, BookUpdate) and (update.key, update.bids) == ("hyperliquid:NEWPEPE-USDC-PERP", b'[["0.0089e-3","2.0"]]')
+
+
+def test_prices_of_other_markets_than_the_listed_ones_are_none() -> None:
+    venue = make("hyperliquid", ())
+    meta, prices = json.loads(LISTS["list"])
+    told = read(reply("list", [meta, prices[1:]]), venue)
+    assert [type(event) for event in told] == [Fault] and venue.market_of("ETH") == venue.instrument("ETH")

@@ -159,3 +159,10 @@ def test_a_refusal_of_rest_is_a_fault_and_is_asked_again() -> None:
     (fault,) = hear(venue, reply("depth:BTC-USDT", {"code": "429000", "msg": "Too Many Requests"}), T0 + MS)
     assert isinstance(fault, Fault) and "429000 Too Many Requests" in fault.reason
     assert [action.delay_s for action in venue.actions if isinstance(action, Fetch)] == [1.0]
+
+
+def test_a_list_in_an_answer_that_is_none_is_told_with_the_venues_words() -> None:
+    venue = make("kucoin", BOTH)
+    refused = reply("list", {"code": "429000", "msg": "Too many requests", "data": []})
+    assert [event.reason for event in hear(venue, refused) if isinstance(event, Fault)] == ["unreadable reply: 429000 Too many requests"]
+    assert venue.market_of("BTC-USDT") == venue.instrument("BTC-USDT"), "the shipped table holds"
