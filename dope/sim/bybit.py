@@ -5,6 +5,7 @@
             a topic that does not exist, is had already, an eleventh on spot  {"success":false,"ret_msg":"…","conn_id","req_id","op"}
             {"op":"ping"}                                     {"success":true,"ret_msg":"pong","conn_id","req_id","op":"ping"}
     GET /v5/market/orderbook?category=&symbol=&limit=    see `bybit_text.py`; an unknown symbol: HTTP 200 and retCode 10001
+    GET /v5/market/instruments-info?category=            the list of instruments, on one page
 
 What one bad topic does to the others of its request is not documented: here nothing of such a request is taken.
 """
@@ -15,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
-from dope.sim.bybit_text import Symbol
+from dope.sim.bybit_text import Symbol, listing
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
 from dope.sim.port import Client, Close, Rate, Reply, as_json, read_json
@@ -31,6 +32,7 @@ LISTINGS = (
 CONNECTS = Rate(500, 300.0)
 REQUESTS = Rate(600, 5.0)  #: of REST
 MAX_REST = 200  #: levels of one REST book
+MAX_ROWS = 1000  #: of one page of the list of instruments
 MAX_ARGS = 10  #: topics in one request; spot only
 MAX_CHARS = 21_000  #: of the topics of one connection
 SILENT_S = 600.0  #: a client that has said nothing for so long is cut
@@ -91,15 +93,31 @@ class BybitServer(VenueServer):
         return ""
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
-        if path != "/v5/market/orderbook":
+        if path not in ("/v5/market/orderbook", "/v5/market/instruments-info"):
             return Reply(404, "{}")
         if not REQUESTS.allows(self._asked, now):
             return Reply(403, "{}")
+        if path.endswith("instruments-info"):
+            return self._list(query)
         symbol, text = self.symbols.get(query.get("symbol", "")), query.get("limit", "25")
         limit = int(text) if text.isascii() and text.isdigit() else 0
-        if query.get("category") != ("linear" if self.linear else "spot") or symbol is None or not 1 <= limit <= MAX_REST:
-            return Reply(200, f'{{"retCode":10001,"retMsg":"params error","result":{{}},"retExtInfo":{{}},"time":{self.sample.now_ms}}}')
+        if query.get("category") != self._category() or symbol is None or not 1 <= limit <= MAX_REST:
+            return self._params_error()
         return Reply(200, symbol.rest(limit, self.sample.now_ms))
+
+    def _category(self) -> str:
+        return "linear" if self.linear else "spot"
+
+    def _params_error(self) -> Reply:
+        return Reply(200, f'{{"retCode":10001,"retMsg":"params error","result":{{}},"retExtInfo":{{}},"time":{self.sample.now_ms}}}')
+
+    def _list(self, query: dict[str, str]) -> Reply:
+        text = query.get("limit", "500")
+        if query.get("category") != self._category() or not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_ROWS):
+            return self._params_error()
+        page = {"nextPageCursor": ""} if self.linear else {}
+        result = {"category": self._category(), "list": [listing(market.spec) for market in self.markets.values()], **page}
+        return Reply(200, as_json({"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": self.sample.now_ms}))
 
     def first(self, topic: str, client: Client) -> Iterable[Message] | None:
         channel, _, native = topic.rpartition(".")

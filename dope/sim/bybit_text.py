@@ -6,6 +6,7 @@
     tickers.*       {"topic","type","data":{…},"cs","ts"}       linear; a delta has the changed fields only
     kline.1.*       {"topic","data":[{"start","end","interval",…,"confirm","timestamp"}],"ts","type"}
     REST book       {"retCode","retMsg","result":{"s","a","b","ts","u","seq","cts"},"retExtInfo","time"}
+    list            a row for each symbol, see ``listing``
 
 On spot ``ts`` stands before ``type``, and trades have their keys in another order. Written from the venue's documentation; the
 readers in ``dope.venues`` are another code path on purpose. The spot ticker is not served.
@@ -17,6 +18,7 @@ from collections.abc import Container, Iterator
 
 from dope.sim.book import ASK, BID
 from dope.sim.digits import rescaled
+from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
 from dope.sim.quoting import MINUTE_MS, Candle, Fill, Market
 
@@ -186,3 +188,16 @@ class Symbol:
         sums = f'"volume":"{self.size.text(candle.lots)}","turnover":"{self.quote.text(candle.quote)}"'
         row = f'{{{span},{prices},{sums},"confirm":{"true" if closed else "false"},"timestamp":{now}}}'
         return f'{{"topic":"kline.1.{self.native}","data":[{row}],"ts":{now},"type":"snapshot"}}'
+
+
+def listing(spec: ListingSpec) -> dict[str, object]:
+    """A row of GET /v5/market/instruments-info."""
+    quote = spec.symbol.split("-")[1]
+    row: dict[str, object] = {"symbol": spec.native, "status": "Trading", "baseCoin": spec.asset, "quoteCoin": quote}
+    if not spec.perpetual:
+        lots = {"basePrecision": spec.lot, "quotePrecision": "0.0000001", "minOrderQty": spec.lot, "maxOrderQty": "83", "minOrderAmt": "5"}
+        return row | {"innovation": "0", "marginTrading": "utaOnly", "lotSizeFilter": lots, "priceFilter": {"tickSize": spec.tick}}
+    lots = {"maxOrderQty": "1190", "minOrderQty": spec.lot, "qtyStep": spec.lot, "minNotionalValue": "5"}
+    prices = {"minPrice": spec.tick, "maxPrice": "1999999", "tickSize": spec.tick}
+    row |= {"contractType": "LinearPerpetual", "launchTime": "1585526400000", "deliveryTime": "0", "fundingInterval": 480}
+    return row | {"settleCoin": quote, "priceFilter": prices, "lotSizeFilter": lots}

@@ -11,6 +11,7 @@ Messages read (the category is in the URL: spot and linear use the same names; t
     acknowledgement {"success":true,"ret_msg":"","conn_id":…,"req_id":"1","op":"subscribe"}      pong: ret_msg or op "pong"
     refusal         {"success":false,"ret_msg":"Invalid topic: …",…}
     GET /v5/market/orderbook    {"retCode":0,"retMsg":"OK","result":{"s":…,"b":[[…]],"a":[[…]],"ts":…,"u":…,"seq":…},…}
+    GET /v5/market/instruments-info, the list of instruments: see `_bybit_list.py`
 
 Book recipe: 1 the first message is a snapshot; 2 each delta has ``u`` == the last ``u`` + 1; the same ``u`` again is a
 duplicate; 3 anything else: a message is missing: unsubscribe and subscribe again; 4 a later snapshot replaces the book;
@@ -32,8 +33,9 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fetch, Frame, Funding, Gap, Instrument, Notice, OpenInfo, Quote, ReplyInfo, Trade
 from dope.venues._bundles import exponent_of, moved
+from dope.venues._bybit_list import LISTING, PAGE, PAGES, Listing, with_limits
 from dope.venues._bybit_rest import Comparison
-from dope.venues.base import MS, Known, Venue, number
+from dope.venues.base import LIST, MS, Known, Venue, number
 
 _NO = msgspec.Raw(b"")
 REQUESTS_KEPT = 1000  #: requests that may still be confirmed
@@ -136,6 +138,31 @@ class BybitVenue(Venue):
         self._polled: dict[int, dict[str, int]] = {}  # epoch without a socket → native → seq of its newest answer
         self._unknown: set[str] = set()  # natives that REST refused in this epoch
         self._comparison = Comparison()
+
+    # -- instruments -------------------------------------------------------------------------------------------------
+    def listings(self) -> list[Fetch]:
+        return [Fetch(0, LIST, self._listed_at())]
+
+    def _listed_at(self) -> str:
+        return f"{self.endpoints['rest']}/v5/market/instruments-info?category={self.CATEGORY}&limit=1000"
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        answer = _rest.decode(body)
+        if answer.retCode != 0:
+            raise ValueError(f"{answer.retCode} {answer.retMsg}"[:200])
+        page, turn = PAGE.decode(answer.result), int(key.removeprefix(LIST) or 1)
+        if page.nextPageCursor and turn < PAGES:
+            self.actions.append(Fetch(0, f"{LIST} {turn + 1}", f"{self._listed_at()}&cursor={page.nextPageCursor}"))
+        return self.each(page.rows, self._listing)
+
+    def market(self, row: Listing) -> Instrument | None:
+        """The market of a row without its steps and limits; None = of no kind that is read here. Raises ValueError."""
+        raise NotImplementedError
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument | None:
+        row = LISTING.decode(raw)
+        usual = self.market(row)
+        return None if usual is None else with_limits(usual, row)
 
     # -- requests ----------------------------------------------------------------------------------------------------
     def topics(self, socket: str, native: str) -> list[str]:

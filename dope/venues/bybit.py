@@ -7,6 +7,7 @@ a client that is silent for 10 min is cut. The spot ticker has neither bid nor a
 from __future__ import annotations
 
 from dope.types import Fee, Instrument, Limits
+from dope.venues._bybit_list import Listing
 from dope.venues._bybit_wire import BybitVenue
 from dope.venues.base import split_quote
 
@@ -37,3 +38,7 @@ class Bybit(BybitVenue):
         symbol = "-".join(parts)
         tick, lot, notional = KNOWN.get(symbol, (0.0, 0.0, 0.0))
         return Instrument(self.ID, symbol, native, *parts, "spot", tick=tick, lot=lot, min_notional=notional)
+
+    def market(self, row: Listing) -> Instrument:
+        base, quote = row.baseCoin, row.quoteCoin
+        return Instrument(self.ID, f"{base}-{quote}", row.symbol, base, quote, "spot")

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 
 from dope.types import Fee, Instrument, Limits
+from dope.venues._bybit_list import Listing
 from dope.venues._bybit_wire import BybitVenue
 
-_NAME = re.compile(r"(?:(10{3,6})(?=[A-Z]))?([A-Z0-9]*?[A-Z][A-Z0-9]*?)(10{3,6})?(USDT|PERP)")
+_NAME = re.compile(r"(?:(10{3,8})(?=[A-Z]))?([A-Z0-9]*?[A-Z][A-Z0-9]*?)(10{3,6})?(USDT|PERP)")
 _DATED = re.compile(r"([A-Z0-9]+?)(USDT)?-\d{1,2}[A-Z]{3}\d{2}")
 #: tick, lot, minimum notional of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
 KNOWN = {
@@ -26,6 +27,7 @@ BUNDLES = {
     "CAT": "1000CAT", "TOSHI": "1000TOSHI", "BTT": "1000BTT", "SATS": "10000SATS", "LADYS": "10000LADYS", "WEN": "10000WEN",
     "MOG": "1000000MOG", "BABYDOGE": "1000000BABYDOGE", "SHIB": "SHIB1000",
 }  # fmt: skip
+KINDS = {"LinearPerpetual": "perp", "LinearFutures": "future"}  #: of the list of instruments
 
 
 class BybitLinear(BybitVenue):
@@ -58,3 +60,12 @@ class BybitLinear(BybitVenue):
         symbol, value = f"{base}-{quote}-PERP", float(before or after or 1)
         tick, lot, notional = KNOWN.get(symbol, (0.0, 0.0, 0.0))
         return Instrument(self.ID, symbol, native, base, quote, "perp", value, tick=tick, lot=lot, min_notional=notional)
+
+    def market(self, row: Listing) -> Instrument | None:
+        """Names are taken apart by the rule above: the list calls the base of 1000PEPEUSDT "1000PEPE"."""
+        kind, found = KINDS.get(row.contractType), self.instrument(row.symbol)
+        if kind is None:
+            return None
+        if found is None or (found.kind, found.quote) != (kind, row.quoteCoin):
+            raise ValueError(f"a name of another kind: {row.symbol[:40]}")
+        return found

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from dope.types import Instrument
 from tests.frames import data, opened
 
 KEY = "bybit:BTC-USDT"
@@ -28,3 +32,29 @@ def script(low: str = "99.8", high: str = "100.7") -> list[tuple[int, bytes]]:
         book("delta", 104, [("99.50", "0")], [("100.90", "5")]),
         book("delta", 105, [("99.70", "1")], []),
     ]
+
+
+def listed(category: str, rows: list[dict[str, Any]], cursor: str = "") -> bytes:
+    """A page of the list; spot has no cursor."""
+    result = {"category": category, "list": rows, **({"nextPageCursor": cursor} if category != "spot" else {})}
+    return json.dumps({"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": 1}, separators=(",", ":")).encode()
+
+
+def row(base: str, quote: str, lot: str, least: str, tick: str, status: str = "Trading") -> dict[str, Any]:
+    """As the venue writes it, cut to the fields that are read and a few that are not."""
+    lots = {"basePrecision": lot, "quotePrecision": "0.0000001", "minOrderQty": least, "maxOrderQty": "83", "minOrderAmt": "5"}
+    named = {"symbol": base + quote, "baseCoin": base, "quoteCoin": quote, "innovation": "0", "status": status, "marginTrading": "none"}
+    return {**named, "lotSizeFilter": lots, "priceFilter": {"tickSize": tick}, "riskParameters": {"priceLimitRatioX": "0.01"}}
+
+
+ROWS = [
+    row("BTC", "USDT", "0.000001", "0.000011", "0.01"),
+    row("SOL", "USD1", "0.001", "0.002", "0.01"),
+    row("OLD", "XYZ", "0.1", "1", "0.0001", "PreLaunch"),
+]
+LISTS = {"list": listed("spot", ROWS)}
+LISTED = (
+    Instrument("bybit", "BTC-USDT", "BTCUSDT", "BTC", "USDT", "spot", 1.0, False, 0.01, 1e-6, 0.000011, 5.0),
+    Instrument("bybit", "SOL-USD1", "SOLUSD1", "SOL", "USD1", "spot", 1.0, False, 0.01, 0.001, 0.002, 5.0),
+    Instrument("bybit", "OLD-XYZ", "OLDXYZ", "OLD", "XYZ", "spot", 1.0, False, 0.0001, 0.1, 1.0, 5.0, "prelaunch"),
+)
