@@ -6,19 +6,21 @@
             the same with "error":{"code":2,"message":"…"},"result":{"status":"fail"}; no JSON: code 1
             ``obu`` with a name or depth that does not exist is confirmed and stays silent
             {"time":…,"channel":"spot.ping"}    {"time","time_ms","conn_id","channel":"spot.pong","event":"","result":null}
+    GET /api/v4/spot/currency_pairs, /api/v4/futures/usdt/contracts    the list of instruments, see ``listing`` in `gate_text.py`
 
 A client that neither subscribes nor speaks is cut after 30 s, without a close frame.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
-from dope.sim.gate_text import Symbol
+from dope.sim.gate_text import Symbol, listing
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Reply, as_json, read_json
+from dope.sim.port import Client, Rate, Reply, as_json, read_json
 from dope.sim.quoting import Market
 from dope.sim.venue import Message, VenueServer
 
@@ -30,6 +32,8 @@ LISTINGS = (
 )
 SILENT_S = 30.0  #: a client without any topic that has said nothing for so long is cut
 CHANNELS = {"gate": ("book_ticker", "trades"), "gate_futures": ("book_ticker", "trades", "tickers")}
+LISTS = {"gate": "/api/v4/spot/currency_pairs", "gate_futures": "/api/v4/futures/usdt/contracts"}
+REQUESTS = Rate(200, 10.0)  #: of each REST path
 PATHS = {"gate": "/ws/v4/", "gate_futures": "/v4/ws/usdt"}
 
 
@@ -44,6 +48,7 @@ class GateServer(VenueServer):
         self.symbols = {native: Symbol(market) for native, market in self.markets.items()}
         self.of_topic = {topic: symbol for symbol in self.symbols.values() for topic in symbol.topics()}
         self._spoke: dict[Client, float] = {}
+        self._list, self._asked = LISTS[venue], deque[float]()
 
     def admit(self, path: str, now: float) -> Reply | None:
         return None if path == self.path else Reply(404, "{}")
@@ -92,6 +97,13 @@ class GateServer(VenueServer):
         names = {name: request.get(name, [] if name == "payload" else "") for name in ("channel", "event", "payload")}
         error = {"error": {"code": code, "message": message}} if code else {}
         return as_json({**about, **names, **error, "result": {"status": "fail" if code else "success"}})
+
+    def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        if path != self._list:
+            return Reply(404, '{"label":"NOT_FOUND","message":"Not Found"}')
+        if not REQUESTS.allows(self._asked, now):
+            return Reply(429, '{"label":"TOO_MANY_REQUESTS","message":"Request Rate limit Exceeded"}')
+        return Reply(200, as_json([listing(market.spec) for market in self.markets.values()]))
 
     def first(self, topic: str, client: Client) -> Iterable[Message] | None:
         return self.of_topic[topic].first(topic, self.sample)

@@ -17,6 +17,7 @@ from collections.abc import Container, Iterator
 
 from dope.sim.book import ASK, BID
 from dope.sim.digits import rescaled
+from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
 from dope.sim.quoting import Candle, Fill, Market
 from dope.sim.venue import Pending
@@ -154,3 +155,22 @@ class Symbol:
         else:
             row = f'{{"t":"{opened}","v":"{self.quote.text(candle.quote)}",{prices},{name},"w":{over}}}'
         return self._pushed("candlesticks", row, now)
+
+
+def listing(spec: ListingSpec) -> dict[str, object]:
+    """A row of the list of pairs or of contracts. A contract that trades in fractions says so, and its least size is their step."""
+    base, quote = spec.native.split("_")
+    if not spec.perpetual:
+        decimals = {"precision": _decimals(spec.tick), "amount_precision": _decimals(spec.lot)}
+        limits = {"min_base_amount": spec.lot, "min_quote_amount": "3", "max_base_amount": None, "max_quote_amount": "5000000"}
+        row: dict[str, object] = {"id": spec.native, "base": base, "quote": quote, "fee": "0.2", **limits, **decimals}
+        return row | {"trade_status": "tradable", "sell_start": 0, "buy_start": 0, "type": "normal"}
+    fractions = spec.lot_e8 < ONE
+    steps = {"quanto_multiplier": spec.contract, "order_price_round": spec.tick, "mark_price_round": "0.01"}
+    sizes = {"order_size_min": spec.lot if fractions else 1, "order_size_max": 1_000_000, "enable_decimal": fractions}
+    return {"name": spec.native, "type": "direct", **steps, **sizes, "in_delisting": False, "status": "trading", "contract_type": ""}
+
+
+def _decimals(step: str) -> int:
+    """Of a power of ten: ``0.01`` → 2."""
+    return len(step.partition(".")[2])

@@ -109,6 +109,7 @@ class System(msgspec.Struct):
     msg: str = ""
 
 
+RAWS = msgspec.json.Decoder(list[msgspec.Raw])  #: a list of instruments, which has no envelope
 _book = msgspec.json.Decoder(BookPush)
 _push = msgspec.json.Decoder(Push)
 _levels = msgspec.json.Decoder(Levels)

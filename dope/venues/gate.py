@@ -2,18 +2,23 @@
 
 Messages read besides those there:
     {"channel":"spot.trades",…,"result":{"id":…,"create_time_ms":"1682689046123.0","side":"buy","currency_pair":…,"amount":…,"price":…}}
-``side`` is the taker's. No limit of requests is published; connections: 300 per address (general knowledge).
+    GET /api/v4/spot/currency_pairs  [{"id":"BTC_USDT","base":"BTC","quote":"USDT","precision":1,"amount_precision":6,
+      "min_base_amount":"0.000001","min_quote_amount":"3","trade_status":"tradable|untradable|buyable|sellable",…}]
+                                     precisions are decimals of prices and sizes; a limit may be null or absent
+``side`` is the taker's. No limit of requests is published; connections: 300 per address; REST:
+200 requests in 10 s on each path (general knowledge).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
-from dope.types import Event, Fee, Frame, Instrument, Limits, Trade
-from dope.venues._gate_wire import GateVenue
-from dope.venues.base import MS, number
+from dope.types import Event, Fee, Fetch, Frame, Instrument, Limits, Trade
+from dope.venues._gate_wire import RAWS, GateVenue
+from dope.venues.base import LIST, MS, TRADING, least, number, step
 
 _NAME = re.compile(r"([A-Z0-9]+)_([A-Z0-9]+)")
 #: tick, lot, minimum notional of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
@@ -32,7 +37,21 @@ class Deal(msgspec.Struct):
     create_time_ms: str = "0"
 
 
+class Pair(msgspec.Struct):
+    """A row of the list of instruments."""
+
+    id: str
+    base: str
+    quote: str
+    precision: int
+    amount_precision: int
+    trade_status: str
+    min_base_amount: str | None = None
+    min_quote_amount: str | None = None
+
+
 _deal = msgspec.json.Decoder(Deal)
+_pair = msgspec.json.Decoder(Pair)
 
 
 class Gate(GateVenue):
@@ -55,6 +74,20 @@ class Gate(GateVenue):
         base, quote = found.groups()
         tick, lot, notional = KNOWN.get(f"{base}-{quote}", (0.0, 0.0, 0.0))
         return Instrument(self.ID, f"{base}-{quote}", native, base, quote, "spot", tick=tick, lot=lot, min_notional=notional)
+
+    def listings(self) -> list[Fetch]:
+        return [Fetch(0, LIST, f"{self.endpoints['rest']}/api/v4/spot/currency_pairs")]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        return self.each(RAWS.decode(body), self._listing)
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument:
+        row = _pair.decode(raw)
+        symbol, status = f"{row.base}-{row.quote}", TRADING if row.trade_status == "tradable" else row.trade_status.lower()
+        return Instrument(
+            self.ID, symbol, row.id, row.base, row.quote, "spot", tick=step(row.precision), lot=step(row.amount_precision),
+            min_size=least(row.min_base_amount or 0.0), min_notional=least(row.min_quote_amount or 0.0), status=status,
+        )  # fmt: skip
 
     def on_channel(self, frame: Frame, channel: str, result: msgspec.Raw, events: list[Event]) -> None:
         if channel != "trades":

@@ -5,6 +5,10 @@ Messages read besides those there:
                                             a negative size: the taker sold; "is_internal": no trade of the market
     {"channel":"futures.tickers",…,"result":[{"contract":…,"mark_price":…,"index_price":…,"funding_rate":…,"funding_interval":28800,
       "funding_next_apply":s,"t":ms}]}      about once a second
+    GET /api/v4/futures/usdt/contracts      [{"name":"BTC_USDT","type":"direct","quanto_multiplier":"0.0001","order_price_round":"0.1",
+      "order_size_min":1,"enable_decimal":false,"in_delisting":false,"status":"trading",…}]
+                                            the least size is text or a number; it is also the step of a contract that trades in fractions
+                                            ("enable_decimal"; not verified without that header); a type other than "direct" is not read
 
 Sizes are contracts of ``quanto_multiplier`` coins. Some contracts trade in fractions since 2026: ``obu`` says them exactly, while
 the touch and trades round down to whole contracts unless a header is sent with the handshake (which is not done here). So a
@@ -14,12 +18,13 @@ trade of less than one contract is not seen. ``BTC_USD`` (another socket) is inv
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
-from dope.types import Event, Fee, Frame, Funding, Instrument, Limits, Trade
-from dope.venues._gate_wire import SECOND, Candle, GateVenue, rows
-from dope.venues.base import MS, number
+from dope.types import Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Trade
+from dope.venues._gate_wire import RAWS, SECOND, Candle, GateVenue, rows
+from dope.venues.base import LIST, MS, TRADING, least, number
 
 _NAME = re.compile(r"([A-Z0-9]+)_(USDT|USD)(_\d{8})?")
 #: base units per contract, tick and lot (base) of the default symbols, as of 2026-11 (general knowledge; see above)
@@ -45,6 +50,20 @@ class Ticker(msgspec.Struct):
     t: int = 0
 
 
+class Contract(msgspec.Struct):
+    """A row of the list of instruments."""
+
+    name: str
+    type: str
+    quanto_multiplier: str
+    order_price_round: str
+    order_size_min: str | float = 0.0
+    enable_decimal: bool = False
+    in_delisting: bool = False
+    status: str = "trading"
+
+
+_contract = msgspec.json.Decoder(Contract)
 _deals = msgspec.json.Decoder(list[Deal])
 _tickers = msgspec.json.Decoder(list[Ticker])
 
@@ -76,6 +95,25 @@ class GateFutures(GateVenue):
             return Instrument(self.ID, symbol, native, base, quote, "perp", 1.0 if base == "BTC" else None, True)
         value, tick, lot = KNOWN.get(base, (None, 0.0, 0.0))
         return Instrument(self.ID, symbol, native, base, quote, "perp", value, tick=tick, lot=lot, min_size=lot)
+
+    def listings(self) -> list[Fetch]:
+        return [Fetch(0, LIST, f"{self.endpoints['rest']}/api/v4/futures/usdt/contracts")]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        return self.each(RAWS.decode(body), self._listing)
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument | None:
+        row = _contract.decode(raw)
+        if row.type != "direct":
+            return None
+        base, quote = row.name.split("_")
+        value, smallest = number(row.quanto_multiplier), least(row.order_size_min or 0.0)
+        lot = (smallest if row.enable_decimal else 1.0) * value
+        status = "delisting" if row.in_delisting else TRADING if row.status == "trading" else row.status.lower()
+        return Instrument(
+            self.ID, f"{base}-{quote}-PERP", row.name, base, quote, "perp", value, tick=number(row.order_price_round), lot=lot,
+            min_size=smallest * value, status=status,
+        )  # fmt: skip
 
     def volume(self, instrument: Instrument, candle: Candle) -> float | None:
         value = instrument.contract_value
