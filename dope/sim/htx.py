@@ -5,6 +5,7 @@
     /feed  market.X.mbp.150    {"seqNum","prevSeqNum","asks":[[price,size]],"bids":[…]} each 100 ms
            {"req":"market.X.mbp.150","id":…}  → {"id","status":"ok","ts","rep":"market.X.mbp.150","data":{"seqNum","bids","asks"}},
            the book as of the newest difference
+    GET /v1/settings/common/market-symbols
 """
 
 from __future__ import annotations
@@ -32,10 +33,21 @@ class Server(HtxServer):
     """HTX spot over the sample market."""
 
     PATHS = {"/ws": ("bbo", "trade.detail", "kline.1min"), "/feed": (BOOK,)}
+    LIST = "/v1/settings/common/market-symbols"
 
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, "htx", clock=clock)
         self.streams = {native: Stream(market, 3 * rank) for rank, (native, market) in enumerate(self.markets.items())}
+
+    def listing(self, spec: ListingSpec) -> str:
+        base, quote = spec.symbol.lower().split("-")
+        price, size = (len(step.partition(".")[2]) for step in (spec.tick, spec.lot))
+        named = f'"symbol":"{spec.native}","state":"online","bc":"{base}","qc":"{quote}","pp":{price},"ap":{size},"sp":"main","vp":8'
+        limits = f'"minoa":{spec.lot},"maxoa":1000,"minov":10,"lominoa":{spec.lot},"lomaxoa":1000'
+        return f'{{{named},{limits},"at":"enabled","tags":""}}'
+
+    def listed_at(self) -> str:
+        return f'"ts":"{self.sample.now_ms}","full":1'
 
     def requestable(self, topic: str) -> bool:
         return topic.endswith(BOOK)

@@ -4,6 +4,7 @@
     /ws_index                  market.X.mark_price.1min {"id":s,"open":"…","close":"…",…}
     /linear-swap-notification  {"op":"sub","cid":…,"topic":"public.X.funding_rate"} → {"op":"sub","cid","topic","ts","err-code":0};
                                {"op":"notify","topic","ts","data":[{"contract_code","funding_rate","funding_time",…}]}; pings with "op"
+    GET /linear-swap-api/v1/swap_contract_info
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dope.sim.book import ASK, BID
 from dope.sim.htx_text import DEPTH, HtxServer, Stream, packed
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Close, as_json, read_json
+from dope.sim.port import Client, Close, Rate, as_json, read_json
 from dope.sim.quoting import Market
 from dope.sim.venue import Message
 
@@ -39,11 +40,19 @@ class Server(HtxServer):
     """HTX swaps over the sample market."""
 
     PATHS = {"/linear-swap-ws": (BOOK, "bbo", "trade.detail", "kline.1min"), "/ws_index": (MARK,), NOTIFY: ()}
+    LIST = "/linear-swap-api/v1/swap_contract_info"
+    REQUESTS = Rate(240, 3.0)
 
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, "htx_linear", clock=clock)
         self.streams = {native: Stream(market, 3 * rank) for rank, (native, market) in enumerate(self.markets.items())}
         self.versions = dict.fromkeys(self.streams, 1000)
+
+    def listing(self, spec: ListingSpec) -> str:
+        steps = f'"contract_size":{float(spec.contract):.18f},"price_tick":{float(spec.tick):.18f}'
+        named = f'"symbol":"{spec.asset}","contract_code":"{spec.native}",{steps},"delivery_time":"","create_date":"20201021"'
+        kind = f'"support_margin_mode":"all","business_type":"swap","pair":"{spec.native}","contract_type":"swap"'
+        return f'{{{named},"contract_status":1,{kind},"trade_partition":"USDT"}}'
 
     def heard(self, client: Client, text: str, now: float) -> list[Message] | Close:
         if client.path != NOTIFY:

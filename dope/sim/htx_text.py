@@ -4,6 +4,7 @@
     client {"sub":topic,"id":…}     {"id":…,"status":"ok","subbed":topic,"ts":…}   {"unsub":…} → "unsubbed"
            unknown                  {"id":…,"status":"error","err-code":"bad-request","err-msg":"invalid topic …","ts":…}
     server {"ping":ms} each 5 s     {"pong":ms}; two without an answer end the connection
+    GET of the list of instruments   {"status":"ok","data":[…],"ts":…}: each venue's rows in its own file
 
 Written from the venue's documentation; the readers in ``dope.venues`` are another code path on purpose.
 """
@@ -11,11 +12,13 @@ Written from the venue's documentation; the readers in ``dope.venues`` are anoth
 from __future__ import annotations
 
 import gzip
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from dope.sim.digits import Digits
+from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Close, Reply, as_json, read_json
+from dope.sim.port import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.quoting import Candle, Fill, Market
 from dope.sim.venue import Message, Pending, VenueServer
 
@@ -114,14 +117,32 @@ class HtxServer(VenueServer):
     """What both do alike. ``PATHS``: path → ends of the channels that are served there."""
 
     PATHS: Mapping[str, tuple[str, ...]] = {}
+    LIST = ""  #: path of the list of instruments
+    REQUESTS = Rate(10, 1.0)  #: of REST
 
     def __init__(self, sample: SampleMarket, venue: str, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, venue, clock=clock)
         self._pinged = clock()
+        self._asked: deque[float] = deque()
         self._missed: dict[int, int] = {}  # number of a client → pings without an answer
 
     def admit(self, path: str, now: float) -> Reply | None:
         return None if path in self.PATHS else Reply(404, "{}")
+
+    def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        if path != self.LIST:
+            return Reply(404, "{}")
+        if not self.REQUESTS.allows(self._asked, now):
+            return Reply(429, '{"status":"error","err-code":"too-many-requests","err-msg":"too many requests"}')
+        return Reply(200, f'{{"status":"ok","data":[{",".join(self.listing(m.spec) for m in self.markets.values())}],{self.listed_at()}}}')
+
+    def listing(self, spec: ListingSpec) -> str:
+        """A row of the list of instruments."""
+        raise NotImplementedError
+
+    def listed_at(self) -> str:
+        """What stands behind the rows."""
+        return f'"ts":{self.sample.now_ms}'
 
     def exists(self, client: Client, topic: str) -> bool:
         """Whether this topic is served on this client's path."""

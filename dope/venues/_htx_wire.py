@@ -63,6 +63,18 @@ class Candle(msgspec.Struct):
     amount: float | str = 0.0
 
 
+class Rows(msgspec.Struct, rename={"code": "err-code", "text": "err-msg"}):
+    """An answer of REST with a list of instruments, or why there is none: swaps write the names of that with an underline."""
+
+    status: str
+    data: list[msgspec.Raw] = []
+    code: str = ""
+    text: str = ""
+    err_code: int | str = ""
+    err_msg: str = ""
+
+
+_rows = msgspec.json.Decoder(Rows)
 _message = msgspec.json.Decoder(Message, strict=False)  # times of notifications may come as texts
 _deals = msgspec.json.Decoder(Deals)
 _candle = msgspec.json.Decoder(Candle)
@@ -82,6 +94,14 @@ def unpacked(data: bytes) -> bytes:
     if not unpacker.eof or unpacker.unused_data:
         raise ValueError("a gzip frame that is cut, too long or followed by something")
     return text
+
+
+def rows_of(body: bytes) -> list[msgspec.Raw]:
+    """The rows of a list of instruments. Raises ValueError."""
+    answer = _rows.decode(body)
+    if answer.status != "ok":
+        raise ValueError(f"{answer.code or answer.err_code} {answer.text or answer.err_msg}"[:200])
+    return answer.data
 
 
 class HtxVenue(Venue):

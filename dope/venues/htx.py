@@ -7,6 +7,9 @@ Every frame is packed with gzip; recordings of the texts are read, too. Messages
     {"ch":"market.btcusdt.trade.detail","ts":…,"tick":{"data":[{"id":…,"ts":…,"tradeId":…,"amount":…,"price":…,"direction":"buy"}]}}
     {"ch":"market.btcusdt.kline.1min","ts":…,"tick":{"id":s,"open":…,"close":…,"low":…,"high":…,"amount":base,"vol":quote,…}}
     {"ping":ms} each 5 s, answered by {"pong":ms}   {"id":…,"status":"ok","subbed":…,"ts":…}   {"status":"error","err-code":…,"id":…}
+    GET /v1/settings/common/market-symbols  {"status":"ok","data":[{"symbol":"btcusdt","bc":"btc","qc":"usdt","state":"online",
+      "pp":2,"ap":6,"lominoa":0.00001,"minov":10,…}],"ts":"…","full":1}   pp, ap = decimals of prices and sizes; lominoa = least size of an
+      order with a price; state: online, offline, suspend, pre-online, fuse, …
 
 Book recipe (`_depth_sync.py`): 1 subscribe and buffer; 2 ask for a snapshot on the same socket after the first difference: it is up
 to a second old; 3 drop seqNum < its seqNum; 4 the first kept one has prevSeqNum ≤ its seqNum ≤ seqNum, else ask again after a second;
@@ -17,14 +20,14 @@ Not verified: that levels which come back into the best 150 are sent again, the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import BookUpdate, Event, Fee, Frame, Instrument, Limits, Quote, ReplyInfo, Send
+from dope.types import BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Quote, ReplyInfo, Send
 from dope.venues._differences import Differences
-from dope.venues._htx_wire import Handler, HtxVenue, Message
-from dope.venues.base import MS, Known, number, split_quote
+from dope.venues._htx_wire import Handler, HtxVenue, Message, rows_of
+from dope.venues.base import LIST, MS, TRADING, Known, least, number, split_quote, step
 
 QUOTES = ("usdt", "usdc", "usdd", "husd", "eur", "btc", "eth", "ht", "trx")
 #: tick and lot (base) of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
@@ -43,6 +46,19 @@ class Levels(msgspec.Struct):
     asks: msgspec.Raw = _NO
 
 
+class Listing(msgspec.Struct):
+    """A row of the list of instruments."""
+
+    symbol: str
+    bc: str
+    qc: str
+    state: str
+    pp: int
+    ap: int
+    lominoa: float = 0.0
+    minov: float = 0.0
+
+
 class Touch(msgspec.Struct):
     bid: float | None = None
     bidSize: float = 0.0
@@ -51,6 +67,7 @@ class Touch(msgspec.Struct):
     quoteTime: int = 0
 
 
+_listing = msgspec.json.Decoder(Listing, strict=False)
 _levels = msgspec.json.Decoder(Levels)
 _touch = msgspec.json.Decoder(Touch)
 
@@ -85,6 +102,20 @@ class Htx(HtxVenue):
         tick, lot = SPOTS.get(native, (0.0, 0.0))
         least = MIN_NOTIONAL if quote == "USDT" else 0.0
         return Instrument(self.ID, f"{base}-{quote}", native, base, quote, "spot", tick=tick, lot=lot, min_notional=least)
+
+    def listings(self) -> list[Fetch]:
+        return [Fetch(0, LIST, f"{self.endpoints['rest']}/v1/settings/common/market-symbols")]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        return self.each(rows_of(body), self._listing)
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument:
+        row = _listing.decode(raw)
+        base, quote = row.bc.upper(), row.qc.upper()
+        return Instrument(
+            self.ID, f"{base}-{quote}", row.symbol, base, quote, "spot", tick=step(row.pp), lot=step(row.ap), min_size=least(row.lominoa),
+            min_notional=least(row.minov), status=TRADING if row.state == "online" else row.state.lower(),
+        )  # fmt: skip
 
     def topics(self, socket: str, native: str) -> list[str]:
         channels = (BOOK,) if socket == "feed" else ("bbo", "trade.detail", "kline.1min")

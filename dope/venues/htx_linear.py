@@ -8,6 +8,8 @@ Every frame is packed with gzip; recordings of the texts are read, too. Messages
     {"ch":"market.BTC-USDT.mark_price.1min",…,"tick":{"id":s,"close":"…",…}}   (socket of indices)
     {"op":"notify","topic":"public.BTC-USDT.funding_rate","ts":…,"data":[{"contract_code":…,"funding_rate":"…","funding_time":"ms",…}]}
     {"ping":ms} answered by {"pong":ms}; notifications {"op":"ping","ts":…} by {"op":"pong","ts":…}   {"op":"sub","topic":…,"err-code":0}
+    GET /linear-swap-api/v1/swap_contract_info  {"status":"ok","data":[{"contract_code":"BTC-USDT","contract_size":0.001,"price_tick":0.1,
+      "contract_status":1,"business_type":"swap",…}],"ts":…}   orders are of whole contracts
 
 Book recipe: 1 subscribe with "data_type":"incremental"; 2 an event "snapshot" replaces the book; 3 each update has the version after the
 last one; 4 else a message is missing: unsubscribe and subscribe again; 5 size 0 removes; 6 what falls out behind 150 levels is forgotten.
@@ -18,17 +20,31 @@ eight hours later when that has passed), the limits, and that levels which come 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
-from dope.types import BookUpdate, Event, Fee, Frame, Funding, Instrument, Limits, Notice, Quote, Send
-from dope.venues._htx_wire import Handler, HtxVenue, Message
-from dope.venues.base import MS, Known, number
+from dope.types import BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Send
+from dope.venues._htx_wire import Handler, HtxVenue, Message, rows_of
+from dope.venues.base import LIST, MS, TRADING, Known, number
 
 #: base units per contract and tick of the default swaps, as of 2026-11 (general knowledge; the venue's list is the authority)
 SWAPS = {"BTC-USDT": (0.001, 0.1), "ETH-USDT": (0.01, 0.01), "SOL-USDT": (1.0, 0.001)}
 BOOK, FUNDING, MARK = "depth.size_150.high_freq", "funding_rate", "mark_price.1min"
+#: of a listed contract; in settlement (5, 7), a minute of each eight hours, it is listed and trades on
+STATES = {1: TRADING, 5: TRADING, 7: TRADING, 0: "delisted", 2: "pending", 3: "suspended", 4: "suspending", 6: "delivering", 8: "delivered",
+          9: "trade suspended"}  # fmt: skip
 INTERVAL_MS = 8 * 3600 * 1000
 _NO = msgspec.Raw(b"")
+
+
+class Listing(msgspec.Struct):
+    """A row of the list of instruments."""
+
+    contract_code: str
+    contract_size: float
+    price_tick: float
+    contract_status: int
 
 
 class Levels(msgspec.Struct):
@@ -55,6 +71,7 @@ class Rate(msgspec.Struct):
     funding_time: str
 
 
+_listing = msgspec.json.Decoder(Listing, strict=False)
 _levels = msgspec.json.Decoder(Levels)
 _touch = msgspec.json.Decoder(Touch)
 _mark = msgspec.json.Decoder(Mark)
@@ -85,6 +102,20 @@ class HtxLinear(HtxVenue):
         value, tick = SWAPS.get(f"{base}-{quote}", (None, 0.0))
         kind, symbol = ("future", native) if term else ("perp", f"{native}-PERP")
         return Instrument(self.ID, symbol, native, base, quote, kind, value, tick=tick, lot=value or 0.0, min_size=value or 0.0)
+
+    def listings(self) -> list[Fetch]:
+        return [Fetch(0, LIST, f"{self.endpoints['rest']}/linear-swap-api/v1/swap_contract_info")]
+
+    def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
+        return self.each(rows_of(body), self._listing)
+
+    def _listing(self, raw: msgspec.Raw) -> Instrument | None:
+        row = _listing.decode(raw)
+        usual, value = self.instrument(row.contract_code), number(row.contract_size)
+        if usual is None:
+            return None
+        status = STATES.get(row.contract_status, f"status {row.contract_status}")
+        return msgspec.structs.replace(usual, contract_value=value, tick=number(row.price_tick), lot=value, min_size=value, status=status)
 
     def topics(self, socket: str, native: str) -> list[str]:
         if socket == "notify":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 from typing import Any
 
+from dope.types import Instrument
 from tests.frames import DATA, data, opened
 
 KEY = "htx:BTC-USDT"
@@ -49,3 +51,23 @@ def script(low: str = "99.8", high: str = "100.7") -> list[tuple[int, bytes]]:
             diff(112, 115, [[99.7, 1.0]], []),
         ),
     ]
+
+
+def row(base: str, quote: str, decimals: tuple[int, int], least: tuple[float, float], state: str = "online") -> dict[str, Any]:
+    """As the venue writes it, cut to the fields that are read and a few that are not; decimals of (price, size)."""
+    named = {"symbol": base + quote, "state": state, "bc": base, "qc": quote, "pp": decimals[0], "ap": decimals[1], "sp": "main", "vp": 8}
+    limits = {"minoa": least[0], "maxoa": 199.0515, "minov": least[1], "lominoa": least[0], "lomaxoa": 199.0515, "blmlt": 1.1}
+    return {**named, **limits, "at": "enabled", "tags": "activities"}
+
+
+ROWS = [
+    row("btc", "usdt", (2, 6), (0.00001, 10)),
+    row("new", "usdd", (8, 0), (1, 0.5), "pre-online"),
+    row("old", "xyz", (4, 2), (0.01, 1), "offline"),
+]
+LISTS = {"list": json.dumps({"status": "ok", "data": ROWS, "ts": "1641880897191", "full": 1}, separators=(",", ":")).encode()}
+LISTED = (
+    Instrument("htx", "BTC-USDT", "btcusdt", "BTC", "USDT", "spot", 1.0, False, 0.01, 1e-6, 1e-5, 10.0),
+    Instrument("htx", "NEW-USDD", "newusdd", "NEW", "USDD", "spot", 1.0, False, 1e-8, 1.0, 1.0, 0.5, "pre-online"),
+    Instrument("htx", "OLD-XYZ", "oldxyz", "OLD", "XYZ", "spot", 1.0, False, 0.0001, 0.01, 0.01, 1.0, "offline"),
+)
