@@ -5,7 +5,7 @@
             unknown, retired or beyond the 30th: {"id":0,"code":0,"msg":"Not Subscribed successfully! [spot@…].  Reason： Blocked! "}
     frames  {1 channel, 3 symbol, 6 send time ms, 313 depth | 314 deals | 315 bookTicker | 308 kline}, see below
     REST    /api/v3/depth  {"lastUpdateId":…,"bids":[["price","size"],…],"asks":[…],"timestamp":…}
-            /api/v3/exchangeInfo  {"symbols":[{"symbol":"BTCUSDT","status":"1","baseAssetPrecision":6,"quoteAssetPrecision":2,…},…]}
+            /api/v3/exchangeInfo  {"symbols":[{"symbol":"BTCUSDT","status":"1","baseAssetPrecision":8,"quoteAssetPrecision":2,…},…]}
 
 Written from the venue's documentation; the reader in ``dope.venues`` is another code path on purpose.
 """
@@ -23,7 +23,7 @@ from dope.sim.quoting import MINUTE_MS, Candle, Fill, Market
 from dope.sim.venue import Message, Pending, VenueServer
 
 LISTINGS = (
-    ListingSpec("mexc", "BTC-USDT", "BTCUSDT", "BTC", 10_000, 100, lag=9, half_spread=1_700, bias=-2_500, pace=3),
+    ListingSpec("mexc", "BTC-USDT", "BTCUSDT", "BTC", 10_000, 1, lag=9, half_spread=1_700, bias=-2_500, pace=3),
     ListingSpec("mexc", "ETH-USDT", "ETHUSDT", "ETH", 10_000, 1_000, lag=10, half_spread=2_600, bias=3_000, pace=4),
     ListingSpec("mexc", "SOL-USDT", "SOLUSDT", "SOL", 10_000, 100_000, lag=13, half_spread=4_600, bias=-4_000, pace=5),
     ListingSpec("mexc", "USDC-USDT", "USDCUSDT", "USDC", 100, 1_000_000, lag=6, half_spread=5_000, pace=6),

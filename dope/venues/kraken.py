@@ -43,6 +43,7 @@ MARKETS = {
     "BTC/USDT": (0.1, 1e-8, 0.00005), "ETH/USDT": (0.01, 1e-8, 0.002), "SOL/USDT": (0.01, 1e-8, 0.02),
     "USDT/USD": (0.00001, 1e-8, 5.0), "USDC/USD": (0.0001, 1e-8, 5.0), "USDC/USDT": (0.0001, 1e-8, 5.0),
 }  # fmt: skip
+MIN_NOTIONAL = 0.5  #: of those
 _NO = msgspec.Raw(b"")
 
 Stamp = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -173,7 +174,8 @@ class Kraken(Venue):
         if not (base.isalnum() and quote.isalnum()):
             return None
         tick, lot, least = MARKETS.get(native, (0.0, 0.0, 0.0))
-        return Instrument(self.ID, f"{base}-{quote}", native, base, quote, "spot", tick=tick, lot=lot, min_size=least)
+        value = MIN_NOTIONAL if tick else 0.0
+        return Instrument(self.ID, f"{base}-{quote}", native, base, quote, "spot", 1.0, False, tick, lot, least, value)
 
     def listings(self) -> list[Fetch]:
         return [Fetch(0, LIST, f"{self.endpoints['rest']}/0/public/AssetPairs")]

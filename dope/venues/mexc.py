@@ -36,7 +36,7 @@ from dope.venues.base import LIST, MS, TRADING, Known, least, number, split_quot
 
 QUOTES = ("USDT", "USDC", "USDE", "USD1", "EUR", "BRL", "BTC", "ETH")
 #: tick and lot (base) of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
-SPOTS = {"BTCUSDT": (0.01, 0.000001), "ETHUSDT": (0.01, 0.00001), "SOLUSDT": (0.01, 0.001), "USDCUSDT": (0.0001, 0.01)}
+SPOTS = {"BTCUSDT": (0.01, 1e-8), "ETHUSDT": (0.01, 0.00001), "SOLUSDT": (0.01, 0.001), "USDCUSDT": (0.0001, 0.01)}
 MIN_NOTIONAL = 1.0  #: of markets against USDT, as of 2026-11 (general knowledge)
 STATES = {"1": TRADING, "ENABLED": TRADING, "2": "paused", "3": "offline"}  #: numbers since 2025, words before
 CHANNELS = (

@@ -57,6 +57,7 @@ UNIVERSE = (
     (market("kPEPE", 0), "0.0123456"),
     (market("SOL", 2), "99.9996"),
     (market("GOLD", 0), "999996.0"),
+    (market("CHEAP", 1), "0.0123456"),
     (market("OLD", 1, isDelisted=True, onlyIsolated=True), None),
     (market("xyz:NVDA", 3), "180.5"),
 )
@@ -67,5 +68,6 @@ LISTED = (
     Instrument("hyperliquid", "PEPE-USDC-PERP", "kPEPE", "PEPE", "USDC", "perp", 1000.0, False, 1e-9, 1000.0, 0.0, 10.0),
     Instrument("hyperliquid", "SOL-USDC-PERP", "SOL", "SOL", "USDC", "perp", 1.0, False, 0.01, 0.01, 0.0, 10.0),
     Instrument("hyperliquid", "GOLD-USDC-PERP", "GOLD", "GOLD", "USDC", "perp", 1.0, False, 1.0, 1.0, 0.0, 10.0),
+    Instrument("hyperliquid", "CHEAP-USDC-PERP", "CHEAP", "CHEAP", "USDC", "perp", 1.0, False, 0.00001, 0.1, 0.0, 10.0),
     Instrument("hyperliquid", "OLD-USDC-PERP", "OLD", "OLD", "USDC", "perp", 1.0, False, 0.00001, 0.1, 0.0, 10.0, "delisted"),
 )
