@@ -8,7 +8,7 @@ The list of instruments (GET …/exchangeInfo; one row with what is read of it, 
       ["contractStatus":"TRADING","contractSize":100,] "filters":[{"filterType":"PRICE_FILTER","tickSize":"0.01000000",…},
       {"filterType":"LOT_SIZE","minQty":"0.00001000","stepSize":"0.00001000",…},{"filterType":"NOTIONAL","minNotional":"5.00000000",…}]}]}
     least value: NOTIONAL or MIN_NOTIONAL with "minNotional" on spot, MIN_NOTIONAL with "notional" on USD-M, none on COIN-M
-Names like 1000SHIB or 1MBABYDOGE count bundles of coins (see `_bundles.py`).
+Names of contracts like 1000SHIB or 1MBABYDOGE count bundles of coins (see `_bundles.py`).
 """
 
 from __future__ import annotations
@@ -263,7 +263,7 @@ class BinanceVenue(DifferencesVenue):
             return None
         rules = {rule.filterType: rule for rule in row.filters}
         price, lots = rules["PRICE_FILTER"], rules["LOT_SIZE"]
-        base, value = bundle(row.baseAsset)
+        base, value = bundle(row.baseAsset) if term else (row.baseAsset, 1.0)
         inverse = row.contractSize > 0.0
         value = number(row.contractSize) if inverse else value
         unit, worth = 0.0 if inverse else value, rules.get("NOTIONAL") or rules.get("MIN_NOTIONAL") or _NO_RULE

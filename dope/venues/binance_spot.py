@@ -8,7 +8,8 @@ Messages read (each inside ``{"stream": …, "data": …}``):
     acknowledgement      {"result":null,"id":1}      error {"code":2,"msg":"Invalid request: …","id":1}
     {"e":"serverShutdown","E":…}: open a new connection before this one goes
     GET /api/v3/depth    {"lastUpdateId":50093239218,"bids":[["61837.63","3.788"],…],"asks":[…]}
-    GET /api/v3/exchangeInfo, without its sets of permissions, which are most of its bytes: see `_binance_wire.py`
+    GET /api/v3/exchangeInfo, without its sets of permissions, which are most of its bytes: see `_binance_wire.py`;
+                         1000SATS is here a token of that name, traded one at a time
 
 Book recipe (`_depth_sync.py`): 1 subscribe and buffer; 2 fetch the snapshot after the first difference; 3 drop
 ``u`` ≤ lastUpdateId; 4 first kept has ``U`` ≤ lastUpdateId+1 ≤ ``u``; 5 then ``U`` == previous ``u`` + 1. There is no
@@ -19,7 +20,6 @@ from __future__ import annotations
 
 from dope.types import Fee, Instrument, Limits
 from dope.venues._binance_wire import BinanceVenue, Listing
-from dope.venues._bundles import bundle
 from dope.venues.base import split_quote
 
 QUOTES = ("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "DAI", "USD1", "EUR", "TRY", "BRL", "RUB", "JPY", "BTC", "ETH", "BNB")
@@ -58,10 +58,9 @@ class BinanceSpot(BinanceVenue):
         parts = split_quote(native, QUOTES)
         if parts is None:
             return None
-        base, value = bundle(parts[0])
-        symbol = f"{base}-{parts[1]}"
+        symbol = "-".join(parts)
         tick, lot, notional = KNOWN.get(symbol, (0.0, 0.0, 0.0))
-        return Instrument(self.ID, symbol, native, base, parts[1], "spot", value, tick=tick, lot=lot, min_notional=notional)
+        return Instrument(self.ID, symbol, native, *parts, "spot", tick=tick, lot=lot, min_notional=notional)
 
     def term(self, row: Listing) -> str:
         return ""

@@ -33,6 +33,6 @@ ROWS = [
 LISTS = {"list": json.dumps({"timezone": "UTC", "serverTime": 1, "rateLimits": [], "symbols": ROWS}, separators=(",", ":")).encode()}
 LISTED = (
     Instrument("binance_spot", "BTC-USDT", "BTCUSDT", "BTC", "USDT", "spot", 1.0, False, 0.01, 1e-5, 1e-5, 5.0),
-    Instrument("binance_spot", "SATS-FDUSD", "1000SATSFDUSD", "SATS", "FDUSD", "spot", 1000.0, False, 1e-10, 1000.0, 2000.0, 5.0),
+    Instrument("binance_spot", "1000SATS-FDUSD", "1000SATSFDUSD", "1000SATS", "FDUSD", "spot", 1.0, False, 1e-7, 1.0, 2.0, 5.0),
     Instrument("binance_spot", "OLD-BTC", "OLDBTC", "OLD", "BTC", "spot", 1.0, False, 1e-8, 0.1, 0.2, 0.0001, "break"),
 )
