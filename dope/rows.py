@@ -7,7 +7,9 @@ A gap is told when it opens (``until`` null) and once more when it is over: equa
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -21,6 +23,7 @@ from dope.market.market import Market
 from dope.types import LIVE, Ack, BookState, ClosedInfo, Event, Fault, Gap, Link, Listed, Notice, OpenInfo, Trade
 
 WAITING = 100_000  #: rows of one table that wait to be taken; more are lost and counted
+RECENT = 8192  #: trades kept for those who follow them, of all markets together
 TOLD = (Listed, Gap, Fault, Ack, Notice, BookState)  #: what an engine tells besides signals
 
 _open = msgspec.json.Decoder(OpenInfo)
@@ -38,6 +41,8 @@ class Collector:
         self.session = session
         self.lost = 0  #: rows, for want of room
         self._trades: list[Trade] = []
+        self._recent: deque[Trade] = deque(maxlen=RECENT)  # taken already
+        self._taken = 0
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("opportunity", "signal", "gap")}
         self._lost: dict[str, list[int]] = {}  # table → [how many, first ts, last ts] since the last take
         self._gaps: dict[tuple[str, str, str], dict[str, Any]] = {}  # (what, venue, symbol or plan) → its row, while open
@@ -71,6 +76,14 @@ class Collector:
             self._opportunity(event)
         elif not isinstance(event, TOLD):
             self.signal(event)
+
+    def trades_after(self, number: int) -> tuple[int, list[Trade]]:
+        """How many trades there were so far, and those after the first ``number`` of them, oldest first, as far as they are kept."""
+        newest = self._taken + len(self._trades)
+        old = self._taken - number  # of them, so many were taken already
+        if old <= 0:
+            return newest, self._trades[max(0, number - self._taken) :]
+        return newest, [*list(islice(reversed(self._recent), old))[::-1], *self._trades]
 
     def signal(self, event: Event) -> None:
         """A signal of another kind, from the engine or beside it."""
@@ -211,6 +224,8 @@ class Collector:
         trades, self._trades = self._trades, []
         if not trades:
             return None
+        self._recent.extend(trades)
+        self._taken += len(trades)
         codes = np.array([self._codes[trade.key] for trade in trades], dtype=np.int32)
         stamps = np.array([trade.ts_exch for trade in trades], dtype=np.int64)
         columns = [

@@ -27,6 +27,7 @@ from dope.jobs import Jobs, JobState
 from dope.market.ready import compile_all
 from dope.picture import book_row, finite, opportunity_row, stopped
 from dope.recordings import bundles, calendar, left_behind, missing, tapes_by_name
+from dope.relay import VenueReader
 from dope.replays import Replays
 from dope.sealing import Sealing, keep
 from dope.session import Session
@@ -52,7 +53,7 @@ SWITCH_S = 0.001  #: s that the market waits for another thread to let go of the
 EXIT_ENGINE_DIED = 70
 QUERIES = (
     "opportunities", "events", "book", "spreads", "tapes", "recordings", "bundles", "replays", "replay_board", "views", "log", "past_jobs",
-    "gaps", "storage",
+    "gaps", "storage", "relay",
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -155,6 +156,8 @@ class Runtime:
         session = self.session
         if not self.alive():
             raise NoEngine("the engine is not running")
+        if kind == "relay":
+            return VenueReader(symbol, lambda: self.session, self._between_turns)
         if session is None:
             return []
         if kind == "opportunities":

@@ -25,7 +25,7 @@ FLOORS = {
 }  # fmt: skip
 #: rooms that fill several files without a folder of their own
 RUNTIME = ("session", "history", "sources", "commands", "training", "picture", "replay", "care", "sealing", "workers", "worlds",
-           "engines", "recordings", "reel", "player", "projector", "replays", "tail", "storage")  # fmt: skip
+           "engines", "recordings", "reel", "player", "projector", "replays", "tail", "storage", "relay")  # fmt: skip
 ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "__init__": "errors"}
 #: the screens read the board and show it: of what lies below they may know only this
 SCREENS = ("dashboard", "api")
@@ -52,7 +52,8 @@ SEAMS: dict[str, tuple[frozenset[str], str]] = {
     "dope/shelf.py": (frozenset({"file"}), "model files"),
     "dope/store/": (frozenset({"clock"}), "how long a question may take; the time of the recording is handed in"),
     "dope/tape/importing.py": (frozenset({"clock"}), "stamps the day of the import"),
-    "dope/api/live.py": (frozenset({"clock"}), "rate limit per client; decides nothing about the market"),
+    "dope/api/clients.py": (frozenset({"clock"}), "rate limit per client; decides nothing about the market"),
+    "dope/api/live.py": (frozenset({"clock"}), "measures its own work; decides nothing about the market"),
     "dope/sim/__main__.py": (frozenset({"clock"}), "the process of the sample market starts now"),
     "dope/runtime.py": (frozenset({"clock"}), "watches its own thread and schedules trainings; the market's time comes with the frames"),
     "app.py": (frozenset({"clock"}), "waits for the web server to listen, and before it ends"),

@@ -51,10 +51,10 @@ class House:
         self.runtime.start()
         until(lambda: self.board.read().seq, "a publication")
 
-    def browser(self) -> ClientConnection:
-        """A client of the live stream."""
+    def browser(self, path: str = "/ws/v1/live") -> ClientConnection:
+        """A client of a stream."""
         own = f"127.0.0.1:{self.port}"
-        return connect(f"ws://{own}/ws/v1/live", origin=f"http://{own}", max_size=None, close_timeout=0.2)
+        return connect(f"ws://{own}{path}", origin=f"http://{own}", max_size=None, close_timeout=0.2)
 
     @property
     def engine(self) -> asyncio.AbstractEventLoop:
@@ -138,6 +138,15 @@ def test_the_broadcaster_runs_again_and_its_clients_go_on(house: House) -> None:
         mended(house, "live broadcaster", lambda: house.cancel("live broadcaster", house.web))
         assert '"type":"delta"' in str(client.recv())
         assert "live broadcaster" in house.names(house.web)
+
+
+@pytest.mark.kills("relay broadcaster")
+def test_the_broadcaster_of_relays_runs_again_and_its_clients_go_on(house: House) -> None:
+    with house.browser("/ws/okx") as client:
+        client.recv()
+        mended(house, "relay broadcaster", lambda: house.cancel("relay broadcaster", house.web))
+        assert '"type":"update"' in str(client.recv())
+        assert "relay broadcaster" in house.names(house.web)
 
 
 @pytest.mark.kills("live sender", "live listener")
@@ -224,8 +233,8 @@ def test_an_engine_that_stands_still_is_told_and_goes_on(house: House) -> None:
 
 
 def test_everything_that_runs_is_in_the_book_of_parts(house: House) -> None:
-    with house.browser() as client:
-        client.recv()
+    with house.browser() as client, house.browser("/ws/okx") as relayed:
+        client.recv(), relayed.recv()
         tasks = house.names(house.engine) + [name for name in house.names(house.web) if not name.startswith(("Task-", "starlette", "web"))]
         threads = [thread.name for thread in threading.enumerate()]
     ours = [name for name in threads if name.startswith(("dope", "tape", "job", "live", "feed"))]

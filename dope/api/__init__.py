@@ -14,11 +14,12 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from dope import __version__
-from dope.api import export, health, history, instruments, log, recording, replays, routes, sign_in, views
+from dope.api import export, health, history, instruments, log, recording, relays, replays, routes, sign_in, views
 from dope.api.answers import answer_errors, nothing_here
+from dope.api.clients import Places
 from dope.api.compress import Compress
 from dope.api.context import Web
-from dope.api.live import Hub, Places
+from dope.api.live import Hub
 from dope.api.metrics import registry
 from dope.api.rates import Limit, Rates
 from dope.api.security import CLOSED, DATA_POLICY, Door, check_bind
@@ -32,7 +33,9 @@ __all__ = ["mount", "server_options"]
 
 DESCRIPTION = (
     "Price differences between crypto venues. Times are UTC, sizes in base and prices in quote currency. "
-    "WebSockets: `/ws/v1/live` is the live market, `/ws/v1/replay/{id}` a recorded one."
+    "WebSockets: `/ws/v1/live` is the live market, `/ws/v1/replay/{id}` a recorded one; "
+    "`/ws/{venue}` relays the order books and trades of one venue (`?depth=1…50`, `?symbol=`), "
+    "`/ws/ticker/{symbol}` the best prices of one symbol at all venues; who listens to them stands at `/api/v1/relays`."
 )
 ASKED = 1000  #: commands remembered, so that a job can be asked for before it is on the board
 BURST_S = 4.0  #: s worth of requests that may come at once
@@ -77,14 +80,18 @@ def mount(
     tokens, rates = Tokens(settings, clock_ns), Rates(limits(settings), clock_ns)
     places = Places(settings)
     hub = Hub(board, settings, tokens, places, clock_ns=clock_ns, watch=web.watch)
+    relaying = app.state.relays = relays.Relays(web, tokens, places)
     refused: Counter[str] = Counter()
     app.state.web, app.state.hub, app.state.asked, app.state.replays = web, hub, Asked(), replays.Hubs(web, tokens, places)
     app.state.tokens, app.state.rates, app.state.pages = tokens, rates, frozenset(pages := tuple(pages))
-    app.state.registry = registry(web, hub, refused)
+    app.state.registry = registry(web, hub, relaying, refused)
     app.title, app.version, app.description = "DOPE", __version__, DESCRIPTION
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") not in REPLACED]
-    spoken = (log.router, routes.router, instruments.router, export.router, replays.router, history.router, recording.router, views.router)
-    for part in (*spoken, routes.stream, replays.stream, health.router, sign_in.router, nothing_here(spoken)):
+    spoken = (
+        log.router, routes.router, instruments.router, export.router, replays.router, history.router, recording.router, views.router,
+        relays.router,
+    )  # fmt: skip
+    for part in (*spoken, routes.stream, replays.stream, relays.stream, health.router, sign_in.router, nothing_here(spoken)):
         app.include_router(part)
     app.mount("/docs/files", StaticFiles(directory=health.SWAGGER), name="docs files")
     answer_errors(app)

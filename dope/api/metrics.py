@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from dope import __version__
 from dope.api.context import Web
 from dope.api.live import Hub
+from dope.api.relays import Relays
 from dope.errors import DopeError
 from dope.watch import PARTS
 
@@ -39,13 +40,17 @@ HUB_COUNTS = {
     "refused": "clients refused because there were too many",
     "resyncs": "snapshots that clients asked for",
 }
+RELAY_COUNTS = {name: HUB_COUNTS[name] for name in ("updates", "overflows", "evicted", "refused", "resyncs")} | {
+    "reads": "times a channel was looked at",
+    "bytes": "bytes of changes queued for clients of relays",
+}
 
 
 class BoardCollector(Collector):
     """Makes all metric families when Prometheus asks."""
 
-    def __init__(self, web: Web, hub: Hub, refused: Counter[str]) -> None:
-        self._web, self._hub, self._refused = web, hub, refused
+    def __init__(self, web: Web, hub: Hub, relays: Relays, refused: Counter[str]) -> None:
+        self._web, self._hub, self._relays, self._refused = web, hub, relays, refused
 
     def collect(self) -> Iterable[Metric]:
         data = self._web.board.read().data
@@ -60,6 +65,7 @@ class BoardCollector(Collector):
         yield from _opportunities(data.get("cards") or {})
         yield from _replays(self._replays())
         yield from self._live()
+        yield from self._relayed()
 
     def _replays(self) -> list[dict[str, Any]]:
         """All of them; none where nobody knows of any."""
@@ -83,12 +89,24 @@ class BoardCollector(Collector):
             family.add_metric([status], self._refused[status])
         yield family
 
+    def _relayed(self) -> Iterable[Metric]:
+        """Per channel: names of venues and symbols that the engine watches or watched, since others are refused."""
+        clients = GaugeMetricFamily("dope_relay_clients", "clients that listen to a relay", labels=["channel"])
+        messages = CounterMetricFamily("dope_relay_messages", "messages handed to clients of a relay", labels=["channel"])
+        listening = self._relays.clients()
+        for name, count in self._relays.messages().items():
+            clients.add_metric([name], listening.get(name, 0))
+            messages.add_metric([name], count)
+        yield from (clients, messages)
+        for name, text in RELAY_COUNTS.items():
+            yield _counter(f"dope_relay_{name}", text, self._relays.counts[name])
 
-def registry(web: Web, hub: Hub, refused: Counter[str]) -> CollectorRegistry:
+
+def registry(web: Web, hub: Hub, relays: Relays, refused: Counter[str]) -> CollectorRegistry:
     """A registry of our own: the process (CPU, memory, files) and the board."""
     own = CollectorRegistry(auto_describe=False)
     ProcessCollector(namespace="dope", registry=own)
-    own.register(BoardCollector(web, hub, refused))
+    own.register(BoardCollector(web, hub, relays, refused))
     return own
 
 

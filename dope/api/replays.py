@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Request, Response, WebSocket
 from pydantic import Field
 
+from dope.api.clients import Places
 from dope.api.context import Refusal, TheWeb, Web, with_times
-from dope.api.live import Hub, Places
+from dope.api.live import Hub
 from dope.api.routes import problems, unknown, writes
 from dope.api.select import moment
 from dope.api.shapes import BundleOut, RecordingOut, ReplayOut

@@ -29,7 +29,7 @@ OPERATION = ("/health", "/ready", "/metrics", "/docs", "/openapi.json")
 DASH = ("/_dash-layout", "/_dash-dependencies", "/_dash-update-component", "/_dash-ws-callback", "/_reload-hash", "/_favicon.ico")
 ENTRANCE = ("/sign-in", "/sign-out")
 EXACT = frozenset((*OPERATION, *DASH, *ENTRANCE))
-PREFIXES = ("/api/v1/", "/ws/v1/", "/assets/", "/docs/files/", "/_dash-component-suites/")
+PREFIXES = ("/api/v1/", "/ws/", "/assets/", "/docs/files/", "/_dash-component-suites/")
 NAME = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}")
 #: what no answer of ours may do, whatever else its policy allows
 CLOSED = "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

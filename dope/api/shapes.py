@@ -310,6 +310,14 @@ class ReplayOut(BaseModel):
     created_ms: int | None = None
 
 
+class RelayOut(BaseModel):
+    """A stream of one venue or one symbol, for other programs."""
+
+    channel: str = Field(description="path of the WebSocket")
+    subscribers: int = Field(description="clients that listen now, in whichever form")
+    messages: int = Field(description="sent since start, to all of them")
+
+
 class HealthOut(BaseModel):
     status: Literal["ok", "starting", "degraded", "down"]
     runtime_alive: bool

@@ -28,7 +28,8 @@ SESSION_BYTES = 32
 BEARER = re.compile(r"bearer +([!-~]+)", re.IGNORECASE)
 PUBLIC = frozenset({"/health", "/ready", "/sign-in", "/sign-out"})  #: for supervisors, and the way in
 OPERATORS_ONLY = frozenset({"/api/v1/audit"})  #: reads that tell who did what from where
-STREAMS = re.compile(r"/ws/v1/(live|replay/[0-9]{1,16})")  #: ours: they count their clients, and take a token as first message
+#: ours: they count their clients, and take a token as first message
+STREAMS = re.compile(r"/ws/(v1/live|v1/replay/[0-9]{1,16}|ticker/[A-Za-z0-9\-]{1,64}|[a-z0-9_]{1,32})")
 
 
 class Access(IntEnum):

@@ -304,6 +304,8 @@ class Publisher:
             schema = KINDS["gap" if kind == "gaps" else kind].schema
             empty = History(schema.empty_table(), start, end, False, GAP.empty_table(), (), source or "sim")
             return self.histories.get(kind, empty)
+        if kind == "relay":
+            return Reader(self, symbol)
         assert kind == "book"
         return [self._book(row) for row in self.board.read().data["instruments"] if row["symbol"] == symbol]
 
@@ -321,3 +323,17 @@ class Publisher:
             "age_ms": 5.0,
             "received": T0,
         }
+
+
+class Reader:
+    """What a venue's relay reads: its books as they are published, no trades."""
+
+    def __init__(self, publisher: Publisher, name: str) -> None:
+        self._publisher, self._name = publisher, name
+
+    def read(self, depth: int) -> dict[str, Any]:
+        rows = [row for row in self._publisher.board.read().data["instruments"] if row["venue"] == self._name]
+        times = {"exchange_ms": T0, "received_ms": T0, "venue_seq": None}
+        books = [{**self._publisher._book(row), **times, "symbol": row["symbol"], "kind": row["kind"]} for row in rows]
+        keys = [row["key"] for row in rows]
+        return {"run": "sim-1", "source": "sim", "books": books, "keys": keys, "trades": [], "missed": 0}

@@ -229,7 +229,7 @@ def test_clients_that_never_read_cost_the_others_nothing(many: int) -> None:
 
     async def scene(house: House) -> None:
         hub = house.app.state.hub
-        hub._drain_s = 1.0 if many < 20 else hub._drain_s
+        hub.manager.drain_s = 1.0 if many < 20 else hub.manager.drain_s
         before = psutil.Process().memory_info().rss
         for _ in range(many):
             stack.enter_context(closing(silent_client(house)))
@@ -256,7 +256,7 @@ def test_clients_that_never_read_cost_the_others_nothing(many: int) -> None:
 def test_one_that_pauses_too_long_and_then_reads_on_finds_the_reason_at_the_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind all that was written for it before stands the close frame: 1013, come back later."""
     monkeypatch.setattr(serve, "LINGER_S", 60.0)  # however slowly the test itself reads
-    monkeypatch.setattr(house.app.state.hub, "_drain_s", 0.5)
+    monkeypatch.setattr(house.app.state.hub.manager, "drain_s", 0.5)
     evicted = house.app.state.hub.counts["evicted"]
     with dialled(house, "GET /ws/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: {url}\r\n" + UPGRADE + "\r\n") as client:
 

@@ -12,7 +12,8 @@ import pytest
 from fastapi import FastAPI
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from dope.api.live import QUEUE, Hub, Outbox
+from dope.api.clients import QUEUE, Outbox
+from dope.api.live import Hub
 from tests.api.house import Browser, House, believed, follow, serving
 from tests.api.publisher import Publisher, full, instrument, opportunity
 
@@ -162,12 +163,12 @@ def test_compression_is_not_offered() -> None:
         assert asyncio.run(scene(house)) is None
 
 
-def silent_client(house: House) -> socket.socket:
-    """A client that asks for the stream and never reads it."""
+def silent_client(house: House, path: str = "/ws/v1/live") -> socket.socket:
+    """A client that asks for a stream and never reads it."""
     client = socket.create_connection(("127.0.0.1", house.port))
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.sendall(
-        f"GET /ws/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{house.port}\r\nOrigin: {house.url}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{house.port}\r\nOrigin: {house.url}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
     )
     return client
@@ -175,7 +176,7 @@ def silent_client(house: House) -> socket.socket:
 
 def test_a_client_that_never_reads_costs_the_others_nothing_and_is_closed() -> None:
     async def scene(house: House) -> None:
-        house.app.state.hub._drain_s = 1.0
+        house.app.state.hub.manager.drain_s = 1.0
         silent = [silent_client(house) for _ in range(3)]
         async with house.connect() as connection:
             browser = Browser()

@@ -124,7 +124,7 @@ def streams(program: Overheard, every: int) -> None:
     """The same names as the replay of a stream, and as what is said first."""
     base = program.url.replace("http", "ws")
     for name in NAMES[::every]:
-        for path, said in ((Place("GET", "/ws/v1/replay/{}", {}).request(name)[1], ""), ("/ws/v1/live", name)):
+        for path, said in ((Place("GET", "/ws/v1/replay/{}", {}).request(name)[1], ""), ("/ws/v1/live", name), *relayed(name)):
             try:
                 with connect(base + path, origin=program.url, max_size=None, open_timeout=PATIENCE_S) as line:
                     line.recv()
@@ -132,6 +132,13 @@ def streams(program: Overheard, every: int) -> None:
             except (WebSocketException, OSError, UnicodeError):
                 continue
     assert program.get("/health").status_code == 200
+
+
+def relayed(name: str) -> list[tuple[str, str]]:
+    """As a venue, as a symbol, and in both parameters."""
+    return [(Place("GET", path, {}).request(name)[1], "") for path in ("/ws/{}", "/ws/ticker/{}")] + [
+        (Place("GET", "/ws/okx", {parameter: "{}"}).request(name)[1], "") for parameter in ("symbol", "depth")
+    ]
 
 
 def nothing_was_touched(program: Overheard) -> None:

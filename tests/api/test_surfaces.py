@@ -45,6 +45,7 @@ SURFACES = {
     "REST delete": Surface("DELETE", "/api/v1/views/live/mine"),
     "export": Surface("GET", "/api/v1/export/opportunities.csv"),
     "history": Surface("GET", "/api/v1/history/bbo?symbol=BTC-USDT"),
+    "relays": Surface("GET", "/api/v1/relays"),
     "recordings": Surface("GET", "/api/v1/recordings"),
     "health": Surface("GET", "/health"),
     "ready": Surface("GET", "/ready"),
@@ -55,7 +56,10 @@ SURFACES = {
     "sign-in": Surface("GET", "/sign-in"),
     "sign-out": Surface("POST", "/sign-out", {}, programs=False),
 }
-STREAMS = {"live": "/ws/v1/live", "replay": "/ws/v1/replay/1000", "dash": "/_dash-ws-callback"}
+STREAMS = {
+    "live": "/ws/v1/live", "replay": "/ws/v1/replay/1000", "venue relay": "/ws/okx", "ticker relay": "/ws/ticker/BTC-USDT",
+    "dash": "/_dash-ws-callback",
+}  # fmt: skip
 OWN, PROGRAM = "{url}", None
 LET_IN = {"own": OWN, "primary": PRIMARY, "secondary": SECONDARY, "listed": LISTED}
 REFUSED = {

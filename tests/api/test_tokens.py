@@ -287,7 +287,7 @@ def test_guessing_over_streams_is_counted_too() -> None:
 
 
 def test_whoever_shows_nothing_gets_nothing_and_is_sent_away(guarded: House) -> None:
-    guarded.app.state.hub._auth_s = 0.2
+    guarded.app.state.hub.manager.auth_s = 0.2
     assert asyncio.run(first_of(guarded, local_addr=(Someone(guarded).address, 0))) == 1008
 
 
