@@ -85,7 +85,7 @@ class Command(msgspec.Struct, frozen=True):
 #: train {} · backtest {tape: str|None, latency_ms, order_size, fees} · cancel {job} · set {order_size|min_net_bps|…}
 #: · source {to: "live"|"sim"} · replay {do: "create"|"seek"|…, id, …} (its id is the number of the command that creates it)
 #: · save_view {page, name, state} · delete_view {page, name} · export {…} is answered by the API itself
-COMMANDS = ("train", "backtest", "cancel", "set", "source", "reconnect", "replay", "save_view", "delete_view")
+COMMANDS = ("train", "backtest", "cancel", "set", "source", "reconnect", "watch", "unwatch", "replay", "save_view", "delete_view")
 
 EMPTY = Snapshot(seq=0, t_ns=0, data={})
 

@@ -22,7 +22,34 @@ from dope.settings import Settings
 from dope.sources import Sources
 from dope.store.records import Records
 from dope.training import Training
+from dope.venues.base import TRADING
+from dope.watching import Watching
 from dope.workers import backtest_worker
+
+WATCHING = "watching"  #: name under which what a user watches is kept
+
+
+def _where(session: Session, symbol: str, wanted: str | None) -> list[str]:
+    """The venues that trade this symbol, or the one that is wanted. Raises DopeError when it is known not to."""
+    venues = session.engine.venues
+    if wanted is not None:
+        venue = venues[wanted]
+        native = venue.name_of(symbol)
+        instrument = None if native is None else venue.market_of(native)
+        if instrument is None or (venue.offers() and native not in venue.offers()):
+            raise DopeError(f"{venue.LABEL} does not list {symbol}")
+        if instrument.status != TRADING:
+            raise DopeError(f"{symbol} does not trade at {venue.LABEL} now: {instrument.status}")
+        return [wanted]
+    found = []
+    for venue_id, venue in venues.items():
+        native = venue.name_of(symbol) if venue.symbols else None
+        instrument = None if native is None else venue.market_of(native)
+        if instrument is not None and instrument.tick > 0.0 and instrument.status == TRADING:
+            found.append(venue_id)
+    if not found:
+        raise DopeError(f"none of the venues watched is known to list {symbol}: name the venue")
+    return found
 
 
 class Commands:
@@ -57,6 +84,8 @@ class Commands:
             raise ValueError("cancel needs job: a number")
         elif command.name == "reconnect" and session is not None and args.get("venue") not in session.engine.venues:
             raise UnknownName("venue", str(args.get("venue", "")), session.engine.venues)
+        elif command.name in ("watch", "unwatch") and session is not None:
+            self._watched(session, command)
         elif command.name == "train":
             self._training.check(session)
         elif command.name == "backtest" and session is not None:
@@ -95,6 +124,8 @@ class Commands:
         try:
             if command.name == "set":
                 await asyncio.to_thread(self._records.keep, args)
+            elif command.name in ("watch", "unwatch"):
+                await asyncio.to_thread(self._records.keep, {WATCHING: self._sources.watching.changes})
             elif command.name in ("train", "backtest"):
                 await asyncio.to_thread(self._records.job_asked, job, command.name, args)
                 self._open_jobs.add(job)
@@ -123,6 +154,8 @@ class Commands:
             raise DopeError("the engine is still starting")
         elif command.name == "set":
             session.take_rules(session.changed_rules(dict(args)))
+        elif command.name in ("watch", "unwatch"):
+            self._sources.watch(self._watched(session, command))
         elif command.name == "source":
             await self._sources.switch(str(args["to"]))
         elif command.name == "reconnect":
@@ -133,6 +166,29 @@ class Commands:
             paths = await asyncio.to_thread(self._tapes, session, args.get("tape"))
             options = {"order_size": session.arbitrage.rules.order_size} | {k: v for k, v in args.items() if k != "tape"}
             self._jobs.start("backtest", backtest_worker, ([str(p) for p in paths], options, self._settings.model_dump(mode="json")), job)
+
+    @staticmethod
+    def _watched(session: Session, command: Command) -> Watching:
+        """What is watched once this is done. Raises DopeError or ValueError for what cannot be."""
+        symbol, wanted, new = command.args.get("symbol"), command.args.get("venue"), session.watching.copy()
+        venues = session.engine.venues
+        if symbol is None and wanted is None:
+            raise ValueError(f"{command.name} needs a symbol, a venue, or both")
+        if wanted is not None and wanted not in venues:
+            raise UnknownName("venue", str(wanted), venues)
+        if command.name == "unwatch":
+            there = [v for v in ([wanted] if wanted is not None else venues) if (symbol in new.of(v) if symbol is not None else new.of(v))]
+            if not there:
+                raise DopeError(f"{symbol or wanted} is not watched" + (f" at {venues[wanted].LABEL}" if symbol and wanted else ""))
+            for venue_id in there:
+                new.drop(venue_id, symbol)
+            return new
+        if symbol is None:
+            new.add(str(wanted), None)
+            return new
+        for venue_id in _where(session, str(symbol), wanted):
+            new.add(venue_id, str(symbol))
+        return new
 
     def _tapes(self, session: Session, name: Any) -> list[Path]:
         """The tapes meant by ``name``; None = what this session has recorded so far."""

@@ -37,6 +37,7 @@ from dope.types import (
     Funding,
     Gap,
     Instrument,
+    Instruments,
     Link,
     Listed,
     Notice,
@@ -275,5 +276,5 @@ class Engine:
 
 
 #: events of venues and market that are told to the outside and enter the digest, besides all signals
-_TOLD: frozenset[type[Event]] = frozenset((Listed, Gap, Fault, Ack, Notice, BookState))
+_TOLD: frozenset[type[Event]] = frozenset((Listed, Instruments, Gap, Fault, Ack, Notice, BookState))
 _NOBODY: tuple[Detector, ...] = ()

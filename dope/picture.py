@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from dope.detectors.spreads import Spreads
 from dope.engine import Engine
 from dope.market.book import Book
 from dope.market.market import Market
+from dope.matrices import Matrices, short
 from dope.types import DOWN, HALTED, SYNCING, Ack, BookState, Event, Fault, Gap, Notice
 
 MS = 1_000_000
@@ -29,10 +30,7 @@ STATES_KEPT = 60  #: changes of a venue's state that are told, of the last hour
 HOUR_MS = 3_600_000
 MATRIX_NS = NS // 4  #: from one drawing of the matrices to the next: every cell walks two books
 SLICE = 6  #: books that are drawn before the engine may step again
-CELLS = 24  #: cells of matrices, likewise
 BOOK_LEVELS = 50  #: levels per side of a book that is asked for
-
-Cell = tuple[float | None, float | None, float | None, float | None, str]  #: gross, net, z, wall, state
 
 
 def opportunity_row(o: Opportunity) -> dict[str, Any]:
@@ -76,7 +74,8 @@ class Picture:
         self._opened: deque[int] = deque(maxlen=CLOSED_KEPT)
         self.last_event = first_event  #: number of the newest line of the event tape
         self._told: dict[tuple[str, str], tuple[int, int]] = {}
-        self._matrices_at = -NS
+        self._matrices, self._matrices_at = Matrices(engine, arbitrage, spreads), -NS
+        self._hidden_venues, self._hidden = frozenset[str](), frozenset[str]()  # keys
         self._past: dict[str, deque[tuple[int, str]]] = {}  # venue → (since ms, state)
         self._t: deque[int] = deque(maxlen=SERIES_POINTS)
         self._mid: dict[str, deque[float | None]] = {}
@@ -84,6 +83,15 @@ class Picture:
         self._open_count: deque[int] = deque(maxlen=600)
         self._rates: dict[str, tuple[int, int]] = {}
         self.acks: dict[str, dict[str, tuple[bool, str]]] = {}
+
+    def hide(self, venues: Iterable[str], keys: Iterable[str]) -> None:
+        """Show nothing of these venues and markets any more: they are not watched."""
+        self._hidden_venues, self._hidden = frozenset(venues), frozenset(keys)
+        for key in self._hidden & self._mid.keys():
+            del self._mid[key]
+
+    def _books(self) -> list[Book]:
+        return [book for key, book in self.engine.market.books.items() if key not in self._hidden]
 
     # -- what happens ------------------------------------------------------------------------------------------------
     def note(self, event: Event) -> None:
@@ -159,7 +167,8 @@ class Picture:
     def second(self, now: int) -> None:
         """Close one point of every series."""
         self._t.append((now + NS // 2) // NS * 1000)  # called just after our clock's second began, by frames that may be just before
-        for key, book in self.engine.market.books.items():
+        for book in self._books():
+            key = book.key
             line = self._mid.get(key)
             if line is None:
                 line = self._mid[key] = deque([None] * (len(self._t) - 1), maxlen=SERIES_POINTS)
@@ -176,29 +185,14 @@ class Picture:
         """
         if not 0 <= now() - self._matrices_at < MATRIX_NS:
             self._matrices_at = now()
-            yield from self._matrices(now)
+            yield from self._matrices.drawing(now, self._hidden)
         instruments: list[dict[str, Any]] = []
-        books = list(self.engine.market.books.values())
+        books = self._books()
         for at in range(0, len(books), SLICE):
             instruments += [self._instrument(book, now()) for book in books[at : at + SLICE]]
             yield {"instruments": instruments}
         yield {"instruments": instruments, "misses": near_misses(self.arbitrage, self.engine.market, now(), 5)}
         yield self._opportunities(now()) | {"events": list(self.events)}
-
-    def _matrices(self, now: Callable[[], int]) -> Iterator[dict[str, Any]]:
-        matrices: list[dict[str, Any]] = []
-        drawn = 0
-        for group, keys in self._groups():
-            rows = []
-            for buy in keys:
-                if drawn >= CELLS:
-                    drawn = 0
-                    yield {}
-                at = now()
-                rows.append([self._cell(buy, sell, at) for sell in keys])
-                drawn += len(keys)
-            matrices.append(self._matrix(group, keys, rows))
-        yield {"matrix": matrices}
 
     def fast(self, now: int) -> dict[str, Any]:
         """The same at one instant."""
@@ -289,84 +283,40 @@ class Picture:
         pairs = self.arbitrage.of.get(book.key)
         return min(self.arbitrage.limit_ns(pair, self.engine.market) for pair in pairs) / MS if pairs else None
 
-    def _groups(self) -> list[tuple[tuple[str, str, str], list[str]]]:
-        """((base, quote, kind), keys) of all markets that are comparable with another one."""
-        groups: dict[tuple[str, str, str], list[str]] = {}
-        for key in self.arbitrage.of:
-            i = self.engine.market.books[key].instrument
-            groups.setdefault((i.base, i.quote, i.kind), []).append(key)
-        return [(group, keys) for group, keys in groups.items() if len(keys) > 1]
-
-    def _matrix(self, group: tuple[str, str, str], keys: list[str], rows: list[list[Cell]]) -> dict[str, Any]:
-        base, quote, kind = group
-        tables: tuple[list[Any], ...] = ([], [], [], [], [])
-        for cells in rows:
-            for table, column in zip(tables, zip(*cells, strict=True), strict=True):
-                table.append(list(column))
-        venues = [key.partition(":")[0] for key in keys]
-        gross, net, z, wall, state = tables
-        labels = [self.engine.venues[v].SHORT for v in venues]
-        return {
-            "id": f"{base}-{quote}-{kind}", "base": base, "quote": quote, "kind": kind, "venues": venues, "labels": labels,
-            "gross": gross, "net": net, "z": z, "wall": wall, "state": state,
-        }  # fmt: skip
-
-    def _cell(self, buy: str, sell: str, now: int) -> Cell:
-        """Gross at the user's order size, the same minus the pair's fee wall, z-score of the mid spread, wall, state."""
-        if buy == sell:
-            return None, None, None, None, "self"
-        pair = self.arbitrage.pairs[(buy, sell)]
-        if not self.arbitrage.usable(pair, self.engine.market, now):
-            return None, None, None, pair.wall_bps, "stale"
-        walk = pair.walk(self.engine.market, max_quote=self.arbitrage.rules.order_size, fill_all=True)
-        if walk.buy_vwap is None or walk.sell_vwap is None or walk.net_bps is None:
-            return None, None, None, pair.wall_bps, "stale"
-        gross = (walk.sell_vwap / walk.buy_vwap - 1.0) * 1e4
-        return _short(gross), _short(walk.net_bps), _short(self._z(buy, sell)), pair.wall_bps, "ok"
-
-    def _z(self, buy: str, sell: str) -> float | None:
-        a, b = sorted((buy, sell))
-        rolling = self.spreads.pairs.get((a, b))
-        stats = rolling.stats() if rolling else None
-        if stats is None or stats[5] < 30 or stats[1] <= 0.0:
-            return None
-        z = (stats[2] - stats[0]) / stats[1]
-        return -z if buy == a else z
-
     def _pairs(self) -> list[dict[str, Any]]:
         rows = []
         for (a, b), rolling in self.spreads.pairs.items():
             stats = rolling.stats()
-            if stats:
+            if stats and not self._hidden & {a, b}:
                 i = self.engine.market.books[a].instrument
                 mean, sd, _, low, high, n = stats
                 current = self.spreads.current.get((a, b))
-                row = {"a": a, "b": b, "symbol": i.symbol, "kind": i.kind, "current": _short(current)}
-                rows.append({**row, "mean": _short(mean), "sd": _short(sd), "min": _short(low), "max": _short(high), "n": n})
+                row = {"a": a, "b": b, "symbol": i.symbol, "kind": i.kind, "current": short(current)}
+                rows.append({**row, "mean": short(mean), "sd": short(sd), "min": short(low), "max": short(high), "n": n})
         return rows
 
     def _bases(self) -> list[dict[str, Any]]:
         rows = []
         for (spot, perp), rolling in self.spreads.bases.items():
             stats = rolling.stats()
-            if stats:
+            if stats and not self._hidden & {spot, perp}:
                 current = self.spreads.current.get((spot, perp))
                 funding = self.engine.market.funding.get(perp)
                 base = self.engine.market.books[spot].instrument.base
                 rows.append({
-                    "base": base, "spot": spot, "perp": perp, "bps": _short(current), "mean": _short(stats[0]),
-                    "deviation": None if current is None else _short(current - stats[0]),
+                    "base": base, "spot": spot, "perp": perp, "bps": short(current), "mean": short(stats[0]),
+                    "deviation": None if current is None else short(current - stats[0]),
                     "funding_8h_bps": funding.rate * 1e4 if funding and funding.rate is not None else None,
                 })  # fmt: skip
         return rows
 
     def venue_rows(self, now: int, health: dict[str, Any]) -> list[dict[str, Any]]:
         """One row per venue, from the feed's health and the market's books."""
-        return [self._venue(venue_id, now, health.get(venue_id)) for venue_id in self.engine.venues]
+        return [self._venue(venue_id, now, health.get(venue_id)) for venue_id in self.engine.venues if venue_id not in self._hidden_venues]
 
     def _venue(self, venue_id: str, now: int, health: Any) -> dict[str, Any]:
         venue, market = self.engine.venues[venue_id], self.engine.market
-        books = [b for b in market.books.values() if b.instrument.venue == venue_id and b.instrument.kind != "reference"]
+        books = [b for b in self._books() if b.instrument.venue == venue_id and b.instrument.kind != "reference"]
         live = sum(b.state == "LIVE" for b in books)
         acks = self.acks.get(venue_id, {})
         delays = market.delays.get(venue_id)
@@ -394,11 +344,6 @@ class Picture:
             "breaker": health.breaker if health else "closed", "integrity": venue.INTEGRITY or "none",
             "past": [list(each) for each in past],
         }  # fmt: skip
-
-
-def _short(bps: float | None) -> float | None:
-    """As finely as anybody can read it: what nobody sees would be most of what is sent."""
-    return None if bps is None else round(bps, 4)
 
 
 def finite(value: Any) -> Any:

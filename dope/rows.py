@@ -20,11 +20,11 @@ from dope import tables
 from dope.detectors.arbitrage import Opportunity
 from dope.market import lane
 from dope.market.market import Market
-from dope.types import LIVE, Ack, BookState, ClosedInfo, Event, Fault, Gap, Link, Listed, Notice, OpenInfo, Trade
+from dope.types import LIVE, Ack, BookState, ClosedInfo, Event, Fault, Gap, Instruments, Link, Listed, Notice, OpenInfo, Trade
 
 WAITING = 100_000  #: rows of one table that wait to be taken; more are lost and counted
 RECENT = 8192  #: trades kept for those who follow them, of all markets together
-TOLD = (Listed, Gap, Fault, Ack, Notice, BookState)  #: what an engine tells besides signals
+TOLD = (Listed, Instruments, Gap, Fault, Ack, Notice, BookState)  #: what an engine tells besides signals
 
 _open = msgspec.json.Decoder(OpenInfo)
 _closed = msgspec.json.Decoder(ClosedInfo)

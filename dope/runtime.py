@@ -18,11 +18,12 @@ from loguru import logger
 
 from dope import __version__
 from dope.board import Board
-from dope.commands import Commands
+from dope.commands import WATCHING, Commands
 from dope.engines import costs
 from dope.errors import DopeError, NoEngine, UnknownName
 from dope.feed.clock import Clock
 from dope.history import SOURCES, Histories
+from dope.instruments import instrument_rows
 from dope.jobs import Jobs, JobState
 from dope.market.ready import compile_all
 from dope.picture import book_row, finite, opportunity_row, stopped
@@ -37,8 +38,10 @@ from dope.storage import storage
 from dope.store.records import NAME, Records
 from dope.tables import KINDS
 from dope.training import Training
+from dope.venues import chosen
 from dope.watch import Watch
 from dope.watchdog import END_S, Watchdog
+from dope.watching import Watching, changes_from
 
 STOP_S = 4.5  #: s within which everything must be flushed and closed
 STUCK_S = 0.5  #: the same for a loop that does not turn any more
@@ -53,7 +56,7 @@ SWITCH_S = 0.001  #: s that the market waits for another thread to let go of the
 EXIT_ENGINE_DIED = 70
 QUERIES = (
     "opportunities", "events", "book", "spreads", "tapes", "recordings", "bundles", "replays", "replay_board", "views", "log", "past_jobs",
-    "gaps", "storage", "relay",
+    "gaps", "storage", "relay", "instruments",
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -79,7 +82,9 @@ class Runtime:
         self._left = Sealing(keep(settings), clock_ns=self.clock.now)  #: for sources that are not running
         self._training = Training(settings, self.clock, self._jobs)
         self.records = Records(settings.data_dir / NAME, clock_ms=lambda: self.clock.now() // 1_000_000)
-        self._sources = Sources(settings, self.clock, tapes, self._training.begin, self.records.kept(), self.watch)
+        kept = self.records.kept()
+        watching = self._watching(kept.pop(WATCHING, {}))
+        self._sources = Sources(settings, self.clock, tapes, self._training.begin, kept, self.watch, watching)
         self._histories = Histories(settings, self.clock, lambda: self._sources.session)
         self._replays = Replays(settings, self.clock)
         self._commands = Commands(
@@ -97,6 +102,15 @@ class Runtime:
             {"venue": v, "kind": k, "taker_bps": c.fee * 1e4, "currency": c.currency, "source": c.source, "as_of": c.as_of}
             for (v, k), c in costs(settings).items()
         ]
+
+    def _watching(self, kept: Any) -> Watching:
+        """What was watched before, as far as it can be read."""
+        symbols, venues = self.settings.symbols, chosen(self.settings.venues)
+        try:
+            return Watching(symbols, venues, changes_from(kept))
+        except ValueError as error:  # kept by another version, or by hand
+            logger.warning("what was watched before is not used: {}", error)
+            return Watching(symbols, venues)
 
     # -- from other threads ------------------------------------------------------------------------------------------
     def start(self) -> None:
@@ -164,6 +178,8 @@ class Runtime:
             lives = self._between_turns(lambda: [*session.arbitrage.rows(), *session.picture.closed])
             rows = map(opportunity_row, lives)
             return [finite(r) for r in rows if symbol in ("", r["symbol"]) and start <= r["opened"] * 1_000_000 <= (end or 2**63)]
+        if kind == "instruments":
+            return instrument_rows(session)
         if kind == "events":
             return self._between_turns(lambda: list(session.picture.events))
         if kind == "spreads":

@@ -29,9 +29,10 @@ from dope.tape.catalogue import list_tapes
 from dope.tape.format import Meta, parse_name
 from dope.tape.journal import Journal
 from dope.tape.writer import Bounds
-from dope.types import SET, Frame
+from dope.types import SET, Frame, Instruments
 from dope.venues import chosen
 from dope.watch import Watch
+from dope.watching import Watching
 
 MS = 1_000_000
 NS = 1_000_000_000
@@ -44,14 +45,21 @@ class Session:
     """Everything that belongs to one run of one source: "live", "sim" or "tape"."""
 
     def __init__(
-        self, settings: Settings, source: str, endpoints: dict[str, dict[str, str]], clock: Clock, watch: Watch | None = None
-    ) -> None:
+        self, settings: Settings, source: str, endpoints: dict[str, dict[str, str]], clock: Clock, watch: Watch | None = None,
+        watching: Watching | None = None,
+    ) -> None:  # fmt: skip
+        """``watching`` None = what the settings say."""
         self.settings, self.source, self.clock, self._watch = settings, source, clock, watch or Watch()
-        venue_ids = tuple(v for v in chosen(settings.venues) if source == "live" or v in endpoints)
+        wanted = chosen(settings.venues)
+        self.watching = watching or Watching(settings.symbols, wanted)
+        # those that are not watched have no symbols: a user may add some at any time
+        venue_ids = tuple(v for v in dict.fromkeys([*wanted, *chosen(["all"])]) if source == "live" or v in endpoints)
         self._run = f"{source}-{clock.now()}"
         self.rows, self.tail = Collector(self._run), Tail()
         places = {**endpoints, **(settings.places() if source == "live" else {})}
         self.engine = build_engine(settings, venue_ids, places, (self.rows,))
+        for venue_id, venue in self.engine.venues.items():
+            venue.symbols = self.watching.of(venue_id)
         self.arbitrage: Arbitrage = detector_of(self.engine, Arbitrage)
         self.spreads: Spreads = detector_of(self.engine, Spreads)
         self.picture = Picture(
@@ -74,15 +82,16 @@ class Session:
 
     def _tell_of_idle_venues(self) -> None:
         """A venue that nothing is asked of would seem to be connecting for ever."""
+        self._hide()
         for venue_id, venue in self.engine.venues.items():
-            if not venue.plan():
+            if venue.symbols and not venue.plan():
                 text = f"{venue.LABEL}: nothing to connect to, none of the symbols watched is found there"
                 logger.warning("{}: {}", venue_id, text)
                 self.picture.tell(self.clock.now(), "system", text, "", "warn")
 
     def _record(self, settings: Settings) -> None:
         digest = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
-        meta = Meta(self.source, self.clock.now(), __version__, tuple(self.engine.venues), digest, self._run)
+        meta = Meta(self.source, self.clock.now(), __version__, self._watched(), digest, self._run)
         bounds = Bounds(total_bytes=settings.tape_max_mb << 20, close_s=CLOSE_S)
         try:
             self.journal = Journal(self.folder, meta, bounds=bounds, watch=self._watch, on_failure=self._recorder_failed)
@@ -102,6 +111,8 @@ class Session:
         for event in engine.step_many(frames):
             self.picture.note(event)
             self.rows.note(event)
+            if type(event) is Instruments:  # names that were not known are now, and other markets trade
+                self.feed.replan(event.venue)
         if engine.market.now - self._collected >= COLLECT_NS or engine.frames - self._collected_frames >= HURRY_FRAMES:
             self._collect_if_due()
         actions = engine.drain()
@@ -154,6 +165,30 @@ class Session:
     def take_rules(self, rules: Rules) -> None:
         """Judge by these levels and sizes from now on; on the tape it is a frame like all others, so that a replay does the same."""
         self.feed.tell(SET, self.arbitrage.terms(rules))
+
+    # -- what is watched -------------------------------------------------------------------------------------------------
+    def watch(self, watching: Watching) -> None:
+        """Watch this from now on: connections whose symbols are others are replaced, the new one first."""
+        before, self.watching = self._watched(), watching
+        if self.journal is not None and (new := [venue_id for venue_id in self._watched() if venue_id not in before]):
+            self.journal.describe((*before, *new))  # its header says whom a replay needs
+        for venue_id, venue in self.engine.venues.items():
+            symbols = watching.of(venue_id)
+            if symbols != venue.symbols:
+                venue.symbols = symbols
+                self.feed.replan(venue_id)
+        self._hide()
+
+    def _watched(self) -> tuple[str, ...]:
+        return tuple(venue_id for venue_id in self.engine.venues if self.watching.of(venue_id))
+
+    def _hide(self) -> None:
+        """Books of what is no longer watched stay where they are, and are not shown."""
+        venues = self.engine.venues
+        self.picture.hide(
+            {venue_id for venue_id, venue in venues.items() if not venue.symbols},
+            {key for key, book in self.engine.market.books.items() if book.instrument.symbol not in venues[book.instrument.venue].symbols},
+        )
 
     async def stop(self) -> None:
         """Close all sockets, then the tape."""

@@ -18,6 +18,7 @@ from dope.settings import Settings
 from dope.tape.read import Tape
 from dope.venues import chosen, make
 from dope.watch import Watch
+from dope.watching import Watching
 from dope.worlds import WorldProcess, symbols_of
 
 SIM_BANNER = "SIMULATED MARKET: no exchange can be reached"
@@ -33,9 +34,10 @@ class Sources:
 
     def __init__(
         self, settings: Settings, clock: Clock, tapes: tuple[Path, ...], on_begin: Callable[[Session], None],
-        changes: Mapping[str, Any] | None = None, watch: Watch | None = None,
+        changes: Mapping[str, Any] | None = None, watch: Watch | None = None, watching: Watching | None = None,
     ) -> None:  # fmt: skip
-        """``changes`` = rules that a user changed before and that still hold."""
+        """``changes`` = rules that a user changed before and that still hold; ``watching`` likewise, None = as the settings say."""
+        self.watching = watching or Watching(settings.symbols, chosen(settings.venues))
         self._changes = dict(changes or {})
         self.settings, self.clock, self.tapes, self._watch = settings, clock, tapes, watch or Watch()
         self.session: Session | None = None
@@ -68,7 +70,7 @@ class Sources:
 
     async def _open_live(self) -> None:
         await self.close()
-        self._begin(Session(self.settings, "live", {}, self.clock, self._watch), None)
+        self._begin(Session(self.settings, "live", {}, self.clock, self._watch, self.watching), None)
 
     async def _open_world(self, source: str, banner: str) -> None:
         """The new process first: should it not start, whatever runs goes on."""
@@ -77,11 +79,13 @@ class Sources:
             opened = [Tape(path, tolerant=True) for path in tapes]
             venues = tuple(sorted({venue for tape in opened for venue in tape.meta.venues}))
             settings = settings.model_copy(update={"symbols": await asyncio.to_thread(symbols_of, opened), "venues": venues})
-        world = WorldProcess(seed=settings.sim_seed, venues=chosen(settings.venues), speed=settings.sim_rate, tapes=tapes)
+        watched = [] if tapes else [venue for venue in chosen(["all"]) if self.watching.of(venue)]
+        venues = tuple(dict.fromkeys([*chosen(settings.venues), *watched]))
+        world = WorldProcess(seed=settings.sim_seed, venues=venues, speed=settings.sim_rate, tapes=tapes)
         endpoints = await world.start()
         await self.close()
         self._world = world
-        self._begin(Session(settings, source, endpoints, self.clock, self._watch), banner)
+        self._begin(Session(settings, source, endpoints, self.clock, self._watch, None if tapes else self.watching), banner)
 
     def _begin(self, session: Session, banner: str | None) -> None:
         if self._rules is not None:
@@ -90,7 +94,8 @@ class Sources:
             self._restore(session)
         self.banner, self.live_available, self._give_up_at = banner, False, 0
         self._on_begin(session)
-        session.picture.tell(self.clock.now(), "system", f"watching {len(session.engine.venues)} venues ({session.source})")
+        watched = sum(bool(venue.symbols) for venue in session.engine.venues.values())
+        session.picture.tell(self.clock.now(), "system", f"watching {watched} venues ({session.source})")
         self._feed = asyncio.create_task(session.feed.run(), name="feed")
         self.session = session
 
@@ -102,6 +107,22 @@ class Sources:
             return
         told = ", ".join(f"{name} {value:g}" for name, value in self._changes.items())
         session.picture.tell(self.clock.now(), "system", f"rules as they were changed before: {told}")
+
+    def watch(self, watching: Watching) -> None:
+        """Watch this from now on, also after a change of the source. Raises DopeError while a tape is played back."""
+        if self.session is None or self.session.source == "tape":
+            raise DopeError("what is watched cannot be changed while a tape is played back")
+        before, self.watching = self.watching, watching
+        self.session.watch(watching)
+        for venue_id, venue in self.session.engine.venues.items():
+            new, old = watching.of(venue_id), before.of(venue_id)
+            if new and old:
+                told = [f"{symbol} is watched" for symbol in new if symbol not in old]
+                told += [f"{symbol} is no longer watched" for symbol in old if symbol not in new]
+            else:
+                told = ["is watched"] if new else ["is no longer watched"] if old else []
+            for words in told:
+                self.session.picture.tell(self.clock.now(), "system", f"{venue.LABEL}{': ' if new and old else ' '}{words}")
 
     async def close(self) -> None:
         """Close the sockets, the tape, the process."""

@@ -54,6 +54,7 @@ PARTS = (
     Part("feed stop", "the feed ends with it", PROCESS),
     Part("feed ticks", "kept", RESTART),
     Part("feed health", "kept", RESTART),
+    Part("feed lists", "kept", RESTART),
     Part("connection", "kept", RESTART),
     Part("polling", "kept", RESTART),
     Part("fetch", "its reply comes within its patience", ANSWERED),

@@ -119,7 +119,7 @@ def mended(house: House, name: str, kill: Callable[[], object]) -> float:
 
 
 #: part → where it is ended; a test is marked ``kills`` with the names of the parts that it ends
-RESTARTED = ("runtime probe", "runtime sealing", "feed ticks", "feed health", "connection", "market listener")
+RESTARTED = ("runtime probe", "runtime sealing", "feed ticks", "feed health", "feed lists", "connection", "market listener")
 
 
 @pytest.mark.kills(*RESTARTED)

@@ -59,6 +59,14 @@ class ReconnectArgs(Strict):
     venue: VenueId | None = Field(None, description="one venue; null = all")
 
 
+Symbol = Annotated[str, Field(max_length=40, pattern=r"^[A-Z0-9]+(-[A-Z0-9]+){1,2}$", description="canonical: BTC-USDT, BTC-USDT-PERP")]
+
+
+class WatchArgs(Strict):
+    symbol: Symbol | None = Field(None, description="null = what was watched at that venue before")
+    venue: VenueId | None = Field(None, description="one venue; null = every watched one that lists the symbol")
+
+
 class Train(Strict):
     name: Literal["train"]
     args: Nothing = Nothing()
@@ -89,4 +97,14 @@ class Reconnect(Strict):
     args: ReconnectArgs = ReconnectArgs()
 
 
-Wish = Annotated[Train | Backtest | Cancel | Set | Source | Reconnect, Field(discriminator="name")]
+class Watch(Strict):
+    name: Literal["watch"]
+    args: WatchArgs
+
+
+class Unwatch(Strict):
+    name: Literal["unwatch"]
+    args: WatchArgs
+
+
+Wish = Annotated[Train | Backtest | Cancel | Set | Source | Reconnect | Watch | Unwatch, Field(discriminator="name")]

@@ -125,14 +125,18 @@ class Pair:
     )  # fmt: skip
 
     def __init__(self, buy: Instrument, sell: Instrument, costs: tuple[Cost, Cost], rules: Rules) -> None:
-        self.buy, self.sell = buy, sell
         self.number = -1  # among the pairs that the market watches
         self.charge(costs)
-        self.lot = common_lot(buy.lot, sell.lot)
-        self.min_notional = max(rules.min_notional, buy.min_notional, sell.min_notional)
+        self.take(buy, sell, rules)
         self.life = Lifecycle(LifeRules(rules.enter, rules.leave, rules.debounce, MAX_GAP_NS))
         self.last: Opportunity | None = None
         self.id, self.watched = 0, False
+
+    def take(self, buy: Instrument, sell: Instrument, rules: Rules) -> None:
+        """Take the lots and least sizes of these two."""
+        self.buy, self.sell = buy, sell
+        self.lot = common_lot(buy.lot, sell.lot)
+        self.min_notional = max(rules.min_notional, buy.min_notional, sell.min_notional)
 
     def charge(self, costs: tuple[Cost, Cost]) -> None:
         """Reckon with these fees of buying and selling."""
@@ -235,7 +239,10 @@ class Arbitrage:
     # -- pairs -------------------------------------------------------------------------------------------------------
     def _list(self, instrument: Instrument, market: Market) -> None:
         cost = self.costs.get((instrument.venue, instrument.kind))
-        if instrument.kind not in ("spot", "perp") or instrument.contract_value is None or cost is None or instrument.key in self.of:
+        if instrument.key in self.of:
+            self._relist(instrument)
+            return
+        if instrument.kind not in ("spot", "perp") or instrument.contract_value is None or cost is None:
             return
         self.of[instrument.key] = []
         peers = self._groups.setdefault((instrument.base, instrument.quote, instrument.kind), [])
@@ -249,6 +256,13 @@ class Arbitrage:
                 pair.number = market.watch_pair(buy.key, sell.key, pair.wall_bps)
         market.watch_level(self.rules.enter - NEAR_BPS)
         peers.append(instrument)
+
+    def _relist(self, new: Instrument) -> None:
+        """A market that is a leg already has other lots or least sizes now."""
+        for pair in self.of[new.key]:
+            pair.take(new if pair.buy.key == new.key else pair.buy, new if pair.sell.key == new.key else pair.sell, self.rules)
+        peers = self._groups[(new.base, new.quote, new.kind)]
+        peers[:] = [new if old.key == new.key else old for old in peers]
 
     def _moved(self, key: str, market: Market, now: int) -> Sequence[Opportunity]:
         out: list[Opportunity] | tuple[()] = ()

@@ -63,6 +63,7 @@ class Connection:
 
     def __init__(self, plan: Plan, desk: VenueDesk, shared: Shared) -> None:
         self.plan = plan
+        self.venue = desk.rules.venue
         self.link: Link | None = None
         self.trouble: Trouble | None = None  #: why the newest attempt or link failed; None while all is well
         self.last_error = ""  #: the words of the newest trouble, also after recovery

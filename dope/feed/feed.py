@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -26,6 +26,8 @@ from dope.venues.base import UNREADABLE, Venue
 from dope.watch import Watch
 
 HEALTH_S = 1.0  #: period of the message rate and of the watch for changes of state
+LISTS_NS = 24 * 3600 * 10**9  #: from one reading of a venue's list of instruments to the next
+LISTS_AGAIN_S = 60.0  #: until a list that did not come is asked for again
 
 
 def paces(venues: Mapping[str, Venue], clock: Clock) -> dict[str, ConnectPace]:
@@ -61,11 +63,13 @@ class Feed:
 
         pace = connect_paces or paces(venues, clock)
         self._desks = {name: self._desk(venue, pace[name], shared(venue)) for name, venue in self._venues.items()}
+        self._kept: dict[Connection | Polling, asyncio.Task[None]] = {}  # what runs for the venues
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
         self._running = False
 
     def _desk(self, venue: Venue, pace: ConnectPace, shared: Shared) -> _Desk:
+        """All that is needed for one venue; what it connects to says ``replan``."""
         rules = LinkRules(venue.ID, venue.IDLE_S, venue.LIMITS.messages_per_s, venue.PING)
         weight = WeightPace(venue.LIMITS.rest_weight_per_min, self._clock.now)
         fetcher = Fetcher(venue.ID, self._client, self._outbox, self._clock, weight, self._is_open, answer_s=shared.timing.answer_s)
@@ -82,31 +86,55 @@ class Feed:
                 raise ConnectFailed(f"{plan.fetch.key}: unreadable answer: {error}"[:200]) from error
 
         desk = VenueDesk(rules, pace, Breaker(self._clock.now, shared.rng, cap_s=shared.timing.cap_s), address)
-        connections = [Connection(plan, desk, shared) for plan in venue.plan()]
-        polling = Polling(venue.ID, venue.polls, fetcher, connections, shared) if venue.polls(0, venue.symbols) else None
-        return _Desk(desk, connections, fetcher, self._clock.now, polling)
+        found = _Desk(desk, shared, fetcher, venue)
+        found.replan(venue.plan())
+        return found
 
     # -- life ---------------------------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Serve until ``stop()``. An error of ``on_frames`` or of our own code ends it and is raised."""
         self._running = True
-        tasks: list[asyncio.Task[Any]] = [
+        self._given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        tasks: list[asyncio.Future[Any]] = [
             asyncio.create_task(self._outbox.failure(), name="feed failure"),
             asyncio.create_task(self._stopping.wait(), name="feed stop"),
             self._watch.kept("feed ticks", self._outbox.ticks),
             self._watch.kept("feed health", self._watch_health),
+            self._watch.kept("feed lists", self._read_lists),
+            self._given_up,
         ]
-        for venue_id, desk in self._desks.items():
-            tasks += [self._watch.kept(f"connection {venue_id} {each.plan.name}", each.run) for each in desk.connections]
-            if desk.polling is not None:
-                tasks.append(self._watch.kept(f"polling {venue_id}", desk.polling.run))
+        for venue_id in self._desks:
+            self._keep(venue_id)
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._close(tasks)
+            await self._close([*tasks, *self._kept.values()])
             self._stopped.set()
         for task in done:
             task.result()
+
+    def _keep(self, venue_id: str) -> None:
+        """Run what a desk has and does not run yet; let go of what it no longer has."""
+        desk, kept = self._desks[venue_id], self._kept
+        for each in desk.runs():
+            if each not in kept:
+                name = f"connection {venue_id} {each.plan.name}" if isinstance(each, Connection) else f"polling {venue_id}"
+                kept[each] = self._watch.kept(name, each.run)
+                kept[each].add_done_callback(self._ended)
+        for left in [each for each in kept if each.venue == venue_id and each not in desk.runs()]:
+            kept.pop(left).cancel()
+            left.close("no longer watched")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """One of those that must run for ever was given up, and with it the feed is."""
+        if task not in self._kept.values() or self._given_up.done():
+            return
+        if task.cancelled():
+            self._given_up.cancel()
+        elif (error := task.exception()) is not None:
+            self._given_up.set_exception(error)
+        else:
+            self._given_up.set_result(None)
 
     async def stop(self) -> None:
         """Close every socket; returns when ``run()`` has cleaned up. The last frames, CLOSED among them, are handed over."""
@@ -116,7 +144,8 @@ class Feed:
         elif self._own_client:
             await self._client.aclose()
 
-    async def _close(self, tasks: Sequence[asyncio.Task[object]]) -> None:
+    async def _close(self, tasks: Sequence[asyncio.Future[Any]]) -> None:
+        self._kept.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -150,18 +179,44 @@ class Feed:
         """A frame of our own between those of the venues, handed over at once."""
         self._outbox.tell(kind, data)
 
+    def replan(self, venue_id: str) -> None:
+        """The venue's plan may be another one now: connections to the same markets stay, the others are replaced, opened or closed."""
+        desk = self._desks[venue_id]
+        desk.replan(self._venues[venue_id].plan())
+        if self._running and not self._stopping.is_set():
+            self._keep(venue_id)
+            self._ask_lists(venue_id)
+
+    # -- instruments ---------------------------------------------------------------------------------------------------
+    async def _read_lists(self) -> None:
+        """For ever: the list of instruments of each venue that is watched, once a day; one that did not come, soon again."""
+        begun = self._clock.now()
+        while True:
+            again = self._clock.now() - begun >= LISTS_NS
+            begun = self._clock.now() if again else begun
+            for venue_id in self._desks:
+                self._ask_lists(venue_id, again=again)
+            await self._clock.sleep(LISTS_AGAIN_S)
+
+    def _ask_lists(self, venue_id: str, *, again: bool = False) -> None:
+        desk, venue = self._desks[venue_id], self._venues[venue_id]
+        asked = [fetch for fetch in venue.listings() if again or not venue.has_list(fetch.key)] if desk.connections else []
+        for fetch in asked:
+            if not desk.fetcher.asks(fetch.key):
+                desk.fetcher.ask(fetch)
+
     def retry(self, venue_id: str) -> None:
         """A person wants to try now: ends waits of back-off and breaker; published limits are kept."""
         for connection in self._desks[venue_id].connections:
             connection.hurry()
 
     def _is_open(self, conn: int) -> bool:
-        return self._registry.find(conn) is not None
+        return conn == 0 or self._registry.find(conn) is not None
 
     # -- health -------------------------------------------------------------------------------------------------------
     def health(self) -> dict[str, VenueHealth]:
         """How each venue is right now."""
-        return {venue_id: desk.health(venue_id) for venue_id, desk in self._desks.items()}
+        return {venue_id: desk.health(venue_id) for venue_id, desk in self._desks.items() if desk.connections}
 
     async def _watch_health(self) -> None:
         while True:
@@ -174,17 +229,34 @@ class Feed:
 class _Desk:
     """All that the feed has of one venue."""
 
-    def __init__(
-        self, shared: VenueDesk, connections: list[Connection], fetcher: Fetcher, now: Callable[[], int], polling: Polling | None
-    ) -> None:
-        self.connections = connections
-        self.polling = polling
+    def __init__(self, desk: VenueDesk, shared: Shared, fetcher: Fetcher, venue: Venue) -> None:
+        self.connections: list[Connection] = []
+        self.polling: Polling | None = None
         self.fetcher = fetcher
-        self._breaker = shared.breaker
-        self._now = now
+        self._desk, self._shared, self._venue = desk, shared, venue
+        self._now = shared.clock.now
         self._state, self._since = "", 0
-        self._measured = (now(), 0)
+        self._measured = (self._now(), 0)
         self._rate = 0.0
+
+    def runs(self) -> list[Connection | Polling]:
+        """What has to run for this venue."""
+        return [*self.connections, *([self.polling] if self.polling is not None else [])]
+
+    def replan(self, plans: Sequence[Plan]) -> None:
+        """Have a connection for each of these plans; one whose plan differs is replaced, the new link first."""
+        old = {each.plan.name: each for each in self.connections}
+        found = [old.get(plan.name) or Connection(plan, self._desk, self._shared) for plan in plans]
+        for connection, plan in zip(found, plans, strict=True):
+            if connection.plan != plan:
+                connection.plan = plan
+                connection.replace()
+        self.connections[:] = found  # the polling knows this very list
+        venue = self._venue
+        if not found or not venue.polls(0, venue.symbols):
+            self.polling = None
+        elif self.polling is None:
+            self.polling = Polling(venue.ID, venue.polls, self.fetcher, self.connections, self._shared)
 
     def replace(self, conn: int) -> None:
         for connection in self.connections:
@@ -210,7 +282,7 @@ class _Desk:
             errors_min=errors_in_last_minute(connections, self.fetcher, now),
             reconnects=sum(max(0, c.opens - 1) for c in connections),
             last_error=max(errors)[1] if errors else "",
-            next_retry=min(waits, default=0), breaker=self._breaker.state,
+            next_retry=min(waits, default=0), breaker=self._desk.breaker.state,
             rest_banned_until=self.fetcher.banned_until if self.fetcher.banned_until > now else 0,
         )
 

@@ -53,6 +53,10 @@ class Fetcher:
         """Requests that wait or run."""
         return len(self._tasks)
 
+    def asks(self, key: str) -> bool:
+        """Whether a request of this key waits or runs."""
+        return any(fetch.key == key for fetch in self._tasks.values())
+
     def ask(self, fetch: Fetch) -> None:
         """Accept a request; its REPLY frame comes later, whatever happens."""
         if len(self._tasks) >= PENDING_MAX:

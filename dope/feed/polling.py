@@ -23,6 +23,7 @@ class RestEpoch:
 
     def __init__(self, venue: str, symbols: tuple[str, ...], shared: Shared) -> None:
         self.over = False
+        self.symbols = symbols
         self._venue, self._shared = venue, shared
         self.conn = shared.registry.enter(self)
         self._put(OPEN, OpenInfo(plan=PLAN, url="", symbols=symbols))
@@ -52,9 +53,8 @@ class Polling:
     """
 
     def __init__(self, venue: str, asks: Asks, fetcher: Fetcher, connections: Sequence[Connection], shared: Shared) -> None:
-        self._venue, self._asks, self._fetcher = venue, asks, fetcher
+        self.venue, self._asks, self._fetcher = venue, asks, fetcher
         self._connections, self._shared = connections, shared
-        self._symbols = tuple(dict.fromkeys(symbol for each in connections for symbol in each.plan.symbols))
         self._epoch: RestEpoch | None = None
         self._asked_at = 0
 
@@ -75,10 +75,13 @@ class Polling:
                     check_at = now + int(timing.check_s * 1e9)
                 elif not live and now >= poll_at:
                     wait = min(2.0 * wait, timing.cap_s) if self._failed() else timing.poll_s
+                    symbols = self._symbols()
+                    if self._epoch is not None and self._epoch.symbols != symbols:
+                        self.close("other symbols are watched")
                     if self._epoch is None or self._epoch.over:
-                        self._epoch = RestEpoch(self._venue, self._symbols, self._shared)
-                        logger.info("{}: books by REST until a socket delivers", self._venue)
-                    self._round(self._epoch.conn, self._symbols)
+                        self._epoch = RestEpoch(self.venue, symbols, self._shared)
+                        logger.info("{}: books by REST until a socket delivers", self.venue)
+                    self._round(self._epoch.conn, symbols)
                     poll_at = now + int(wait * 1e9)
                 await clock.sleep(min(LOOK_S, timing.poll_s))
         finally:
@@ -89,6 +92,9 @@ class Polling:
         if self._epoch is not None:
             self._epoch.end(1000, reason)
             self._epoch = None
+
+    def _symbols(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(symbol for each in self._connections for symbol in each.plan.symbols))
 
     def _round(self, conn: int, symbols: Sequence[str]) -> None:
         if self._fetcher.waiting:

@@ -46,8 +46,7 @@ class Book:
         self.instrument, self.key, self.checksum_rule = instrument, instrument.key, checksum_rule
         self.delay = delay  # of the whole venue
         self._slots, self.slot = slots, slots.add()
-        self.mult = instrument.contract_value if instrument.contract_value is not None else 1.0
-        slots.touch[self.slot, lane.UNIT] = -self.mult if instrument.inverse else self.mult
+        self.relist(instrument)
         self.a[4, kernel.DEPTH] = depth
         self.state, self.since = SYNCING, ts
         self.reason = "a reference price, without a book" if instrument.kind == "reference" else "waiting for a snapshot"
@@ -65,6 +64,12 @@ class Book:
         self.checksums_ok = self.checksum_mismatches = self.live_ns = self.trades = 0
         self.trades_from = -1  # connection of the newest one
         self.volume = 0.0  # base units traded since start
+
+    def relist(self, instrument: Instrument) -> None:
+        """Take this for the instrument's data; its key is the same."""
+        self.instrument = instrument
+        self.mult = instrument.contract_value if instrument.contract_value is not None else 1.0
+        self._slots.touch[self.slot, lane.UNIT] = -self.mult if instrument.inverse else self.mult
 
     @property
     def a(self) -> np.ndarray:

@@ -70,8 +70,15 @@ class Market:
         self._second = 0
 
     def open_book(self, instrument: Instrument, ts: int, checksum_rule: str, idle_s: float, depth: int = 0) -> None:
-        """Open the book of an instrument (idempotent); ``depth`` = levels per side that the venue keeps up to date, 0 = all."""
-        if instrument.key not in self.books:
+        """Open the book of an instrument; ``depth`` = levels per side that the venue keeps up to date, 0 = all.
+
+        An open one takes what the instrument says now: sizes mean what its contract value is from here on.
+        """
+        if (book := self.books.get(instrument.key)) is not None:
+            if book.instrument != instrument:
+                book.relist(instrument)
+                self.dirty[instrument.key] = None
+        else:
             delay = self.delays.setdefault(instrument.venue, DelayFloor())
             self.books[instrument.key] = Book(instrument, self.slots, delay, checksum_rule, ts, depth=depth)
             self.dirty[instrument.key] = None

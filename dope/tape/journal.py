@@ -130,6 +130,10 @@ class Journal:
             row = tables.batch("gap", [tables.gap(lost.first, lost.last, "rows", lost.reason, lost=lost.lost)])
             self._losses.append((self._queue_rows("gap", row, row.nbytes + ROWS_COST), row))
 
+    def describe(self, venues: tuple[str, ...]) -> None:
+        """Frames of these venues may come from now on: a new file begins whose header names them."""
+        self._writer.meta = msgspec.structs.replace(self._writer.meta, venues=venues)
+
     def placed(self) -> list[tuple[int, str]]:
         """(ticket, name of the tape) of rows that the disk has confirmed since this was last asked."""
         waiting = self._writer.placed

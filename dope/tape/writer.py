@@ -58,6 +58,7 @@ class Writer:
         self.placed: deque[tuple[int, str]] = deque(maxlen=PLACED)  #: (ticket, tape) of rows and holes that the disk has confirmed
         self.path: Path | None = None
         self.bytes = 0  #: of the current file
+        self.meta = meta  #: another one, put here by any thread, begins a new file before anything further is written
         self._folder, self._meta, self._bounds, self._files = folder, meta, bounds, files
         self._monotonic, self._wall = monotonic, wall
         self._backlog: deque[Block] = deque()  # not confirmed by the disk, oldest first
@@ -111,8 +112,9 @@ class Writer:
     def _advance(self, now: float) -> None:
         if self._broken:
             self._cut_back()
-        if self._segment is not None and self._period != self._current_period():
+        if self._segment is not None and (self._period != self._current_period() or self._meta is not self.meta):
             self._close_segment()
+        self._meta = self.meta
         while self._written < len(self._backlog):
             self._write(self._backlog[self._written])
         if self._segment is not None and self._written and (now >= self._sync_at or self.state == "paused"):

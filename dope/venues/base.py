@@ -344,6 +344,14 @@ class Venue:
         """The market behind the venue's own name: from its list once that was read, else from the shipped table."""
         return self._listed.get(native) or self.instrument(native)
 
+    def has_list(self, key: str) -> bool:
+        """Whether the answer to this request for a list was read."""
+        return key in self._lists
+
+    def offers(self) -> dict[str, Instrument]:
+        """All that the venue lists, by its own names; {} until its list was read. Never changed in place: any thread may read it."""
+        return self._listed
+
     def each(self, rows: Iterable[R], read: Callable[[R], Instrument | None]) -> Iterable[Instrument]:
         """What ``read`` makes of each row of a list; None = not of our kinds. Rows that cannot be read are counted, the rest is kept."""
         for row in rows:
@@ -370,9 +378,10 @@ class Venue:
             return
         self._lists[info.key] = found
         self._listed = {native: instrument for part in self._lists.values() for native, instrument in part.items()}
-        self._names = {}
+        names: dict[str, str] = {}
         for instrument in sorted(self._listed.values(), key=lambda i: (i.status != TRADING, i.native)):
-            self._names.setdefault(instrument.symbol, instrument.native)
+            names.setdefault(instrument.symbol, instrument.native)
+        self._names = names
         events.append(Instruments(frame.ts, self.ID, len(found), self.unread))
         for known in self.known.values():
             new = found.get(known.native)

@@ -71,8 +71,7 @@ class Said(msgspec.Struct):
     platform: Platform | None = None
 
 
-_conf = msgspec.json.Decoder(tuple[list[msgspec.Raw], list[msgspec.Raw]])
-_renamed = msgspec.json.Decoder(tuple[str, str])
+_conf = msgspec.json.Decoder(tuple[list[msgspec.Raw], list[tuple[str, str]]])
 _pair = msgspec.json.Decoder(tuple[str, list[msgspec.Raw]])
 _tickers = msgspec.json.Decoder(list[msgspec.Raw])
 _ticker = msgspec.json.Decoder(list[str | int | float | None])
@@ -129,7 +128,7 @@ class Bitfinex(Venue):
         """A pair is known when both are there: which least order it has, and at which price it trades."""
         if key == PAIRS:
             self._pairs, names = _conf.decode(body)
-            self._called = dict(name for raw in names if (name := _name(raw)) is not None)
+            self._called = {theirs: ours.upper() for theirs, ours in names if ours.isalnum()}
         else:
             self._last = dict(price for raw in _tickers.decode(body) if (price := _price(raw)) is not None)
         if not (self._pairs if key == PAIRS else self._last):
@@ -304,15 +303,6 @@ def _parted(native: str) -> tuple[str, str] | None:
     if native[:1] != "t" or not fits or not (base.isalnum() and quote.isalnum()) or quote.endswith("F0"):
         return None  # F0: perpetuals are not read
     return base, quote
-
-
-def _name(raw: msgspec.Raw) -> tuple[str, str] | None:
-    """The venue's name of a currency and everybody's; None where that is no name of one."""
-    try:
-        theirs, ours = _renamed.decode(raw)
-    except UNREADABLE:
-        return None
-    return (theirs, ours.upper()) if ours.isalnum() else None
 
 
 def _price(raw: msgspec.Raw) -> tuple[str, float] | None:

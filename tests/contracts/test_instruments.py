@@ -27,7 +27,7 @@ def read(machine: Venue, lists: dict[str, bytes]) -> list[Event]:
 
 
 def known(machine: Venue) -> Sequence[Instrument]:
-    return tuple(machine._listed.values())
+    return tuple(machine.offers().values())
 
 
 @pytest.mark.parametrize("venue", LISTING)

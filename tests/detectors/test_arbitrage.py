@@ -12,7 +12,7 @@ from dope.detectors.indicative import PriceData, indicative_profit, indicative_s
 from dope.engine import Engine
 from dope.types import TICK, Frame, Instrument, Listed
 from dope.venues import make
-from tests.frames import MS, T0, okx_book, opened, play, spot_diff
+from tests.frames import MS, T0, okx_book, opened, play, reply, spot_diff
 
 COSTS = {
     ("binance_spot", "spot"): Cost(0.001, "base"),
@@ -37,7 +37,7 @@ class Desk:
         return self._step("okx", 2, okx_book("snapshot", self.seq, -1, [bid], [ask], inst))
 
     def binance(self, bid: tuple[str, str], ask: tuple[str, str]) -> list[Opportunity]:
-        from tests.frames import reply
+
 
         out = []
         self.u += 10
@@ -183,3 +183,22 @@ def test_new_levels_apply_to_the_running_detector() -> None:
     assert desk.okx(("102.00", "3"), ("102.01", "3")) == []
     desk.arbitrage.set_rules(Rules(enter=10.0, min_notional=1.0), desk.engine.market)
     assert [o.state for o in desk.okx(("102.00", "4"), ("102.01", "3"))] == ["open"]
+
+
+def the_list(key: str, instrument: Instrument) -> tuple[int, bytes]:
+    """OKX's answer for one spot market."""
+    row = {"instId": instrument.native, "tickSz": str(instrument.tick), "lotSz": str(instrument.lot), "minSz": "0.1", "state": "live"}
+    return reply(key, {"code": "0", "data": [row], "msg": ""})
+
+
+def test_what_a_venues_list_says_of_lots_holds_for_pairs_that_stand_already() -> None:
+    desk, row = open_one()
+    before = desk.arbitrage.pairs[("binance_spot:BTC-USDT", "okx:BTC-USDT")]
+    assert before.sell.lot == 1e-8 and row.qty == 3.0
+    listed = Instrument("okx", "BTC-USDT", "BTC-USDT", "BTC", "USDT", "spot", tick=0.1, lot=0.7, min_size=0.1)
+    desk._step("okx", 0, the_list("list SPOT", listed))
+    pair = desk.arbitrage.pairs[("binance_spot:BTC-USDT", "okx:BTC-USDT")]
+    assert pair is before and pair.sell == listed == desk.engine.market.books["okx:BTC-USDT"].instrument
+    assert pair.lot == pytest.approx(common_lot(pair.buy.lot, 0.7))
+    assert pair.walk(desk.engine.market).qty == pytest.approx(2.8)
+    assert all(peer.lot == 0.7 for peer in desk.arbitrage._groups[("BTC", "USDT", "spot")] if peer.venue == "okx")

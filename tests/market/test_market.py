@@ -226,3 +226,18 @@ def test_what_begins_anew_is_no_longer_suspended(reason: str, state: str) -> Non
     assert made.books[KEY].state == state
     told(made, 4, lie=False)
     assert made.books[KEY].state == "LIVE"
+
+
+def test_a_contract_value_that_the_list_corrects_counts_for_sizes_from_then_on() -> None:
+    market = Market()
+    swap = Instrument("okx", "BTC-USDT-PERP", "BTC-USDT-SWAP", "BTC", "USDT", "perp", 0.01)
+    market.open_book(swap, 1, "", 5.0)
+    market.apply(BookUpdate(2, swap.key, 0, True, 1, b'[["100","50"]]', b'[["101","80"]]', None), 1)
+    book = market.books[swap.key]
+    assert book.touch() == (100.0, 0.5, 101.0, 0.8)
+    market.dirty.clear()
+    market.open_book(swap, 3, "", 5.0)
+    assert not market.dirty, "nothing new"
+    market.open_book(msgspec.structs.replace(swap, contract_value=0.1), 4, "", 5.0)
+    assert book is market.books[swap.key] and book.touch() == (100.0, 5.0, 101.0, 8.0)
+    assert book.levels("bid", 1) == [(100.0, 5.0)] and swap.key in market.dirty

@@ -31,7 +31,7 @@ def test_the_list_says_what_is_listed(venue: str) -> None:
             name = machine.name_of(spec.symbol)
             assert name == spec.native
             found = machine.market_of(name)
-            assert found is not None and found is machine._listed[name] and found.status == "trading"
+            assert found is not None and found is machine.offers()[name] and found.status == "trading"
             unit = 0.0 if found.inverse else spec.contract_e8 / 1e8
             assert (found.tick, found.contract_value) == (spec.tick_e6 / 1e6, float(spec.contract))
             assert found.lot == pytest.approx(spec.lot_e8 / 1e8 * unit)

@@ -94,7 +94,7 @@ def priced(name: str, last: float | None) -> list[object]:
 
 
 PAIRS = [pair("BTCUSD", "0.00004"), pair("LINK:UST", "0.2"), pair("LTCBTC", None), pair("TESTBTC:TESTUSD", "0.00004")]
-NAMES: list[object] = [["UST", "USDt"], ["UDC", "USDC"], ["DSH", "DASH"], ["LES", "LEO-EOS"], ["ODD", None], 7]
+NAMES = [["UST", "USDt"], ["UDC", "USDC"], ["DSH", "DASH"], ["LES", "LEO-EOS"]]
 TICKERS = [priced("tBTCUSD", 91234), priced("tLINK:UST", 9.99996), priced("tLTCBTC", 0.00091234), priced("tTESTBTC:TESTUSD", 91000)]
 FUNDING = ["fUSD", 0.0003, 0.0003, 30, 15000000.5, 0.0002, 2, 1000.25, 0, 0, 0.0002, 2000, 0.0003, 0.0001, None, None, 150000]
 LISTS = {"list pairs": json.dumps([PAIRS, NAMES]).encode(), "list prices": json.dumps([*TICKERS, FUNDING]).encode()}

@@ -1,0 +1,88 @@
+"""What every venue pays against every other, as matrices: one for each base, quote and kind, drawn a few cells at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dope.detectors.arbitrage import Arbitrage
+from dope.detectors.spreads import Spreads
+from dope.engine import Engine
+
+CELLS = 24  #: cells that are drawn before the engine may step again: every one walks two books
+
+Cell = tuple[float | None, float | None, float | None, float | None, str]  #: gross, net, z, wall, state
+
+
+class Matrices:
+    """All matrices of one engine."""
+
+    def __init__(self, engine: Engine, arbitrage: Arbitrage, spreads: Spreads) -> None:
+        self.engine, self.arbitrage, self.spreads = engine, arbitrage, spreads
+
+    def drawing(self, now: Callable[[], int], hidden: frozenset[str]) -> Iterator[dict[str, Any]]:
+        """The ``matrix`` section at the last step, without the markets of the keys ``hidden``; nothing at those before it."""
+        matrices: list[dict[str, Any]] = []
+        drawn = 0
+        for group, keys in self._groups(hidden):
+            rows = []
+            for buy in keys:
+                if drawn >= CELLS:
+                    drawn = 0
+                    yield {}
+                at = now()
+                rows.append([self._cell(buy, sell, at) for sell in keys])
+                drawn += len(keys)
+            matrices.append(self._matrix(group, keys, rows))
+        yield {"matrix": matrices}
+
+    def _groups(self, hidden: frozenset[str]) -> list[tuple[tuple[str, str, str], list[str]]]:
+        """((base, quote, kind), keys) of all markets that are comparable with another one."""
+        groups: dict[tuple[str, str, str], list[str]] = {}
+        for key in self.arbitrage.of:
+            if key in hidden:
+                continue
+            i = self.engine.market.books[key].instrument
+            groups.setdefault((i.base, i.quote, i.kind), []).append(key)
+        return [(group, keys) for group, keys in groups.items() if len(keys) > 1]
+
+    def _matrix(self, group: tuple[str, str, str], keys: list[str], rows: list[list[Cell]]) -> dict[str, Any]:
+        base, quote, kind = group
+        tables: tuple[list[Any], ...] = ([], [], [], [], [])
+        for cells in rows:
+            for table, column in zip(tables, zip(*cells, strict=True), strict=True):
+                table.append(list(column))
+        venues = [key.partition(":")[0] for key in keys]
+        gross, net, z, wall, state = tables
+        labels = [self.engine.venues[v].SHORT for v in venues]
+        return {
+            "id": f"{base}-{quote}-{kind}", "base": base, "quote": quote, "kind": kind, "venues": venues, "labels": labels,
+            "gross": gross, "net": net, "z": z, "wall": wall, "state": state,
+        }  # fmt: skip
+
+    def _cell(self, buy: str, sell: str, now: int) -> Cell:
+        """Gross at the user's order size, the same minus the pair's fee wall, z-score of the mid spread, wall, state."""
+        if buy == sell:
+            return None, None, None, None, "self"
+        pair = self.arbitrage.pairs[(buy, sell)]
+        if not self.arbitrage.usable(pair, self.engine.market, now):
+            return None, None, None, pair.wall_bps, "stale"
+        walk = pair.walk(self.engine.market, max_quote=self.arbitrage.rules.order_size, fill_all=True)
+        if walk.buy_vwap is None or walk.sell_vwap is None or walk.net_bps is None:
+            return None, None, None, pair.wall_bps, "stale"
+        gross = (walk.sell_vwap / walk.buy_vwap - 1.0) * 1e4
+        return short(gross), short(walk.net_bps), short(self._z(buy, sell)), pair.wall_bps, "ok"
+
+    def _z(self, buy: str, sell: str) -> float | None:
+        a, b = sorted((buy, sell))
+        rolling = self.spreads.pairs.get((a, b))
+        stats = rolling.stats() if rolling else None
+        if stats is None or stats[5] < 30 or stats[1] <= 0.0:
+            return None
+        z = (stats[2] - stats[0]) / stats[1]
+        return -z if buy == a else z
+
+
+def short(bps: float | None) -> float | None:
+    """As finely as anybody can read it: what nobody sees would be most of what is sent."""
+    return None if bps is None else round(bps, 4)
