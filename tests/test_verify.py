@@ -68,7 +68,7 @@ def test_when_all_is_well_the_command_says_so(scene: Path) -> None:
 def test_tests_that_cannot_even_be_gathered_are_a_failure(scene: Path) -> None:
     (scene / "test_scene.py").write_text("import nothing_of_that_name\n")
     assert verify.main(["--no-bench", "--report", str(scene / "r.md"), str(scene), "-c", str(scene / "pytest.ini")]) == 1
-    assert "pytest ended with code 2" in (scene / "r.md").read_text()
+    assert "pytest ended with code 1" in (scene / "r.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,20 @@ def test_a_benchmark_of_before_is_not_taken_for_todays(tmp_path: Path, monkeypat
     monkeypatch.setattr(verify, "OUT", tmp_path)
     (tmp_path / "any.json").write_text('{"figures": [{"name": "p99", "value": 1, "unit": "µs", "target": 2, "met": true, "samples": 5}]}')
     assert [row["outcome"] for row in verify.run_bench("any", ("-c", "pass"), ("p99",))] == ["failed"]
+
+
+FIGURES = (
+    '{"figures": [{"name": "p99", "value": 3, "unit": "µs", "target": 2, "met": %s, "samples": 5},'
+    ' {"name": "waiting", "value": 1.5, "unit": "µs", "target": null, "met": null, "samples": 7}]}'
+)
+
+
+@pytest.mark.parametrize("met", ["true", "false"])
+def test_of_a_benchmark_that_missed_a_target_all_figures_are_told(met: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "OUT", tmp_path)
+    program = f"open({str(tmp_path / 'any.json')!r}, 'w').write({FIGURES % met!r})"
+    page = verify.report(verify.run_bench("any", ("-c", program), ("p99",)), seconds=1, now=datetime(2026, 11, 21, tzinfo=UTC))
+    assert ("| waiting | 1.5 µs | 7 |" in page) == ("## Where it goes" in page) == (met == "false")
 
 
 def test_the_benchmarks_of_the_report_show_the_promises_under_the_names_looked_for() -> None:
