@@ -4,12 +4,13 @@
   const UNKNOWN = "–", MINUS = "\u2212", THIN = "\u2009";
   const known = (v) => typeof v === "number" && Number.isFinite(v);
 
+  const style = { group: THIN };   // what stands between thousands
   /* 91234.5, 1 → "91 234.5"; no sign on what rounds to nothing. */
   function number(v, digits = 0) {
     if (!known(v)) return UNKNOWN;
     let text = Math.abs(v).toFixed(digits);
     const dot = text.indexOf("."), whole = dot < 0 ? text : text.slice(0, dot);
-    text = whole.replace(/\B(?=(\d{3})+$)/g, THIN) + (dot < 0 ? "" : text.slice(dot));
+    text = whole.replace(/\B(?=(\d{3})+$)/g, style.group) + (dot < 0 ? "" : text.slice(dot));
     return v < 0 && /[1-9]/.test(text) ? MINUS + text : text;
   }
   function signed(v, digits = 1) {
@@ -66,6 +67,10 @@
   const ageMs = (ms) => (known(ms) && Math.abs(ms) < 999.5 ? unit(number(ms), "ms") : age(known(ms) ? ms / 1000 : null));
 
   const zone = { local: false };
+  const zoneName = () => (zone.local ? "local" : "UTC");
+  /* What a chart's time axis takes: "2026-11-21 14:03:07.123" in the time zone chosen. */
+  const stamp = (ms) => (known(ms) ? new Date(zone.local ? ms - new Date(ms).getTimezoneOffset() * 60000 : ms).toISOString().slice(0, 23).replace("T", " ") : null);
+  const separators = () => "." + style.group;   // of charts
   const pad = (n, w = 2) => String(n).padStart(w, "0");
   function clock(ms) {
     if (!known(ms) || ms <= 0) return UNKNOWN;
@@ -74,5 +79,5 @@
       pad(L ? d.getSeconds() : d.getUTCSeconds()) + "." + Math.floor(d.getUTCMilliseconds() / 100);
   }
   const DOPE = (window.DOPE = window.DOPE || {});
-  DOPE.fmt = { UNKNOWN, MINUS, THIN, number, signed, bps, percent, money, size, count, quantity, fileSize, decimals, price, age, ageMs, clock, zone };
+  DOPE.fmt = { UNKNOWN, MINUS, THIN, number, signed, bps, percent, money, size, count, quantity, fileSize, decimals, price, age, ageMs, clock, zone, zoneName, stamp, separators, style };
 })();

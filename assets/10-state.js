@@ -8,7 +8,7 @@
   const state = (DOPE.state = { events: [], series: { t: [], mid: Object.create(null) }, venues: new Map(), instruments: new Map(), opps: new Map(), jobs: new Map() });
   const listeners = {};
   const dirty = new Set();
-  let frame = 0, held = [], frozenAt = 0, newest = 0;
+  let frame = 0, late = 0, pause = 0, flushed = 0, joining = false, held = [], frozenAt = 0, newest = 0;
   const delays = [];
 
   DOPE.link = { seq: 0, offset: 0, rtt: null, status: "connecting", bytes: 0, messages: 0 };
@@ -30,8 +30,24 @@
     dirty.add(section);
     if (!frame) frame = requestAnimationFrame(paint);
   }
+  /* What came by the stream is drawn `pause` ms after the time before, all of it together; what somebody did, at once. */
+  const waiting = new Set();
+  function touchLater(section) {
+    const wait = flushed + pause - performance.now();
+    if (joining || wait <= 0) { [joining, flushed] = [true, joining ? flushed : performance.now()]; return touch(section); }
+    waiting.add(section);
+    if (!late) late = setTimeout(flush, Math.min(wait, 2147483647));
+  }
+  function flush() {
+    clearTimeout(late);
+    [late, joining, flushed] = [0, true, performance.now()];
+    waiting.forEach(touch);
+    waiting.clear();
+  }
+  DOPE.pace = (ms) => { pause = ms; if (waiting.size) flush(); };
   function paint() {
     frame = 0;
+    joining = false;
     const now = [...dirty];
     dirty.clear();
     for (const section of now) for (const fn of listeners[section] || []) {
@@ -90,11 +106,11 @@
       else if (section === "events") events(value, whole);
       else if (section === "series") series(value, whole);
       else state[section] = value;
-      touch(section);
+      touchLater(section);
     }
     state.t = message.t;
     if (message.event_ns && !whole) newest = Math.max(newest, message.event_ns / 1e6);
-    touch("applied");
+    touchLater("applied");
   }
   function keyed(section, value, whole) {
     const map = state[section], at = value.cols.indexOf(KEYED[section]);

@@ -165,12 +165,11 @@
     DOPE.on("venues", venues);
     setInterval(second, 1000);
     setInterval(() => { DOPE.text("clock-text", fmt.clock(DOPE.paused() ? DOPE.frozenAt() : DOPE.now())); }, 100);
-    DOPE.text("clock-zone", fmt.zone.local ? "local" : "UTC");
+    DOPE.text("clock-zone", fmt.zoneName());
   });
   DOPE.actions.pause = () => { DOPE.freeze(!DOPE.paused()); mode(); banners(); };
   DOPE.actions.retry = () => DOPE.retry();
   DOPE.actions["go-live"] = () => DOPE.ask("source", { to: "live" }).then(() => DOPE.toast("Connecting to the exchanges"), () => {});
-  DOPE.actions.zone = () => { fmt.zone.local = !fmt.zone.local; DOPE.text("clock-zone", fmt.zone.local ? "local" : "UTC"); DOPE.touch("events"); };
 
   document.addEventListener("click", (event) => {
     const target = event.target.closest && event.target.closest("[data-act]");

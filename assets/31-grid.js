@@ -64,6 +64,13 @@
     empty(rows.length);
   }
   DOPE.visibleRows = () => shown.size;
+  DOPE.on("display", () => {
+    const grid = getApi();
+    if (!grid) return;
+    grid.setGridOption("rowHeight", DOPE.display.get("density") === "compact" ? 26 : 34);
+    grid.resetRowHeights();
+    grid.refreshCells({ force: true });
+  });
 
   /* -- the empty state: why nothing pays, by the five nearest misses ----------------------------------------- */
   function empty(total) {

@@ -52,7 +52,7 @@
     detail("recent", c.recent_5m ? "opened" : "");
     DOPE.text("card-open-v", fmt.number(c.open));
     detail("open", c.closed_n >= 10 ? `lived ${fmt.age(c.median_life_s)}, p90 ${fmt.age(c.p90_life_s)}` : `life needs 10 closed (${fmt.number(c.closed_n)})`);
-    spark("best", c.history && c.history.best, "#4DA3FF");
+    spark("best", c.history && c.history.best, DOPE.display.hex(DOPE.display.palette().pos));
     spark("open", c.history && c.history.open, "#2DD4BF");
     speak(best);
   }

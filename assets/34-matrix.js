@@ -2,11 +2,12 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $, fmt } = DOPE;
-  const STOPS = [[-1, [255, 159, 69]], [-0.5, [122, 67, 18]], [0, [21, 29, 40]], [0.5, [27, 78, 134]], [1, [77, 163, 255]]];
+  const stops = ({ pos, posDark, neg, negDark }) => [[-1, neg], [-0.5, negDark], [0, [21, 29, 40]], [0.5, posDark], [1, pos]];
   const TOP_BPS = 10, Z_TOP = 3, FONT = "Inter, system-ui, sans-serif";
   let boxes = [], hover = null, drawnTable = 0;
 
   function colour(t) {
+    const STOPS = stops(DOPE.display.palette());
     for (let i = 1; i < STOPS.length; i += 1) if (t <= STOPS[i][0] || i === STOPS.length - 1) {
       const [a, from] = STOPS[i - 1], [b, to] = STOPS[i], k = Math.max(0, Math.min(1, (t - a) / (b - a)));
       return from.map((c, j) => Math.round(c + (to[j] - c) * k));
@@ -14,7 +15,7 @@
     return STOPS[2][1];
   }
   const ink = ([r, g, b]) => (0.299 * r + 0.587 * g + 0.114 * b > 120 ? "#0A1018" : "#E8EEF5");
-  /* −1…1: orange at the fee wall, blue at +10 bps; the same all day and in Net and Gross alike. */
+  /* −1…1: what costs at the fee wall, what pays at +10 bps; the same all day and in Net and Gross alike. */
   function place(m, i, j, mode) {
     if (mode === "z") return Math.max(-1, Math.min(1, m.z[i][j] / Z_TOP));
     const net = m.net[i][j];

@@ -3,7 +3,7 @@
   "use strict";
   const DOPE = window.DOPE, { $, fmt } = DOPE;
   const QUIET = ["#2DD4BF", "#C792EA", "#F2C94C", "#7FB4E6", "#8FCB7B", "#E38BB0", "#A9B6C6", "#5CC8E0", "#B9A06A", "#9A8CF0", "#6FBF9F", "#D4A5A5"];
-  const HIGH = "#4DA3FF", LOW = "#FF9F45", MAX_LINES = 12, MIN_GAP_MS = 950, BUDGET_MS = 60;
+  const MAX_LINES = 12, MIN_GAP_MS = 950, BUDGET_MS = 60;
   let last = 0, pause = MIN_GAP_MS, zoomed = false, cursor = null;
 
   /* The lines in view: one per instrument, cut to the chosen span. */
@@ -39,7 +39,7 @@
     const ranked = used.filter((l) => l.end !== null).sort((a, b) => b.end - a.end), high = ranked[0], low = ranked.length > 1 ? ranked[ranked.length - 1] : null;
     const many = Object.keys(groups).length > 1, mixed = new Set(used.map((l) => l.x.kind)).size > 1;
     const name = (l) => `${many ? l.x.base + " " : ""}${DOPE.venueShort(l.x.venue)}${mixed && l.x.kind !== "spot" ? " " + l.x.kind : ""}`;
-    const times = t.map((ms) => new Date(ms).toISOString().slice(0, 23).replace("T", " "));
+    const times = t.map(fmt.stamp), ends = DOPE.display.palette(), HIGH = DOPE.display.hex(ends.pos), LOW = DOPE.display.hex(ends.neg);
     const traces = used.map((l, i) => {
       const top = l === high || l === low, colour = l === high ? HIGH : l === low ? LOW : QUIET[i % QUIET.length];
       l.colour = colour;
@@ -60,11 +60,11 @@
     const base = { color: "#8090A6", gridcolor: "#18212d", zerolinecolor: "#2D3A4B", tickfont: { size: 11 }, fixedrange: false };
     const graph = $("chart-graph").querySelector(".js-plotly-plot"), old = zoomed && graph && graph.layout ? graph.layout : null;
     return {
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: "Inter, sans-serif", color: "#A9B6C6", size: 11 }, separators: ".\u2009", showlegend: false, autosize: true,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: "Inter, sans-serif", color: "#A9B6C6", size: 11 }, separators: fmt.separators(), showlegend: false, autosize: true,
       margin: { l: price ? 70 : 44, r: 14 + Math.ceil(Math.max(8, ...notes.map((a) => a.text.replace(/<.?b>/g, "").length)) * 6.1), t: 12, b: 28 }, hovermode: "x", hoverlabel: { bgcolor: "#151D28", bordercolor: "#2D3A4B", font: { family: "Inter, sans-serif", size: 11.5, color: "#E8EEF5" } },
       xaxis: Object.assign({ type: "date", hoverformat: "%H:%M:%S.%L", tickformat: "%H:%M:%S", nticks: innerWidth < 560 ? 4 : 7 }, base, old ? { range: old.xaxis.range, autorange: false } : {}),
       yaxis: Object.assign({ zeroline: !price, tickformat: price ? "," : "", ticksuffix: "", nticks: 7 }, base, old ? { range: old.yaxis.range, autorange: false } : ys.length ? { range: [Math.min(low - pad, room - step), high + pad] } : {}),
-      annotations: notes, shapes: cursor && f.t.length && cursor >= f.t[0] ? [{ type: "line", xref: "x", yref: "paper", x0: new Date(cursor).toISOString().slice(0, 23), x1: new Date(cursor).toISOString().slice(0, 23), y0: 0, y1: 1, line: { color: "#2DD4BF", width: 1, dash: "dot" } }] : [],
+      annotations: notes, shapes: cursor && f.t.length && cursor >= f.t[0] ? [{ type: "line", xref: "x", yref: "paper", x0: fmt.stamp(cursor), x1: fmt.stamp(cursor), y0: 0, y1: 1, line: { color: "#2DD4BF", width: 1, dash: "dot" } }] : [],
       dragmode: "zoom",
     };
   }

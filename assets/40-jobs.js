@@ -104,7 +104,7 @@
   DOPE.plotLayout = function (more) {
     const axis = { color: "#8090A6", gridcolor: "#18212d", zerolinecolor: "#2D3A4B", tickfont: { size: 11 } };
     return Object.assign({
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: "Inter, sans-serif", color: "#A9B6C6", size: 11 }, separators: ".\u2009", showlegend: false, autosize: true,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: "Inter, sans-serif", color: "#A9B6C6", size: 11 }, separators: fmt.separators(), showlegend: false, autosize: true,
       margin: { l: 52, r: 16, t: 14, b: 28 }, hovermode: "x", dragmode: "zoom", hoverlabel: { bgcolor: "#151D28", bordercolor: "#2D3A4B", font: { family: "Inter, sans-serif", size: 11.5, color: "#E8EEF5" } },
     }, more, {
       xaxis: Object.assign({ type: "date", hoverformat: "%H:%M:%S.%L", tickformat: "%H:%M:%S", nticks: innerWidth < 560 ? 4 : 8 }, axis, more.xaxis),

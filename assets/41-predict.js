@@ -74,7 +74,7 @@
     const pred = DOPE.state.pred, model = pred && pred.card;
     if (!pred) return;
     const now = DOPE.paused() ? DOPE.frozenAt() : DOPE.now();
-    card("model", model ? fmt.age(Math.max(0, now - model.trained) / 1000) : fmt.UNKNOWN, model ? `${name(model.in_use)} · version of ${fmt.clock(model.trained)} UTC` : pred.status === "training" ? "training now" : "");
+    card("model", model ? fmt.age(Math.max(0, now - model.trained) / 1000) : fmt.UNKNOWN, model ? `${name(model.in_use)} · version of ${fmt.clock(model.trained)} ${fmt.zoneName()}` : pred.status === "training" ? "training now" : "");
     training(pred);
   }
 

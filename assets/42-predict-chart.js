@@ -60,23 +60,23 @@
     if (!enough) DOPE.fill(cover, DOPE.h("div", { class: "empty" }, DOPE.icon("graph-up"), DOPE.h("h3", {}, row ? "Not enough seconds yet" : "No pair to show"), DOPE.h("p", {}, row ? row.note || "a line needs two seconds with both books live" : "No pair passes the asset and kind chosen above.")));
     if (!enough) return;
     const { line, polygons, last } = forecasts(row, from), [low, high] = bound([...seen.y, ...polygons.y, ...line.y].filter((v) => v !== null)), pad = (high - low || 1) * 0.08;
-    const stamps = (xs) => xs.map(DOPE.stamp), coming = last && last.predicted !== null ? last : null;
+    const stamps = (xs) => xs.map(fmt.stamp), coming = last && last.predicted !== null ? last : null;
     const traces = [
       { type: "scatter", mode: "lines", x: stamps(polygons.x), y: polygons.y, fill: "toself", fillcolor: BAND, line: { width: 0 }, hoverinfo: "skip" },
       { type: "scatter", mode: "lines", x: stamps(seen.x), y: seen.y, connectgaps: false, line: { color: OBSERVED, width: 1.8 }, hovertemplate: "observed %{y:+.2f} bps<extra></extra>" },
       { type: "scatter", mode: "lines", x: stamps(line.x), y: line.y, connectgaps: false, line: { color: MODEL, width: 1.6, dash: "dot" }, hovertemplate: "forecast %{y:+.2f} bps<extra></extra>" },
     ];
     if (coming) traces.push({
-      type: "scatter", mode: "markers", x: [DOPE.stamp(coming.due)], y: [coming.predicted], marker: { color: MODEL, size: 9, symbol: "diamond" }, hovertemplate: "next: %{y:+.2f} bps<extra></extra>",
+      type: "scatter", mode: "markers", x: [fmt.stamp(coming.due)], y: [coming.predicted], marker: { color: MODEL, size: 9, symbol: "diamond" }, hovertemplate: "next: %{y:+.2f} bps<extra></extra>",
       error_y: coming.band ? { type: "data", symmetric: false, array: [coming.band[1] - coming.predicted], arrayminus: [coming.predicted - coming.band[0]], color: MODEL, thickness: 1.5, width: 5 } : { visible: false },
     });
     const old = zoomed && graph.layout ? graph.layout : null, first = Math.max(from, Math.min(seen.x[0], now - LEAST_MS)), end = now + Math.max(3000, (now - first) * AHEAD);   // a short history fills the width
     window.Plotly.react(graph, traces, DOPE.plotLayout({
       margin: { l: 52, r: coming ? 92 : 16, t: 16, b: 28 },
-      xaxis: old ? { range: old.xaxis.range } : { range: [DOPE.stamp(first), DOPE.stamp(end)] },
+      xaxis: old ? { range: old.xaxis.range } : { range: [fmt.stamp(first), fmt.stamp(end)] },
       yaxis: Object.assign({ ticksuffix: "" }, old ? { range: old.yaxis.range } : { range: [low - pad, high + pad] }),
-      shapes: [{ type: "line", xref: "x", yref: "paper", x0: DOPE.stamp(now), x1: DOPE.stamp(now), y0: 0, y1: 1, line: { color: "#4a5d76", width: 1, dash: "dot" } }],
-      annotations: [{ xref: "x", yref: "paper", x: DOPE.stamp(now), y: 1, xanchor: "right", yanchor: "bottom", text: "now", showarrow: false, font: { size: 10.5, color: "#8090A6" }, yshift: -2 },
+      shapes: [{ type: "line", xref: "x", yref: "paper", x0: fmt.stamp(now), x1: fmt.stamp(now), y0: 0, y1: 1, line: { color: "#4a5d76", width: 1, dash: "dot" } }],
+      annotations: [{ xref: "x", yref: "paper", x: fmt.stamp(now), y: 1, xanchor: "right", yanchor: "bottom", text: "now", showarrow: false, font: { size: 10.5, color: "#8090A6" }, yshift: -2 },
         ...(coming ? [{ xref: "paper", yref: "y", x: 1.006, y: coming.predicted, xanchor: "left", showarrow: false, text: `<b>${fmt.signed(coming.predicted, 2)}</b>`, font: { size: 12, color: MODEL } }] : [])],
     }), { displayModeBar: false, responsive: true, doubleClick: false });
     if (graph.dataset.heard) return;

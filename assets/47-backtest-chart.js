@@ -43,6 +43,7 @@
     return /[",\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
   }
   DOPE.backtest.csv = (report) => [COLUMNS.map((c) => (c === "t" ? "time_utc" : c)), ...report.result.trades.map((t) => COLUMNS.map((c) => (c === "t" ? new Date(t.t).toISOString() : t[c])))].map((row) => row.map(text).join(",")).join("\r\n") + "\r\n";
+  DOPE.save = save;
   function save(content, type, name) {
     const url = URL.createObjectURL(new Blob([content], { type })), link = h("a", { href: url, download: name });
     document.body.append(link);

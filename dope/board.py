@@ -83,7 +83,8 @@ class Command(msgspec.Struct, frozen=True):
 
 
 #: train {} · backtest {tape: str|None, latency_ms, order_size, fees} · cancel {job} · set {order_size|min_net_bps|…}
-#: · source {to: "live"|"sim"} · replay {do: "create"|"seek"|…, id, …} (its id is the number of the command that creates it)
+#: · watch and unwatch {symbol|None, venue|None}: None = all · source {to: "live"|"sim"}
+#: · replay {do: "create"|"seek"|…, id, …} (its id is the number of the command that creates it)
 #: · save_view {page, name, state} · delete_view {page, name} · export {…} is answered by the API itself
 COMMANDS = ("train", "backtest", "cancel", "set", "source", "reconnect", "watch", "unwatch", "replay", "save_view", "delete_view")
 

@@ -55,7 +55,7 @@ KINDS = {"spot": 0, "perp": 1, "future": 2, "option": 3, "reference": 4}
 _CANONICAL = re.compile(r"[A-Z0-9]{1,20}-[A-Z0-9]{1,10}(?:-PERP|-\d{6}(?:\d\d)?(?:-[\d.]{1,10}-[CP])?)?")
 _CCXT = re.compile(r"([A-Z0-9]+)/([A-Z0-9]+)(?::([A-Z0-9]+)(?:-(\d{6})(-[\d.]+-[CP])?)?)?")
 _SMALL_T = re.compile(r"t(?:([A-Z0-9]{3})([A-Z0-9]{3})|([A-Z0-9]+):([A-Z0-9]+))")
-_OF_THOUSANDS = re.compile(r"(?:10{3,7}|1M)([A-Z][A-Z0-9]*)|([A-Z][A-Z0-9]*?)10{3,7}")
+_OF_THOUSANDS = re.compile(r"(?:10{3,8}|1M)([A-Z][A-Z0-9]*)|([A-Z][A-Z0-9]*?)10{3,8}")
 _DAY = re.compile(r"\d{6}(?:\d\d)?")
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
 
@@ -87,7 +87,7 @@ def ccxt(instrument: Instrument) -> str:
 
 def _counted(instrument: Instrument) -> str:
     """The base as its venue names it: with the thousand that one contract counts, if any."""
-    found = re.match(rf"(?:10{{3,7}}|1M){re.escape(instrument.base)}|{re.escape(instrument.base)}10{{3,7}}|k{re.escape(instrument.base)}$",
+    found = re.match(rf"(?:10{{3,8}}|1M){re.escape(instrument.base)}|{re.escape(instrument.base)}10{{3,8}}|k{re.escape(instrument.base)}$",
                      instrument.native)  # fmt: skip
     return found.group().upper() if found and instrument.kind == "perp" else instrument.base
 

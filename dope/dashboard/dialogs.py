@@ -26,7 +26,7 @@ TERMS = (
 TOUR = (
     ("1", "Top bar = can I trust it?", "● ok ▲ slow ■ down. Dimmed numbers are stale."),
     ("2", "Table = what pays now", "Profit after fees, for a size that the books really hold."),
-    ("3", "Matrix = where it pays", "Row buys, column sells. Blue pays, orange costs."),
+    ("3", "Matrix = where it pays", "Row buys, column sells. Blue pays, orange costs; Settings has other colours."),
     ("4", "Tape = why it moved", "Openings, closings and outages, in order."),
 )
 FORMATS = (("csv", "CSV"), ("parquet", "Parquet"), ("json", "JSON"))

@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 from fastapi import Request, Response, WebSocket, WebSocketDisconnect
 
-from dope.api import views
+from dope.api import instruments, views
 from dope.api.answers import answer_errors
 from dope.api.context import Web
 from dope.board import Board, Command
@@ -66,7 +66,9 @@ def encode(data: Any, old: Any, seq: int) -> dict[str, Any]:
 class Server:
     """Runs in threads of its own on a free port. ``cut`` refuses and closes live streams; ``no_ws`` refuses sockets only."""
 
-    def __init__(self, scenario: str = "live", port: int = 0, hz: float = 10.0) -> None:
+    def __init__(self, scenario: str = "live", port: int = 0, hz: float = 10.0, past: int = 900) -> None:
+        """``past``: steps of the market before it is served."""
+        self._past = past
         self.board, self.cut, self.no_ws, self.skip = Board(), False, False, 0
         self.market = FakeMarket(self.board, hot=0.0 if scenario == "quiet" else 0.04)
         if scenario == "sim":
@@ -78,6 +80,7 @@ class Server:
         server.add_api_route("/api/v1/commands", self._commands, methods=["POST"])
         server.state.web = Web(self.board, Settings(_env_file=None), lambda: True, time.time_ns)
         server.include_router(views.router)
+        server.include_router(instruments.router)
         answer_errors(server)
         self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -90,7 +93,7 @@ class Server:
     def __enter__(self) -> Server:
         if self._publishes:
             start = int(time.time() * 1000)
-            for step in range(900, 0, -1):
+            for step in range(self._past, 0, -1):
                 self.market.step(start - step * 100)
         for thread in self._threads:
             thread.start()

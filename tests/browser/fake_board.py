@@ -19,6 +19,7 @@ from dope.market.walk import Walk, two_book
 from dope.settings import Settings
 from dope.storage import storage
 from dope.tables import GAP, History
+from tests.browser.fake_watching import FakeWatching
 
 Row = dict[str, Any]
 VENUES = (("binance_spot", "Binance", "BIN"), ("binance_usdm", "Binance USD-M", "BIN-M"), ("okx", "OKX", "OKX"))
@@ -42,8 +43,11 @@ class FakeMarket:
         self.mode: Row = {
             "source": source, "banner": None, "live_available": False, "started": 0, "version": "0.1.0",
             "recording": {"on": True, "path": "2026-11-21T14.tape", "bytes": 12_400_000, "reason": None},
-            "order_size": 1000.0, "min_net_bps": 0.0, "paused": False,
+            "order_size": 1000.0, "min_net_bps": 0.0, "leave_net_bps": -1.0, "min_notional": 10.0, "paused": False,
+            "fees": [{"venue": venue, "kind": kind, "taker_bps": fee, "currency": "base" if kind == "spot" else "quote",
+                      "source": "fee page of the venue", "as_of": "2026-11-01"} for (venue, kind), fee in FEE_BPS.items()],
         }
+        self.watching = FakeWatching([key_of(*key) for key in KEYS])
         self.commands: list[tuple[str, Row]] = []
         self._levels = {base: BASES[base][0] for base in BASES}
         self._offset = {key: self.random.gauss(0, 0.8) for key in KEYS}
@@ -70,6 +74,8 @@ class FakeMarket:
         if kind == "storage":
             nothing = Settings(_env_file=None, data_dir=Path("/nonexistent"))
             return storage(nothing, "sim", recording=self.mode["recording"], sealing={}, notice="")
+        if kind == "instruments":
+            return self.watching.listed()
         return list(self.views.values()) if kind == "views" else []
 
     def _command(self, _job: int, command: Any) -> None:
@@ -80,7 +86,9 @@ class FakeMarket:
             if command.args["name"] not in self.views:
                 raise UnknownName("view", command.args["name"], self.views)
             del self.views[command.args["name"]]
-        if command.name == "set":
+        if command.name in ("watch", "unwatch"):
+            self.watching.take(command.name, dict(command.args))
+        if command.name == "set" and not self.watching.refusal:
             self.mode = {**self.mode, **command.args}
         if command.name == "source":
             self.mode = {**self.mode, "source": command.args["to"], "banner": None, "live_available": False}
@@ -98,8 +106,8 @@ class FakeMarket:
         self._steps += 1
         self.board.publish(now * 1_000_000, {
             "mode": dict(self.mode),
-            "venues": [self._venue(venue, now) for venue in VENUES],
-            "instruments": [self._instrument(key, books[key], now) for key in KEYS],
+            "venues": self.watching.venues([self._venue(venue, now) for venue in VENUES]),
+            "instruments": self.watching.instruments([self._instrument(key, books[key], now) for key in KEYS]),
             "cards": self._cards(opps), "opps": opps, "misses": self._misses(books), "matrix": self._matrices(books),
             "pairs": [], "basis": self._basis(books), "series": self._series_copy(), "events": list(self._events),
             "pred": {"status": "collecting", "samples": min(50, self._steps // 10), "needed": 50, "horizon_steps": 1, "step_s": 1.0,

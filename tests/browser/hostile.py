@@ -45,7 +45,7 @@ FORMS = (
 PAYLOADS = tuple(form.format(n=n) for n, form in enumerate(FORMS))
 #: what the page chooses its way by, not text: (section or "", field)
 KEPT = {("", "state"), ("", "status"), ("", "source"), ("events", "kind"), ("jobs", "kind"), ("", "breaker")}
-PAGES = ("/", "/predict", "/backtest", "/replay", "/venues")
+PAGES = ("/", "/predict", "/backtest", "/replay", "/venues", "/settings")
 ROWS = 200  #: rows of an export
 TRADES = 40
 
@@ -73,7 +73,8 @@ class HostileBoard(Board):
         full = {**data, "pred": forecast(now), "jobs": jobs(now, self._turn), "events": events}
         if self._turn % 40 == 0:
             full["mode"] = {**full["mode"], "banner": "a banner"}
-        return super().publish(t_ns, {section: self._poison(value, section, "", names) for section, value in full.items()})
+        in_turn = sorted(full.items(), key=lambda section: section[0] == "mode")  # its texts are many: those of rows come first
+        return super().publish(t_ns, {section: self._poison(value, section, "", names) for section, value in in_turn})
 
     def query(self, kind: str, symbol: str = "", start: int = 0, end: int = 0, **_more: Any) -> Any:
         """Recordings and how they are kept, saved views, opportunities, commands and past jobs of hostile names."""
@@ -103,6 +104,12 @@ class HostileBoard(Board):
         if kind == "views":
             kept = dict(zip(("asset", "kind", "matrix", "chart", "text", "route"), PAYLOADS, strict=False))
             return [{"page": "live", "name": text, "state": {**kept, "asset": text, text: text}, "saved": 1} for text in PAYLOADS]
+        if kind == "instruments":
+            figures = {"tick": 0.1, "lot": 0.1, "min_size": 0.0, "min_notional": 5.0, "contract_value": None}
+            figures = {**figures, "inverse": True, "watched": False}
+            names = ("venue", "symbol", "native", "base", "quote", "kind", "status", "source")
+            return [{**figures, **{name: payload(n + at) for at, name in enumerate(names)}, "status": "trading" if n % 2 else payload(n)}
+                    for n in range(len(PAYLOADS))]  # fmt: skip
         if kind == "tapes":
             now = time.time_ns()
             return [{"name": text, "source": text, "first": now, "last": now + 10**9, "frames": 5, "bytes": 10, "complete": True, "lost": 0,
@@ -248,7 +255,7 @@ class Eye:
         self.context.add_init_script(VIOLATIONS)
         self.context.add_init_script("for (const name of ['alert', 'confirm', 'prompt']) window[name] = () => x(name);")
         if not policy:
-            self.context.route(re.compile(r"//[^/]+/(predict|backtest|replay|docs)?([?#].*)?$"), _strip)
+            self.context.route(re.compile(r"//[^/]+/(predict|backtest|replay|venues|settings|docs)?([?#].*)?$"), _strip)
 
     def spoil(self, script: str, old: str, new: str) -> None:
         """Plant a hole: serve ``script`` with ``old`` replaced."""

@@ -38,6 +38,7 @@ DRAWN = {
     " && document.querySelector('#trades-grid .ag-row')",
     "/replay": "document.querySelector('#recordings-days')",
     "/venues": "document.querySelectorAll('#fleet-rows tr').length >= 3 && document.querySelectorAll('#books-rows tr').length > 5",
+    "/settings": "document.querySelectorAll('#watched-list li').length > 3 && document.querySelectorAll('#fees-rows tr').length > 2",
 }
 #: the panels of the Replay page that ask for themselves show the payloads
 TOLD = """document.querySelectorAll('#commands-rows tr').length >= 20 && document.querySelectorAll('#past-rows tr').length >= 20
@@ -47,7 +48,7 @@ LOOKS = 4  #: rounds over one page
 PRESS = """() => { for (const node of document.querySelectorAll('[data-act], [data-test^=pair-], .ag-header-cell, .ag-row, option'))
   if (node.checkVisibility() && !STAYS.includes(node.dataset.act)) node.click(); }""".replace(
     "STAYS", json.dumps(["pause", "link", "trades-csv", "report-json", "retry", "tape-kind", "reconnect", "go-live",
-                         "recording-play", "view-delete", "recordings-reload"])
+                         "recording-play", "view-delete", "recordings-reload", "display-export"])
 )  # fmt: skip
 HOVER = """() => { for (const graph of document.querySelectorAll('.js-plotly-plot'))
   for (let curveNumber = 0; curveNumber < Math.min(3, (graph.data || []).length); curveNumber += 1)
@@ -199,6 +200,12 @@ def test_no_text_of_the_board_runs_on_any_page_with_and_without_the_policy(serve
             for page in shown:
                 page.wait_for_function("document.querySelectorAll('#recordings-rows tr').length >= 30")
                 page.wait_for_function(TOLD)
+                look([page], 1)
+        if path == "/settings":
+            for page in shown:
+                page.fill('[data-test="finds-q"]', "x(")
+                page.wait_for_function("document.querySelectorAll('#finds-rows tr').length >= 30")
+                assert sum(text.strip() in page.text_content("#finds-rows") for text in PAYLOADS) > 30, "the payloads are there to be read"
                 look([page], 1)
     the_file_that_the_page_writes_holds_no_formula(shown[0])
     assert guarded.ran == bare.ran == []
