@@ -108,10 +108,11 @@
     if (!same) window.dispatchEvent(new Event("resize"));
   }
 
-  const SHAPES = { live: ["ok", "●"], degraded: ["slow", "▲"], connecting: ["slow", "◌"], halted: ["slow", "▲"], down: ["down", "■"] };
+  const SHAPES = { live: ["ok", "●"], rest: ["slow", "▲"], degraded: ["slow", "▲"], connecting: ["slow", "◌"], halted: ["slow", "▲"] };   // others: down
+  DOPE.venueWord = (venue) => (venue.state === "rest" ? "by REST" : venue.state);
   DOPE.venueShape = (venue) => {
     if (venue.state === "live" && venue.excess_p50_ms > 60) return ["slow", "▲"];
-    return SHAPES[venue.state] || SHAPES.degraded;
+    return SHAPES[venue.state] || ["down", "■"];
   };
   function venues(map) {
     const holder = $("venues");
@@ -119,7 +120,7 @@
     const pills = [...map.values()].map((venue) => {
       const [css, glyph] = DOPE.venueShape(venue);
       const tail = venue.state === "live" ? fmt.number(venue.excess_p50_ms, venue.excess_p50_ms < 10 ? 1 : 0)
-        : `${venue.state} ${fmt.age(Math.max(0, DOPE.now() - venue.since) / 1000)}`;
+        : `${DOPE.venueWord(venue)} ${fmt.age(Math.max(0, DOPE.now() - venue.since) / 1000)}`;
       return [venue.id, css, glyph, venue.short, tail, venue.label];
     });
     holder.classList.toggle("many", pills.length > 10);
@@ -130,7 +131,7 @@
     pills.forEach((pill, i) => {
       const node = holder.children[i], [id, css, glyph, name, tail, label] = pill;
       node.className = "vp " + css;
-      node.title = `${label}: ${map.get(id).state}, median excess delay ${fmt.number(map.get(id).excess_p50_ms, 1)} ms`;
+      node.title = `${label}: ${DOPE.venueWord(map.get(id))}, median excess delay ${fmt.number(map.get(id).excess_p50_ms, 1)} ms`;
       [glyph, name, tail].forEach((text, k) => { if (node.children[k].textContent !== text) node.children[k].textContent = text; });
     });
   }

@@ -30,7 +30,7 @@
     const [css, glyph] = DOPE.venueShape(v);
     const next = v.next_retry ? fmt.age(Math.max(0, v.next_retry - DOPE.now()) / 1000) : fmt.UNKNOWN;
     const rows = [
-      ["State", `${glyph} ${v.state} for ${fmt.age((DOPE.now() - v.since) / 1000)}`], ["Books live", `${fmt.number(v.books_live)} of ${fmt.number(v.books_total)}`],
+      ["State", `${glyph} ${DOPE.venueWord(v)} for ${fmt.age((DOPE.now() - v.since) / 1000)}`], ["Books live", `${fmt.number(v.books_live)} of ${fmt.number(v.books_total)}`],
       ["Acknowledged", `${fmt.number(v.acks_ok)} of ${fmt.number(v.acks_total)} topics`], ["Messages", `${fmt.number(v.msgs_s)} /s`],
       ["Excess delay", `p50 ${fmt.number(v.excess_p50_ms, 1)} · p99 ${fmt.number(v.excess_p99_ms, 1)} ms`], ["Errors", `${fmt.number(v.errors_min)} /min`],
       ["Reconnects", fmt.number(v.reconnects)], ["Gaps · faults", `${fmt.number(v.gaps)} · ${fmt.number(v.faults)}`],

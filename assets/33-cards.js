@@ -69,7 +69,7 @@
     DOPE.text("card-fleet-v", `${live} / ${all.length}`);
     const retry = worst && worst.next_retry ? ` · retry in ${fmt.age(Math.max(0, worst.next_retry - DOPE.now()) / 1000)}` : "";
     const books = `${fmt.number(all.reduce((n, v) => n + v.books_live, 0))} of ${fmt.number(all.reduce((n, v) => n + v.books_total, 0))} books`;
-    detail("fleet", worst ? `${DOPE.venueShape(worst)[1]} ${worst.short} ${worst.state} ${fmt.age(Math.max(0, DOPE.now() - worst.since) / 1000)}${retry}` : books);
+    detail("fleet", worst ? `${DOPE.venueShape(worst)[1]} ${worst.short} ${DOPE.venueWord(worst)} ${fmt.age(Math.max(0, DOPE.now() - worst.since) / 1000)}${retry}` : books);
     $("card-fleet-d").classList.toggle("bad", Boolean(worst && worst.state === "down"));
   }
   function second() {

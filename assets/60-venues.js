@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $, fmt } = DOPE;
-  const PACE_MS = 250, HOUR_MS = 3600000, WORST = { down: 0, halted: 0, connecting: 1, degraded: 2, live: 3 };
+  const PACE_MS = 250, HOUR_MS = 3600000, WORST = { connecting: 1, degraded: 2, halted: 2, rest: 3, live: 4 };
   const PROOF = {
     sequence: ["sequence numbers", "", "Every message carries a number: a lost one is noticed at once"],
     checksum: ["checksums", "", "The venue sends checksums of its book, ours is compared with each"],
@@ -26,9 +26,9 @@
   }
   function strip(v) {
     const parts = spans(v.past || [], DOPE.now()), known = parts.reduce((s, [state, share]) => s + (state === "none" ? 0 : share), 0);
-    const live = parts.reduce((s, [state, share]) => s + (state === "live" ? share : 0), 0);
+    const live = parts.reduce((s, [state, share]) => s + (state === "live" || state === "rest" ? share : 0), 0);
     const text = known ? fmt.percent(100 * live / known) : fmt.UNKNOWN;
-    return h("span", { class: "hour", title: `live ${text} of the time that is known` }, h("span", { class: "strip", "aria-hidden": "true" },
+    return h("span", { class: "hour", title: `live ${text} of the time that is known, by socket or by REST` }, h("span", { class: "strip", "aria-hidden": "true" },
       ...parts.map(([state, share]) => h("i", { class: "st-" + state, style: { width: `${(100 * share).toFixed(2)}%` } }))), h("small", {}, text));
   }
   function error(v) {
@@ -40,7 +40,7 @@
   function venue(v) {
     const [css, glyph] = DOPE.venueShape(v);
     return { key: v.id, css: v.id === DOPE.view.venue ? "chosen" : "", cells: [
-      pick(v), [`${glyph} ${v.state} ${since(v.since)}`, css === "down" ? "bad" : css === "slow" ? "warn" : ""], strip(v),
+      pick(v), [`${glyph} ${DOPE.venueWord(v)} ${since(v.since)}`, css === "down" ? "bad" : css === "slow" ? "warn" : ""], strip(v),
       [`${fmt.number(v.books_live)} / ${fmt.number(v.books_total)}`, v.books_live < v.books_total ? "warn" : ""], fmt.number(v.msgs_s),
       [`${fmt.number(v.excess_p50_ms, 1)} · ${fmt.number(v.excess_p99_ms, 1)}`], PROOF[v.integrity] || [v.integrity || fmt.UNKNOWN], some(v.gaps),
       v.integrity === "checksum" ? [`${fmt.number(v.checksums_ok)} · ${fmt.number(v.checksum_bad)}`, v.checksum_bad ? "warn" : ""] : [fmt.UNKNOWN, "off"], some(v.faults), some(v.reconnects),
@@ -60,7 +60,7 @@
     if (DOPE.page !== "venues" || DOPE.paused() || !$("fleet-rows") || (!force && Date.now() - drawn < PACE_MS)) return;
     drawn = Date.now();
     const fleet = [...DOPE.state.venues.values()], chosen = DOPE.state.venues.get(DOPE.view.venue);
-    fleet.sort((a, b) => (WORST[a.state] ?? 1) - (WORST[b.state] ?? 1) || a.label.localeCompare(b.label));
+    fleet.sort((a, b) => (WORST[a.state] || 0) - (WORST[b.state] || 0) || a.label.localeCompare(b.label));
     const books = [...DOPE.state.instruments.values()].filter((i) => (!chosen || i.venue === chosen.id) && DOPE.inView(i.base, i.kind));
     books.sort((a, b) => (a.state === "LIVE") - (b.state === "LIVE") || a.key.localeCompare(b.key));
     DOPE.rows("fleet", fleet.map(venue), "No venue is watched yet: the engine is still starting.");

@@ -9,7 +9,8 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
               recording: {on, path, bytes, reason}, order_size, min_net_bps, paused: False, stopped: bool (the engine died),
               troubles: [str] (parts of the program that ended lately and were started anew),
               notices: [str] (what stays wrong beside the market, such as records that cannot be kept)}
-``venues``   [{id, label, short, state: "live"|"connecting"|"degraded"|"down"|"halted", since, books_live, books_total,
+``venues``   [{id, label, short, state: "live"|"rest" (books by REST, no socket delivers)|"connecting"|
+              "degraded"|"down"|"blocked"|"refused"|"maintenance", since, books_live, books_total,
               msgs_s, excess_p50_ms, excess_p99_ms, errors_min, reconnects, gaps, faults, checksums_ok, checksum_bad,
               acks_ok, acks_total, unacked: [topic], last_error, next_retry, breaker: "closed"|"open"|"half-open",
               integrity: "sequence"|"checksum"|"snapshot"|"none" (what proves its books right),

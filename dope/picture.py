@@ -322,7 +322,7 @@ class Picture:
         delays = market.delays.get(venue_id)
         late = delays.percentiles() if delays else None
         state = "down" if health is None else health.state
-        if state == "live" and live < len(books):
+        if state in ("live", "rest") and live < len(books):
             state = "degraded" if live else "connecting"
         past = self._past.setdefault(venue_id, deque(maxlen=STATES_KEPT))
         if not past or past[-1][1] != state:

@@ -81,13 +81,17 @@ class Session:
         self._tell_of_idle_venues()
 
     def _tell_of_idle_venues(self) -> None:
-        """A venue that nothing is asked of would seem to be connecting for ever."""
+        """A venue that nothing is asked of would seem to be connecting for ever, and nobody would miss what has no room."""
         self._hide()
         for venue_id, venue in self.engine.venues.items():
             if venue.symbols and not venue.plan():
                 text = f"{venue.LABEL}: nothing to connect to, none of the symbols watched is found there"
                 logger.warning("{}: {}", venue_id, text)
                 self.picture.tell(self.clock.now(), "system", text, "", "warn")
+            elif beyond := venue.beyond():
+                text = f"{venue.LABEL}: its connections have no room for {', '.join(beyond)}: not asked for"
+                logger.warning("{}: {}", venue_id, text)
+                self.picture.tell(self.clock.now(), "system", text[:200], "", "warn")
 
     def _record(self, settings: Settings) -> None:
         digest = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]

@@ -156,7 +156,7 @@ class Sources:
             self.banner = OVER_BANNER
 
     async def _wait_for_live(self, session: Session) -> None:
-        if any(venue.state == "live" for venue in session.feed.health().values()):
+        if any(venue.state in ("live", "rest") for venue in session.feed.health().values()):
             self._give_up_at = 0
         elif self.clock.now() > self._give_up_at:
             logger.warning("no exchange reached within {:g} s: starting the simulated market", self.settings.live_timeout_s)

@@ -257,6 +257,7 @@ class Send(msgspec.Struct, frozen=True):
     text: str
     topics: tuple[str, ...] = ()
     delay_s: float = 0.0  #: not before this long from now; of equal texts that wait only the newest is sent
+    urgent: bool = False  #: before all others that wait for their turn: a venue waits for its pong
 
 
 class Fetch(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from dope.engines import build_engine, detector_of
 from dope.feed.health import VenueHealth
 from dope.picture import FAULT_LINES_PER_MIN, Picture, book_row, finite, opportunity_row, stopped
 from dope.settings import Settings
-from dope.types import TICK, Ack, BookState, Fault, Frame
+from dope.types import CLOSED, TICK, Ack, BookState, Fault, Frame
 from tests.frames import MS, T0, okx_book, okx_script, opened, play, spot_script
 
 S = 1000 * MS
@@ -181,6 +181,15 @@ def test_a_venue_keeps_its_states_of_the_last_hour() -> None:
     assert [state for _, state in past(now + 2 * S, "down")] == ["live", "down"]
     assert [state for _, state in past(now + 1800 * S, "live")] == ["live", "down", "live"]
     assert [state for _, state in past(now + 3700 * S, "live")] == ["down", "live"]
+
+
+def test_a_venue_whose_books_come_by_rest_says_so_once_they_do() -> None:
+    engine, picture = watching(both())
+    (okx,) = [row for row in picture.venue_rows(engine.market.now, {"okx": VenueHealth("okx", state="rest")}) if row["id"] == "okx"]
+    assert (okx["state"], okx["books_live"]) == ("rest", 1)
+    engine.step(Frame(engine.market.now + S, "okx", 2, CLOSED, b'{"code":1006,"reason":"cut"}'))
+    (okx,) = [row for row in picture.venue_rows(engine.market.now, {"okx": VenueHealth("okx", state="rest")}) if row["id"] == "okx"]
+    assert (okx["state"], okx["books_live"]) == ("connecting", 0), "not while no book is there"
 
 
 def test_venues_without_health_are_down_and_their_counters_are_those_of_their_books() -> None:

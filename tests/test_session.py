@@ -25,6 +25,7 @@ from dope.tape.read import Tape
 from dope.types import SET, TICK, Frame
 from dope.venues import VENUES
 from tests.program import PATIENCE_S
+from tests.sim.many import many
 from tests.tape.frames import START
 from tests.tape.sealed import tape_of
 
@@ -84,6 +85,16 @@ def test_a_venue_that_trades_none_of_the_symbols_watched_is_told_of(tmp_path: Pa
         f"{label}: nothing to connect to, none of the symbols watched is found there"
         for label in ("CoinCap (reference)", "Kraken (API v1, recordings)")
     ]
+
+
+def test_symbols_for_which_a_venue_has_no_room_are_told_of(tmp_path: Path) -> None:
+    async def run() -> list[str]:
+        symbols = tuple(spec.symbol for spec in many("mexc", 52))
+        session = Session(settings(tmp_path, venues=("mexc", "okx"), symbols=symbols, record=False), "live", {}, Clock())
+        await session.stop()
+        return [event["text"] for event in session.picture.events]
+
+    assert asyncio.run(run()) == ["MEXC: its connections have no room for XDS-USDT, XDT-USDT: not asked for"]
 
 
 def check_rows(session: Session, tape: Tape) -> None:

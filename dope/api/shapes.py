@@ -22,7 +22,9 @@ class VenueOut(BaseModel):
 
     id: str = Field(description="venue id, the part before the colon of an instrument key")
     label: str = ""
-    state: str = Field(description="live, connecting, degraded, down or halted")
+    state: str = Field(
+        description="live, rest (books by REST, no socket delivers), connecting, degraded, down, blocked, refused or maintenance"
+    )
     since: str | None = Field(None, description="when this state began")
     since_ms: int | None = None
     books_live: int = Field(0, description="order books known to be right")

@@ -16,7 +16,9 @@ from dope.dashboard.dialogs import dialogs
 from dope.dashboard.parts import action, attrs, icon
 
 DISCLAIMER = "Monitoring tool, not advice. Verify before you trade."
-GLYPHS = {"live": ("ok", "●"), "degraded": ("slow", "▲"), "connecting": ("slow", "◌"), "halted": ("slow", "▲"), "down": ("down", "■")}
+#: what is not here is down
+GLYPHS = {"live": ("ok", "●"), "rest": ("slow", "▲"), "degraded": ("slow", "▲"), "connecting": ("slow", "◌"), "halted": ("slow", "▲")}
+WORDS = {"rest": "by REST"}
 
 
 def layout(pages: Sequence[ModuleType], *, signed_in: bool = False) -> Component:
@@ -70,9 +72,9 @@ def _sentence(banner: str) -> str:
 
 
 def _pill(venue: dict[str, Any]) -> Component:
-    css, glyph = GLYPHS.get(venue["state"], ("slow", "▲"))
+    css, glyph = GLYPHS.get(venue["state"], ("down", "■"))
     delay = venue.get("excess_p50_ms")
-    tail = fmt.number(delay) if venue["state"] == "live" else venue["state"]
+    tail = fmt.number(delay) if venue["state"] == "live" else WORDS.get(venue["state"], venue["state"])
     return html.Button(
         [html.Span(glyph, className="g"), html.B(venue["short"]), html.Span(tail, className="ms")],
         type="button", className=f"vp {css}", title=venue["label"],

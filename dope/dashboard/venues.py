@@ -16,7 +16,7 @@ REPLAYS = True
 
 FLEET = (
     ("Venue", "Click for its books alone"),
-    ("State", "● live = every book is known to be right, ▲ slow or degraded, ■ down; for how long"),
+    ("State", "● live = every book is known to be right, ▲ slow, degraded or by REST because no socket delivers, ■ down; for how long"),
     ("Last hour", "State over the last hour, oldest at the left, and the share of it that was live"),
     ("Books", "Order books known to be right, of all that are wanted"),
     ("Msg/s", "Messages of the last second"),

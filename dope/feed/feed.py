@@ -169,7 +169,7 @@ class Feed:
             if link is None:
                 continue
             if isinstance(action, Send):
-                link.send_later(action.text, action.delay_s) if action.delay_s > 0 else link.send(action.text)
+                link.send_later(action.text, action.delay_s) if action.delay_s > 0 else link.send(action.text, first=action.urgent)
             elif isinstance(action, Reconnect) and action.planned:
                 self._desks[venue_id].replace(action.conn)
             else:
@@ -272,7 +272,7 @@ class _Desk:
 
     def health(self, venue_id: str) -> VenueHealth:
         connections, now = self.connections, self._now()
-        self._see(venue_id, judge(connections), now)
+        self._see(venue_id, judge(connections, by_rest=self.polling is not None and self.polling.delivers), now)
         errors = [(c.failed_at[-1], c.last_error) for c in connections if c.failed_at]
         errors += [(self.fetcher.errors[-1], self.fetcher.last_error)] if self.fetcher.errors else []
         waits = [c.next_try for c in connections if c.next_try]

@@ -31,6 +31,7 @@ class Fetcher:
     ) -> None:
         self.errors: list[int] = []  #: ns of the newest failures, at most 100
         self.last_error = ""
+        self.good_at = 0  #: ns of the newest good answer
         self._venue = venue
         self._client = client
         self._outbox = outbox
@@ -110,7 +111,9 @@ class Fetcher:
             wait = max(wait, BANNED_S) if status == 418 else wait or LIMITED_S
             self._pace.ban(wait)
             logger.warning("{}: HTTP {}: no REST requests for {:.0f} s", self._venue, status, wait)
-        if status != 200:
+        if status == 200:
+            self.good_at = self._clock.now()
+        else:
             self._failed(f"HTTP {status} for {fetch.key}" if status else body.decode(errors="replace"))
         self._reply(fetch, status, wait, body)
         return status, wait, body

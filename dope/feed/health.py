@@ -15,8 +15,9 @@ MINUTE_NS = 60_000_000_000
 class VenueHealth(msgspec.Struct, frozen=True):
     """State of one venue's connections; times in ns of the feed's clock, 0 = none.
 
-    ``state``: "connecting" (not all up yet, no failure) | "live" | "degraded" (some connections) | "down" | "blocked" (by law or
-    network) | "refused" (our request is not accepted) | "maintenance". ``breaker``: "closed" | "open" | "half-open".
+    ``state``: "connecting" (not all up yet, no failure) | "live" | "degraded" (some connections) | "rest" (no connection, but its
+    books come by REST) | "down" | "blocked" (by law or network) | "refused" (our request is not accepted) | "maintenance".
+    ``breaker``: "closed" | "open" | "half-open".
     """
 
     venue: str
@@ -34,14 +35,16 @@ class VenueHealth(msgspec.Struct, frozen=True):
     rest_banned_until: int = 0
 
 
-def judge(connections: Sequence[Connection]) -> str:
-    """The state of a venue from those of its connections; the most telling reason when none is up."""
+def judge(connections: Sequence[Connection], *, by_rest: bool = False) -> str:
+    """The state of a venue from those of its connections; the most telling reason when none is up, unless its books come ``by_rest``."""
     live = sum(connection.live for connection in connections)
     if connections and live == len(connections):
         return "live"
     reasons = {connection.trouble.state for connection in connections if connection.trouble is not None and not connection.live}
     if live:
         return "degraded" if reasons else "connecting"  # at the start one connection comes after the other
+    if by_rest and reasons:
+        return "rest"
     return next((state for state in ("blocked", "maintenance", "refused", "down") if state in reasons), "connecting")
 
 

@@ -31,7 +31,7 @@ class LinkRules(msgspec.Struct, frozen=True):
 class Epoch(Protocol):
     """What the number of a connection stands for, with a socket or without."""
 
-    def send(self, text: str) -> None: ...
+    def send(self, text: str, *, first: bool = False) -> None: ...
 
     def send_later(self, text: str, delay_s: float) -> None: ...
 
@@ -129,14 +129,14 @@ class Link:
         self.end(code, reason)
 
     # -- what we do ---------------------------------------------------------------------------------------------------
-    def send(self, text: str) -> None:
-        """Send ``text``, now or as soon as the venue's message rate allows. A dead epoch swallows it."""
+    def send(self, text: str, *, first: bool = False) -> None:
+        """Send ``text``, now or as soon as the venue's message rate allows, ``first`` before all that waits. A dead epoch swallows it."""
         if self.over:
             return
         if len(self._queue) >= QUEUE_MAX:
             self.end(NO_CLOSE_FRAME, f"more than {QUEUE_MAX} messages waiting to be sent")
             return
-        self._queue.append(text)
+        (self._queue.appendleft if first else self._queue.append)(text)
         if "send" not in self._timers:
             self._send_next()
 
@@ -186,7 +186,7 @@ class Link:
     def _ping(self) -> None:
         assert self._rules.ping is not None
         period, text = self._rules.ping
-        self.send(text)
+        self.send(text, first=True)
         if not self.over:
             self._later("ping", period, self._ping)
 

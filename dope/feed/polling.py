@@ -28,7 +28,7 @@ class RestEpoch:
         self.conn = shared.registry.enter(self)
         self._put(OPEN, OpenInfo(plan=PLAN, url="", symbols=symbols))
 
-    def send(self, text: str) -> None:
+    def send(self, text: str, *, first: bool = False) -> None:
         """Nobody hears it."""
 
     def send_later(self, text: str, delay_s: float) -> None:
@@ -48,6 +48,7 @@ class RestEpoch:
 class Polling:
     """Runs beside the connections of one venue, which are not touched by it.
 
+    It goes on for ``timing.settle_s`` after a socket began to deliver: by then every book has moved there, and none is missing meanwhile.
     Rounds follow each other at ``timing.poll_s``; after a round with a failure the wait doubles, up to ``timing.cap_s``.
     A round is left out while requests of this venue still wait, so that none pile up behind a ban.
     """
@@ -56,36 +57,43 @@ class Polling:
         self.venue, self._asks, self._fetcher = venue, asks, fetcher
         self._connections, self._shared = connections, shared
         self._epoch: RestEpoch | None = None
-        self._asked_at = 0
+        self._asked_at = self._began = 0
 
     async def run(self) -> None:
         """Until cancelled."""
         clock, timing = self._shared.clock, self._shared.timing
-        check_at, poll_at, wait = clock.now() + int(timing.check_s * 1e9), 0, timing.poll_s
+        check_at, poll_at, wait, since = clock.now() + int(timing.check_s * 1e9), 0, timing.poll_s, 0
         try:
             while True:
                 now, live = clock.now(), [each for each in self._connections if each.live]
-                if live and self._epoch is not None:
+                since = (since or now) if live else 0
+                if live and self._epoch is not None and now - since >= timing.settle_s * 1e9:
                     self.close("a socket delivers")
                     poll_at, check_at = 0, now + int(timing.check_s * 1e9)
-                if live and now >= check_at:
+                if live and self._epoch is None and now >= check_at:
                     for each in live:
                         if each.link is not None and each.link.last:
                             self._round(each.link.conn, each.plan.symbols)
                     check_at = now + int(timing.check_s * 1e9)
-                elif not live and now >= poll_at:
+                elif (not live or self._epoch is not None) and now >= poll_at:
                     wait = min(2.0 * wait, timing.cap_s) if self._failed() else timing.poll_s
                     symbols = self._symbols()
                     if self._epoch is not None and self._epoch.symbols != symbols:
                         self.close("other symbols are watched")
                     if self._epoch is None or self._epoch.over:
-                        self._epoch = RestEpoch(self.venue, symbols, self._shared)
+                        self._epoch, self._began = RestEpoch(self.venue, symbols, self._shared), now
                         logger.info("{}: books by REST until a socket delivers", self.venue)
                     self._round(self._epoch.conn, symbols)
                     poll_at = now + int(wait * 1e9)
                 await clock.sleep(min(LOOK_S, timing.poll_s))
         finally:
             self.close("stopped")
+
+    @property
+    def delivers(self) -> bool:
+        """Books come by REST now: the newest answer was good, and of this epoch."""
+        errors, good_at = self._fetcher.errors, self._fetcher.good_at
+        return self._epoch is not None and good_at > self._began and (not errors or good_at > errors[-1])
 
     def close(self, reason: str) -> None:
         """End the epoch without a socket, if there is one."""

@@ -21,7 +21,7 @@ from dope.sim.listings import ListingSpec
 from dope.sim.market import STEP_MS, SampleMarket
 from dope.sim.quoting import MINUTE_MS, Candle, Fill, Market
 
-#: (price, size) decimals of futures; spot always shows eight
+#: (price, size) decimals of futures where they are not those of the steps; spot always shows eight
 DECIMALS = {"BTCUSDT": (2, 3), "ETHUSDT": (2, 3), "SOLUSDT": (4, 2), "BTCUSD_PERP": (1, 0), "ETHUSD_PERP": (2, 0), "SOLUSD_PERP": (2, 0)}
 KLINE_STEPS = {False: 200, True: 25}  #: 2 s on spot, 250 ms on USD-M
 CADENCES = {False: {"depth": 100, "depth@100ms": 10}, True: {"depth": 25, "depth@0ms": 1, "depth@100ms": 10, "depth@500ms": 50}}
@@ -50,7 +50,7 @@ class Symbol:
         self.pair = f'"ps":"{spec.native.partition("_")[0]}",' if spec.face else ""
         self.dropping = 0  #: depth messages still to be lost
         self._phase = phase
-        price_decimals, size_decimals = DECIMALS[spec.native] if self.futures else (8, 8)
+        price_decimals, size_decimals = DECIMALS.get(spec.native, spec.decimals) if self.futures else (8, 8)
         self.price = rescaled(6, spec.tick_e6, price_decimals)
         self.size = rescaled(8, spec.lot_e8, size_decimals)
         self.quote = rescaled(14, spec.tick_e6 * spec.lot_e8, price_decimals + size_decimals if self.futures else 8)

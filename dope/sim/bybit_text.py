@@ -27,7 +27,7 @@ BOOK_STEPS = 2  #: 20 ms
 TICKER_STEPS = 10  #: 100 ms
 KLINE_STEPS = 100  #: at most each s
 REPEAT_MS = 3000  #: a touch without a change is said again
-#: (price, size) decimals of linear symbols; spot shows what is needed
+#: (price, size) decimals where they are not those of the steps; sizes on spot show what is needed
 LINEAR_DECIMALS = {"BTCUSDT": (2, 3), "ETHUSDT": (2, 2), "SOLUSDT": (3, 1), "BTCPERP": (2, 3), "ETHPERP": (2, 2)}
 SPOT_DECIMALS = {"BTCUSDT": 2, "BTCUSDC": 2, "ETHUSDT": 2, "ETHUSDC": 2, "SOLUSDT": 2, "USDCUSDT": 4}
 Side = dict[int, int]  #: tick → lots
@@ -39,7 +39,8 @@ class Symbol:
     def __init__(self, market: Market) -> None:
         spec = market.spec
         self.market, self.native, self.linear = market, spec.native, spec.perpetual
-        price, size = LINEAR_DECIMALS[spec.native] if self.linear else (SPOT_DECIMALS[spec.native], 8)
+        spot = SPOT_DECIMALS.get(spec.native, spec.decimals[0]), 8
+        price, size = LINEAR_DECIMALS.get(spec.native, spec.decimals) if self.linear else spot
         self.price = rescaled(6, spec.tick_e6, price)
         self.size = rescaled(8, spec.lot_e8, size, strip=not self.linear)
         self.quote = rescaled(14, spec.tick_e6 * spec.lot_e8, 14, strip=True)

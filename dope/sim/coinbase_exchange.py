@@ -5,7 +5,7 @@
             {"type":"error","message":"Failed to subscribe","reason":"NO-USD is not a valid product"}    and nothing of it is subscribed
     GET /products    [{"id":"BTC-USD","quote_increment":"0.01","base_increment":"0.00000001","min_market_funds":"1","status":"online",…},…]
 ``level2`` and ``full`` need a login. A client that subscribes to nothing within 5 s is closed. 8 connections a second (bursts of 20)
-per address, 100 messages a second per connection.
+and 100 messages a second per address; by REST ten requests a second (bursts of 15).
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ BEAT_STEPS = 1_000 // STEP_MS
 SILENT_S = 5.0
 CONNECTS = Rate(20, 2.5)
 REQUESTS = Rate(100, 1.0)
+ASKED = Rate(15, 1.0)  #: REST: ten a second, bursts of fifteen
 
 
 class Server(VenueServer):
@@ -47,6 +48,8 @@ class Server(VenueServer):
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, "coinbase_exchange", clock=clock)
         self._connects: deque[float] = deque()
+        self._messages: deque[float] = deque()
+        self._asked: deque[float] = deque()
         self._pending = {native: Pending() for native in self.markets}
         self._sequence = dict.fromkeys(self.markets, 10_000_000)
         self._newest: dict[str, str] = {}
@@ -58,7 +61,7 @@ class Server(VenueServer):
         return None if CONNECTS.allows(self._connects, now) else Reply(429, "")
 
     def heard(self, client: Client, text: str, now: float) -> list[Message] | Close:
-        if not REQUESTS.allows(client.heard, now):
+        if not REQUESTS.allows(self._messages, now):
             return [_error("Too many requests", "")]
         request = read_json(text)
         wish = request.get("type") if isinstance(request, dict) else None
@@ -86,6 +89,8 @@ class Server(VenueServer):
         return [as_json({"type": "subscriptions", "channels": listed})]
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        if not ASKED.allows(self._asked, now):
+            return Reply(429, '{"message":"Public rate limit exceeded"}')
         if path == "/products":
             return Reply(200, as_json([product(market.spec) for market in self.markets.values()]))
         native = path.removeprefix("/products/").removesuffix("/book")

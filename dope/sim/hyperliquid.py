@@ -5,7 +5,7 @@
             {"channel":"error","data":"Already subscribed: {…}"}, "Invalid subscription {…}" or "Error parsing JSON into valid …: …"
     client  {"method":"ping"}   server {"channel":"pong"}
     POST /info {"type":"metaAndAssetCtxs"}   [{"universe":[{"name":"BTC","szDecimals":5,…},…],…},[{"markPx":"91000.0",…},…]]
-A client that says nothing for 60 s is closed; per address 30 new connections and 2000 messages a minute, 1000 subscriptions;
+A client that says nothing for 60 s is closed; per address 10 connections, 30 new ones and 2000 messages a minute, 1000 subscriptions;
 REST 1200 a minute, of which this request takes 20.
 The words of the refusals are not verified, but for that they quote the request.
 """
@@ -35,7 +35,8 @@ CANDLE_STEPS = 100
 BACKLOG = 5  #: trades told again to a new subscriber
 SILENCE_S = 60.0
 CONNECTS = Rate(30, 60.0)
-MESSAGES = Rate(2_000, 60.0)
+MESSAGES = Rate(2_000, 60.0)  #: of all connections together
+CONNECTIONS = 10  #: at a time; other sources say 100
 SUBSCRIPTIONS = 1_000
 INFO = Rate(60, 60.0)
 CHANNELS = ("l2Book", "bbo", "trades", "candle", "activeAssetCtx")
@@ -51,6 +52,7 @@ class Server(VenueServer):
         self.depth = depth
         self._connects: deque[float] = deque()
         self._asked: deque[float] = deque()
+        self._messages: deque[float] = deque()
         self._touches = {native: market.book.touch() for native, market in self.markets.items()}
         self._past: dict[str, deque[str]] = {native: deque(maxlen=BACKLOG) for native in self.markets}
         self._told: dict[str, int] = {}  # coin → trades of its candle when it was last told
@@ -59,15 +61,18 @@ class Server(VenueServer):
     def admit(self, path: str, now: float) -> Reply | None:
         if path != "/ws":
             return Reply(404, "")
-        return None if CONNECTS.allows(self._connects, now) else Reply(429, "")
+        crowded = len(self.port.clients) >= CONNECTIONS
+        return None if not crowded and CONNECTS.allows(self._connects, now) else Reply(429, "")
 
     def opened(self, client: Client) -> list[Message]:
         client.heard.append(self.clock())
         return []
 
     def heard(self, client: Client, text: str, now: float) -> list[Message] | Close:
-        if not MESSAGES.allows(client.heard, now):
+        if not MESSAGES.allows(self._messages, now):
             return Close(1008, "too many messages")
+        client.heard.clear()
+        client.heard.append(now)
         request = read_json(text)
         method = request.get("method") if isinstance(request, dict) else None
         if not isinstance(request, dict) or method not in ("ping", "subscribe", "unsubscribe"):

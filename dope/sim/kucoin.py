@@ -8,7 +8,7 @@
     GET /api/v1/market/orderbook/level2_100?symbol=BTC-USDT
     GET /api/v2/symbols            {"code":"200000","data":[{"symbol":"BTC-USDT","priceIncrement":"0.1",…},…]}
 A token that was not given is refused after the handshake; who does not ping within the interval and a patience of 10 s is closed.
-Limits: 100 client messages in 10 s, 400 topics a connection, 30 connections a minute.
+Limits: 100 client messages in 10 s, 400 topics a connection, 30 connections a minute, a weight of 2000 in 30 s by REST.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ TOKENS = 1000  #: given and still good
 TOPICS = 400
 CONNECTS = Rate(30, 60.0)
 REQUESTS = Rate(100, 10.0)
+WEIGHT = Rate(2_000, 30.0)  #: of REST
+TOKEN_WEIGHT, BOOK_WEIGHT = 10, 4
 
 
 class Server(VenueServer):
@@ -50,6 +52,7 @@ class Server(VenueServer):
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, "kucoin", clock=clock)
         self._connects: deque[float] = deque()
+        self._weight: deque[float] = deque()
         self._tokens: deque[str] = deque(maxlen=TOKENS)
         self._given = 0
         self._sequence = dict.fromkeys(self.markets, 14_000_000)
@@ -95,6 +98,8 @@ class Server(VenueServer):
     def posted(self, path: str, body: bytes, now: float) -> Reply:
         if path != "/api/v1/bullet-public":
             return Reply(404, '{"code":"404","msg":"Not Found"}')
+        if not self._affords(TOKEN_WEIGHT, now):
+            return Reply(429, '{"code":"429000","msg":"Too Many Requests"}')
         self._given += 1
         self._tokens.append(f"sample-{self._given}")
         server = {"endpoint": f"{self.port.endpoints['ws']}/endpoint", "encrypt": False, "protocol": "websocket"}
@@ -107,11 +112,17 @@ class Server(VenueServer):
         market = self.markets.get(query.get("symbol", ""))
         if path != f"/api/v1/market/orderbook/level2_{DEPTH}":
             return Reply(404, '{"code":"404","msg":"Not Found"}')
+        if not self._affords(BOOK_WEIGHT, now):
+            return Reply(429, '{"code":"429000","msg":"Too Many Requests"}')
         if market is None:
             return Reply(200, '{"code":"900001","msg":"symbol not exists"}')
         bids, asks = (self._rows(market, market.book.side(side, DEPTH)) for side in (BID, ASK))
         numbers = f'"time":{self.sample.now_ms},"sequence":"{self._sequence[market.spec.native]}"'
         return Reply(200, f'{{"code":"200000","data":{{{numbers},"bids":[{bids}],"asks":[{asks}]}}}}')
+
+    def _affords(self, weight: int, now: float) -> bool:
+        """Count a request of this weight; False = it is over the limit."""
+        return all(WEIGHT.allows(self._weight, now) for _ in range(weight))
 
     def beat(self) -> None:
         """Closes whoever does not ping: what it is sent does not count."""

@@ -59,6 +59,11 @@ class ListingSpec(msgspec.Struct, frozen=True):
         return plain(self.lot_e8, 8)
 
     @property
+    def decimals(self) -> tuple[int, int]:
+        """Of a price and of a size, as their steps need them."""
+        return len(self.tick.partition(".")[2]), len(self.lot.partition(".")[2])
+
+    @property
     def contract(self) -> str:
         """Base per size unit; of an inverse market quote per contract."""
         return str(self.face) if self.face else plain(self.contract_e8, 8)

@@ -4,6 +4,7 @@
     server  {"id":0,"code":0,"msg":"spot@public.…@BTCUSDT"}    several with commas between them       {"id":0,"code":0,"msg":"PONG"}
             unknown, retired or beyond the 30th: {"id":0,"code":0,"msg":"Not Subscribed successfully! [spot@…].  Reason： Blocked! "}
     frames  {1 channel, 3 symbol, 6 send time ms, 313 depth | 314 deals | 315 bookTicker | 308 kline}, see below
+            a hundred messages in a second end the connection; by REST 500 requests in 10 s
     REST    /api/v3/depth  {"lastUpdateId":…,"bids":[["price","size"],…],"asks":[…],"timestamp":…}
             /api/v3/exchangeInfo  {"symbols":[{"symbol":"BTCUSDT","status":"1","baseAssetPrecision":8,"quoteAssetPrecision":2,…},…]}
 
@@ -12,13 +13,14 @@ Written from the venue's documentation; the reader in ``dope.venues`` is another
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 from dope.sim.book import ASK, BID
 from dope.sim.digits import rescaled
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Close, Reply, as_json, read_json
+from dope.sim.port import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.quoting import MINUTE_MS, Candle, Fill, Market
 from dope.sim.venue import Message, Pending, VenueServer
 
@@ -30,6 +32,8 @@ LISTINGS = (
 )
 PATH = "/ws"
 MAX_TOPICS = 30
+MESSAGES = Rate(100, 1.0)  #: of one connection
+ASKED = Rate(500, 10.0)  #: of REST, for each path apart
 UNSUBSCRIBED_S, SILENT_S = 30.0, 60.0  #: a connection without a subscription, or on which nothing is said, is closed
 SLOW_STEPS = 10  #: 100 ms
 KLINE_STEPS = 100  #: at most each s
@@ -140,12 +144,15 @@ class Server(VenueServer):
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, "mexc", clock=clock)
         self.symbols = {native: Symbol(market, 3 * rank) for rank, (native, market) in enumerate(self.markets.items())}
+        self._asked: deque[float] = deque()
         self._topics = {topic for symbol in self.symbols.values() for topic in symbol.topics()}
 
     def admit(self, path: str, now: float) -> Reply | None:
         return None if path == PATH else Reply(404, "{}")
 
     def heard(self, client: Client, text: str, now: float) -> list[Message] | Close:
+        if not MESSAGES.allows(client.heard, now):
+            return Close(1008, "too many messages")
         request = read_json(text)
         method = request.get("method") if isinstance(request, dict) else None
         if method == "PING":
@@ -203,6 +210,8 @@ class Server(VenueServer):
             return Reply(200, as_json({**head, "symbols": [listing(market.spec) for market in self.markets.values()]}))
         if path != "/api/v3/depth":
             return Reply(404, "{}")
+        if not ASKED.allows(self._asked, now):
+            return Reply(429, '{"code":429,"msg":"Too Many Requests"}', (("Retry-After", "10"),))
         symbol = self.symbols.get(query.get("symbol", ""))
         if symbol is None:
             return Reply(400, '{"msg":"Invalid symbol.","code":-1121}')

@@ -11,6 +11,7 @@ from loguru import logger
 
 from dope.errors import UnknownName
 from dope.sim import venue as venues_of
+from dope.sim.listings import ListingSpec
 from dope.sim.market import EPOCH_MS, STEP_MS, SampleMarket
 from dope.sim.port import Port
 
@@ -36,11 +37,12 @@ class World:
     def __init__(
         self, seed: int = 7, *, venues: Sequence[str] = VENUES, speed: float = 1.0, epoch_ms: int = EPOCH_MS,
         options: Mapping[str, Mapping[str, Any]] | None = None, clock: Callable[[], float] = time.monotonic,
+        listings: Sequence[ListingSpec] | None = None,
     ) -> None:  # fmt: skip
         """``speed`` = virtual seconds per second; 0 = only ``advance`` moves time. ``epoch_ms`` = where virtual time
-        starts. ``options`` of servers by venue id are for tests. Raises UnknownName for a venue without a server."""
+        starts. ``options`` of servers by venue id and other ``listings`` are for tests. Raises UnknownName for a venue without a server."""
         self.speed = speed
-        self.sample = SampleMarket(seed, venues_of.listings(venues), epoch_ms=epoch_ms)
+        self.sample = SampleMarket(seed, venues_of.listings(venues) if listings is None else listings, epoch_ms=epoch_ms)
         self.servers: dict[str, Server] = {
             venue: venues_of.module(venue).Server(self.sample, clock=clock, **(options or {}).get(venue, {})) for venue in venues
         }

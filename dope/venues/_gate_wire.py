@@ -140,7 +140,7 @@ class GateVenue(DifferencesVenue):
 
     def ask(self, conn: int, ts: int, wish: str, topics: Sequence[str]) -> None:
         self._now = ts // SECOND
-        super().ask(conn, ts, wish, sorted(topics, key=lambda topic: topic.partition(":")[0]))
+        super().ask(conn, ts, wish, topics)
 
     def requests(self, conn: int, wish: str, topics: Sequence[str]) -> Iterable[tuple[str, Sequence[str]]]:
         for channel, same in groupby(topics, key=lambda topic: topic.partition(":")[0]):

@@ -147,7 +147,7 @@ class HtxVenue(Venue):
             if known is not None:
                 handler(frame, known, message, events)
         elif message.ping:
-            self.actions.append(Send(frame.conn, f'{{"pong":{message.ping}}}'))
+            self.actions.append(Send(frame.conn, f'{{"pong":{message.ping}}}', urgent=True))
         elif message.op:
             self.notified(frame, message, events)
         else:

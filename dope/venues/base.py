@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import TypeVar
 
 import msgspec
@@ -91,6 +92,7 @@ class Venue:
     ENDPOINTS: dict[str, str] = {}
     SOCKETS: tuple[tuple[str, str], ...] = ()  #: (name of the plan, path after the ws endpoint), one connection or more each
     LIMITS = Limits()
+    SPARE = 0  #: of a market's topics so many of the last are done without where connections have no room for all
     BOOKS = True  #: False: prices for reference only, no book ever goes LIVE; only watched when named
     NUMBERED = True
     MAX_MESSAGE = 4 * 1024 * 1024  #: bytes; a connection that brings a longer message is closed
@@ -118,6 +120,7 @@ class Venue:
         self._accept: dict[int, frozenset[str] | None] = {}  # connection → native names, None = any
         self._opened_beside = 0
         self._unacked: dict[int, dict[str, int]] = {}  # connection → topic → when it was asked for
+        self._free: dict[int, int] = {}  # connection → when all that is to be sent has left
 
     # -- what a venue's file says ------------------------------------------------------------------------------------
     def native(self, symbol: str) -> str | None:
@@ -186,24 +189,44 @@ class Venue:
     def plan(self) -> tuple[Plan, ...]:
         """The connections to open. Each OPEN frame names its plan; the venue then asks to send its subscriptions.
 
-        Symbols are spread over as few connections as ``LIMITS.topics_per_socket`` allows, over ``MAX_SOCKETS`` in all.
+        Symbols are spread over as few connections as ``LIMITS.topics_per_socket`` allows, ``MAX_SOCKETS`` in all. Where that is not
+        enough the ``SPARE`` topics of all markets are left out, then the last symbols: see ``beyond``.
         """
         plans: list[Plan] = []
-        for name, path in self.SOCKETS:
-            wanted = [(s, n) for s in self.symbols if (n := self.name_of(s)) is not None and self._trades(s, n)]
-            counts = [(s, len(topics)) for s, n in wanted if (topics := self.topics(name, n))]
-            shards: list[list[str]] = []
-            room = 0
-            for symbol, count in counts:
-                if not shards or room < count:
-                    shards.append([])
-                    room = self.LIMITS.topics_per_socket
-                shards[-1].append(symbol)
-                room -= count
-            for number, shard in enumerate(shards[: MAX_SOCKETS - len(self.SOCKETS) + 1], 1):
+        spread, _ = self._spread()
+        for (name, path), shards in zip(self.SOCKETS, spread, strict=True):
+            for number, shard in enumerate(shards, 1):
                 label = name if number == 1 else f"{name} {number}"
                 plans.append(Plan(label, self.endpoints["ws"] + path, tuple(shard), self.bootstrap(path)))
         return tuple(plans)
+
+    def beyond(self) -> tuple[str, ...]:
+        """Symbols of this venue for which its connections have no room: they are not asked for."""
+        return self._spread()[1]
+
+    def _spread(self) -> tuple[list[list[list[str]]], tuple[str, ...]]:
+        """(for each kind of connection the symbols of each one, symbols left out)."""
+        wanted = [(s, n) for s in self.symbols if (n := self.name_of(s)) is not None and self._trades(s, n)]
+        spread: list[list[list[str]]] = []
+        left_out: list[str] = []
+        for spare in range(self.SPARE + 1):
+            spread, room, left_out = [[] for _ in self.SOCKETS], [0] * len(self.SOCKETS), [symbol for symbol, _ in wanted]
+            for symbol, native in wanted:
+                counts = [max(0, len(self.topics(name, native)) - spare) for name, _ in self.SOCKETS]
+                opens = [bool(count) and (not shards or left < count) for count, shards, left in zip(counts, spread, room, strict=True)]
+                if sum(opens) + sum(map(len, spread)) > MAX_SOCKETS:
+                    break
+                for kind, count in enumerate(counts):
+                    if opens[kind]:
+                        spread[kind].append([])
+                        room[kind] = self.LIMITS.topics_per_socket
+                    if count:
+                        spread[kind][-1].append(symbol)
+                        room[kind] -= count
+                left_out.remove(symbol)
+            if not left_out:
+                break
+        return spread, tuple(left_out)
 
     def _trades(self, symbol: str, native: str) -> bool:
         """False for a default symbol that this venue is not known to trade; of any other symbol only the venue itself can tell."""
@@ -266,7 +289,11 @@ class Venue:
             self._list(frame.ts, native, events)
         self.opened(frame, info)
         socket = info.plan.partition(" ")[0]
-        self.ask(frame.conn, frame.ts, "subscribe", [topic for native in natives for topic in self.topics(socket, native)])
+        asked = [list(self.topics(socket, native)) for native in natives]
+        if sum(map(len, asked)) > self.LIMITS.topics_per_socket:
+            asked = [topics[: len(topics) - self.SPARE] for topics in asked]
+        # what a market's topics begin with is needed most, its book: that of all markets comes first
+        self.ask(frame.conn, frame.ts, "subscribe", [topic for rank in zip_longest(*asked) for topic in rank if topic is not None])
 
     def opened(self, frame: Frame, info: OpenInfo) -> None:
         """Before the subscriptions of a new connection are asked for."""
@@ -275,9 +302,17 @@ class Venue:
         """Send the requests for these topics; subscriptions then wait for ``acked``."""
         if not topics:
             return
-        if wish == "subscribe":
-            self._unacked.setdefault(conn, {}).update(dict.fromkeys(topics, ts))
-        self.actions += [Send(conn, text, tuple(asked)) for text, asked in self.requests(conn, wish, topics)]
+        waiting = self._unacked.setdefault(conn, {}) if wish == "subscribe" else {}
+        waiting.update(dict.fromkeys(topics, ts))
+        for text, asked in self.requests(conn, wish, topics):
+            self.actions.append(Send(conn, text, tuple(asked)))
+            waiting.update(dict.fromkeys(asked, self.leaves(conn, ts)))
+
+    def leaves(self, conn: int, ts: int) -> int:
+        """When a text that is to be sent now leaves: behind those before it, at the pace of ``LIMITS.messages_per_s``."""
+        at = max(ts, self._free.get(conn, 0))
+        self._free[conn] = at + int(1e9 / self.LIMITS.messages_per_s)
+        return at
 
     def acked(self, frame: Frame, topics: Iterable[str], events: list[Event], *, ok: bool = True, reason: str = "") -> None:
         """The venue confirmed or refused these topics of this connection."""
@@ -306,9 +341,10 @@ class Venue:
 
     def _plan_checks(self, ts: int) -> None:
         """Ask REST for the best levels of books that nothing else proves: twice in a row, each minute."""
-        for known in self.known.values():
+        for rank, known in enumerate(self.known.values(), 1):
             if known.last is None or not known.check_ts:
-                known.check_ts, known.rechecked = ts + CHECK_NS, True
+                # one market after the other: all at once would be more than a venue answers in a second
+                known.check_ts, known.rechecked = ts + CHECK_NS * rank // len(self.known), True
             elif ts >= known.check_ts and (fetch := self.check(known)) is not None:
                 known.rechecked = not known.rechecked
                 known.check_ts = ts + (CHECK_NS if known.rechecked else RECHECK_NS)
@@ -319,6 +355,7 @@ class Venue:
         self._accept.pop(frame.conn, None)
         self.halted.discard(frame.conn)
         self._unacked.pop(frame.conn, None)
+        self._free.pop(frame.conn, None)
         for known in self.known.values():
             if known.conn == frame.conn:
                 known.conn, known.last, known.asked = -1, None, None

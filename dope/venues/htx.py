@@ -145,7 +145,8 @@ class Htx(HtxVenue):
     # -- snapshots ---------------------------------------------------------------------------------------------------
     def _ask(self, conn: int, native: str, delay_s: float) -> None:
         topic = f"market.{native}.{BOOK}"
-        self.known[native].asked = self._now + int(delay_s * 1e9)  # an answer that never comes is asked for again
+        # an answer that never comes is asked for again
+        self.known[native].asked = max(self.leaves(conn, self._now), self._now + int(delay_s * 1e9))
         self.actions.append(Send(conn, msgspec.json.encode({"req": topic, "id": f"req {topic}"}).decode(), delay_s=delay_s))
 
     def replied(self, frame: Frame, message: Message, events: list[Event]) -> None:

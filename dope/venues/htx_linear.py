@@ -165,7 +165,7 @@ class HtxLinear(HtxVenue):
 
     def notified(self, frame: Frame, message: Message, events: list[Event]) -> None:
         if message.op == "ping":
-            self.actions.append(Send(frame.conn, f'{{"op":"pong","ts":{message.ts}}}'))
+            self.actions.append(Send(frame.conn, f'{{"op":"pong","ts":{message.ts}}}', urgent=True))
         elif message.op == "sub":
             good = message.err_code in (0, "0")
             text = f"{message.err_code} {message.err_msg}"[:200]

@@ -93,6 +93,7 @@ class Mexc(DifferencesVenue):
     SOCKETS = (("market", "/ws"),)
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=4.0, topics_per_socket=30, rest_weight_per_min=1200)
     PING = (20.0, '{"method":"PING"}')
+    SPARE = 1  # candles
     FEES = (Fee("mexc", "spot", 0.0, 5.0, "base", "ccxt 4.5.90", "2026-11-01", "medium"),)
     NATIVE_IN = re.compile(r"symbol=([A-Z0-9_]+)")
 

@@ -63,6 +63,21 @@ def test_a_venue_that_goes_down_stands_first_with_its_error_and_shows_no_price(p
     page.wait_for_function("document.querySelector('#fleet-rows tr .st-down') !== null")
 
 
+def test_books_by_rest_are_neither_down_nor_as_good_as_live(page: Any) -> None:
+    page.server.hold.set()
+    told = page.evaluate("""() => new Promise((done) => {
+      Object.assign(DOPE.state.venues.get('okx'), { state: 'rest', past: [[DOPE.now() - 60000, 'rest']] });
+      ['page', 'venues'].forEach(DOPE.touch);
+      const look = () => {
+        const row = [...document.querySelectorAll('#fleet-rows tr')].find((tr) => tr.dataset.key === 'okx');
+        const pill = document.querySelector('[data-test="venue-okx"]');
+        const seen = [row.children[1].innerText, row.querySelectorAll('.st-rest').length, pill.className, pill.innerText];
+        if (seen[0].includes('REST')) done(seen); else requestAnimationFrame(look); };
+      look(); })""")
+    assert told[0].startswith("▲ by REST") and told[1] == 1, told
+    assert told[2] == "vp slow" and "by REST" in told[3], told
+
+
 def test_a_book_that_nothing_proves_says_so(page: Any) -> None:
     page.server.hold.set()
     own = page.evaluate("""() => new Promise((done) => {

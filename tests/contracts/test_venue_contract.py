@@ -14,6 +14,7 @@ from dope.engine import Engine
 from dope.types import DATA, OPEN, REPLY, TICK, BookUpdate, Fault, Fetch, Frame, Gap, Listed, Send
 from dope.venues import VENUES, make
 from tests.frames import KEYS, MS, SCRIPTS, T0, closed, opened, play
+from tests.sim.many import many
 from tests.venues import IDS, sample
 
 EVIL = [
@@ -173,6 +174,36 @@ def test_an_open_connection_asks_for_its_topics_and_asks_again_when_nobody_confi
     machine.actions.clear()
     machine.receive(Frame(T0 + 11 * 10**9, "", 0, TICK, b"0"))
     assert {a.conn for a in machine.actions if isinstance(a, Send)} == {a.conn for a in asked}
+
+
+@pytest.mark.parametrize("venue", IDS)
+def test_what_still_waits_for_its_turn_to_be_sent_is_not_asked_for_again(venue: str) -> None:
+    machine = make(venue, [spec.symbol for spec in many(venue, 50)])
+    plan, second = machine.plan()[0], 10**9
+    machine.receive(Frame(T0, venue, 1, *opened(plan.name, plan.symbols)))
+    asked = [topic for action in machine.actions if isinstance(action, Send) for topic in action.topics]
+    sends = sum(isinstance(action, Send) for action in machine.actions)
+    machine.actions.clear()
+    last_leaves = T0 + int((sends - 1) * second / machine.LIMITS.messages_per_s)
+    for at in range(T0, last_leaves + 10 * second, second):
+        machine.receive(Frame(at, "", 0, TICK, b"0"))
+        waiting = set(machine.waiting(1))
+        machine.acked(Frame(at, venue, 1, DATA, b""), [topic for topic in asked[: len(asked) // 2] if topic in waiting], [])
+    assert not [a for a in machine.actions if isinstance(a, Send) and asked[-1] in a.topics], "it left less than ten seconds ago"
+    machine.receive(Frame(last_leaves + 11 * second, "", 0, TICK, b"0"))
+    assert [a for a in machine.actions if isinstance(a, Send) and asked[-1] in a.topics]
+
+
+@pytest.mark.parametrize("venue", IDS)
+def test_books_are_asked_for_before_everything_else_of_any_market(venue: str) -> None:
+    machine = make(venue, [spec.symbol for spec in many(venue, 5)])
+    for conn, plan in enumerate(machine.plan(), 1):
+        machine.actions.clear()
+        machine.receive(Frame(T0, venue, conn, *opened(plan.name, plan.symbols)))
+        asked = [topic for action in machine.actions if isinstance(action, Send) for topic in action.topics]
+        firsts = [machine.topics(plan.name, machine.name_of(symbol) or "")[0] for symbol in plan.symbols]
+        if venue != "gemini":  # there a request is about one market: a refused one takes nothing else down
+            assert [topic for topic in asked if topic != "conf"][: len(firsts)] == firsts
 
 
 @pytest.mark.parametrize("venue", IDS)

@@ -302,6 +302,27 @@ def test_stop_closes_everything_whatever_it_is_doing() -> None:
     asyncio.run(main())
 
 
+def test_what_is_urgent_and_pings_leave_before_all_that_waits() -> None:
+    heard: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await shake(reader, writer)
+        writer.write(frame(b"1"))
+        while True:
+            heard.append((await read_frame(reader))[1])
+
+    async def main() -> None:
+        limits = Limits(connects_per_s=100, messages_per_s=20)
+        async with serving(handle) as url, feeding(Wire(url, limits=limits, ping=(0.4, "ping"))) as (feed, recorder):
+            await recorder.until(lambda: recorder.of(OPEN))
+            feed.actions([("wire", Send(1, f"{n}")) for n in range(30)] + [("wire", Send(1, "pong", urgent=True))])
+            await until(lambda: len(heard) >= 32)
+        assert heard[:3] == [b"0", b"pong", b"1"]
+        assert 2 < heard.index(b"ping") < 20, "a second and a half before the last one"
+
+    asyncio.run(main())
+
+
 def test_health_tells_one_venue_from_another_in_plain_words() -> None:
     blocked = answering(b"HTTP/1.1 451 Unavailable\r\nContent-Length: 0\r\n\r\n")
 

@@ -18,7 +18,7 @@ from dope.watch import Watch
 from tests.feed.loopback import FAST, Recorder, Wire, in_virtual_time
 from tests.feed.test_connection import End
 
-POLL_S, CHECK_S = 1.0, 30.0
+POLL_S, CHECK_S, SETTLE_S = 1.0, 30.0, 5.0
 
 
 class Offering(Wire):
@@ -42,7 +42,7 @@ class House:
 
         self._client = httpx.AsyncClient(transport=httpx.MockTransport(reply))
         wire = venue or Offering("ws://wire/", limits=FAST)
-        timing = Timing(poll_s=POLL_S, check_s=CHECK_S, cap_s=20.0)
+        timing = Timing(poll_s=POLL_S, check_s=CHECK_S, settle_s=SETTLE_S, cap_s=20.0)
         self.watch = Watch()
         self.feed = Feed(
             {"wire": wire}, self.recorder, clock, random.Random(1), connect=self._connect, client=self._client, timing=timing,
@@ -109,7 +109,8 @@ def test_a_socket_that_delivers_ends_it_and_is_compared_with_twice_a_minute_unti
         (closed,) = [msgspec.json.decode(f.data, type=ClosedInfo) for f in house.recorder.of(CLOSED)]
         assert house.epochs() == [(1, PLAN), (2, "plan0")] and closed == ClosedInfo(1000, "a socket delivers")
         first = house.recorder.of(DATA)[0].ts
-        assert 0 <= house.recorder.of(CLOSED)[0].ts - first < 1e9, "not before the socket delivers"
+        handed = (house.recorder.of(CLOSED)[0].ts - first) / 1e9
+        assert SETTLE_S - 0.5 <= handed < SETTLE_S + 1.0, "not before the socket has had time for every book"
         before = len(house.asked)
         await asyncio.sleep(300.0)
         assert 9 <= len(house.asked) - before <= 11 and len(house.replies(2)) == len(house.asked) - before
@@ -159,6 +160,33 @@ def test_a_polling_that_ends_is_told_and_runs_again() -> None:
         await asyncio.sleep(10.0)
         assert house.watch.counts["polling"] == 1
         assert house.epochs() == [(1, PLAN), (2, PLAN)] and house.replies(2), "in a new epoch"
+        await house.stop()
+
+    in_virtual_time(main)
+
+
+def test_a_venue_without_sockets_is_by_rest_while_its_answers_are_good_and_down_otherwise() -> None:
+    async def main(clock: Clock) -> None:
+        status = [200]
+        house = House(clock, answer=lambda: status[0])
+
+        def state() -> str:
+            return house.feed.health()["wire"].state
+
+        await asyncio.sleep(10.0)
+        assert state() == "rest"
+        status[0] = 500
+        await asyncio.sleep(5.0)
+        assert state() == "down", "neither way"
+        status[0] = 200
+        await asyncio.sleep(60.0)
+        assert state() == "rest"
+        house.up = True
+        await asyncio.sleep(60.0)
+        assert state() == "live"
+        house.cut()
+        await asyncio.sleep(5.0)
+        assert state() == "rest"
         await house.stop()
 
     in_virtual_time(main)

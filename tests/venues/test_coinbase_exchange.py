@@ -73,7 +73,7 @@ def test_a_refused_product_takes_nothing_else_down() -> None:
     assert [(ack.topic, ack.ok) for ack in acks if isinstance(ack, Ack)] == [("level2_batch:NO-USD", False), ("matches:NO-USD", False)]
     assert isinstance(notice, Notice)
     alone = [json.loads(action.text)["product_ids"] for action in venue.actions[len(sends) :] if isinstance(action, Send)]
-    assert alone == [["BTC-USD"], ["BTC-USD"], ["SOL-USD"], ["SOL-USD"]]
+    assert alone == [["BTC-USD"], ["SOL-USD"], ["BTC-USD"], ["SOL-USD"]]
     for name, topic in (("level2", "level2_batch:BTC-USD"), ("matches", "matches:BTC-USD")):
         (ack,) = read(data({"type": "subscriptions", "channels": [{"name": name, "product_ids": ["BTC-USD"]}]}), venue)
         assert isinstance(ack, Ack) and (ack.ok, ack.topic) == (True, topic)

@@ -1,0 +1,72 @@
+"""Many symbols at every venue: the real feed starts them over real sockets within all limits that the venues' servers keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from dope.sim.listings import ListingSpec
+from dope.venues import make
+from dope.venues.base import MAX_SOCKETS, Venue
+from tests.sim.many import EVERY, Watched, hurried, many, watching
+
+SPEED = 4.0
+TIGHT = ("bitfinex", "gemini", "htx", "hyperliquid", "mexc")  #: those with the fewest connections, topics or messages
+
+
+def wanted(venue: Venue) -> set[str]:
+    """Every topic that the venue's connections have room for."""
+    found: set[str] = set()
+    for plan in venue.plan():
+        topics = [list(venue.topics(plan.name.partition(" ")[0], venue.name_of(symbol) or "")) for symbol in plan.symbols]
+        room = venue.LIMITS.topics_per_socket
+        found |= {topic for each in topics for topic in (each if sum(map(len, topics)) <= room else each[: len(each) - venue.SPARE])}
+    return found
+
+
+async def start(specs: Sequence[ListingSpec]) -> Watched:
+    """Until every book is LIVE and every topic confirmed; then what a start within all limits looks like is asserted."""
+    async with watching(specs) as (_, watched):
+        for spec in specs:
+            assert watched.engine.venues[spec.venue].name_of(spec.symbol) == spec.native, "the venue's name for it"
+        await watched.until(lambda: len(watched.live_at) == len(specs) and not watched.waiting())
+        assert watched.refused == [] and watched.wrong == [], "no refusal, no gap, no fault"
+        assert {each.reason for each in watched.epochs.values()} <= {"", "a socket delivers"}, "nobody closed anything"
+        for name, venue in watched.engine.venues.items():
+            plans = [plan.name for plan in venue.plan()]
+            assert len(plans) <= MAX_SOCKETS and venue.beyond() == ()
+            assert sorted(each.plan for each in watched.connections(name)) == sorted(plans), "each connected once"
+            assert watched.confirmed[name] >= wanted(venue), "every topic acknowledged"
+            last = max(at for key, at in watched.live_at.items() if key.startswith(f"{name}:"))
+            topics = watched.confirmed_at[name]
+            print(f"{name}: {len(plans)} connections, all books LIVE after {last:.1f} s, all topics confirmed after {topics:.1f} s")
+    return watched
+
+
+def test_a_dozen_symbols_start_at_the_venues_with_the_least_room() -> None:
+    async def run() -> None:
+        await start([spec for venue in TIGHT for spec in many(venue, 12)])
+
+    hurried(run, SPEED)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("venue", EVERY)
+def test_fifty_symbols_start_within_every_limit_that_the_venue_keeps(venue: str) -> None:
+    async def run() -> None:
+        await start(many(venue, 50))
+
+    hurried(run, SPEED)
+
+
+@pytest.mark.parametrize("venue", EVERY)
+def test_fifty_symbols_have_room_at_every_venue_and_what_has_none_is_named(venue: str) -> None:
+    specs = many(venue, 200)
+    few, most = (make(venue, [spec.symbol for spec in specs[:count]]) for count in (50, 200))
+    assert few.beyond() == () and {s for plan in few.plan() for s in plan.symbols} == set(few.symbols)
+    plans = most.plan()
+    assert len(plans) <= MAX_SOCKETS
+    carried = [{symbol for plan in plans if plan.name.partition(" ")[0] == name for symbol in plan.symbols} for name, _ in most.SOCKETS]
+    assert all(each == set(most.symbols) - set(most.beyond()) for each in carried), "a market has all its connections or none"
+    print(f"{venue}: {len(carried[0])} symbols in {len(plans)} connections")
