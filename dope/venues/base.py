@@ -42,6 +42,8 @@ from dope.types import (
     ReplyInfo,
     Send,
 )
+from dope.venues._known import Known as Known  # venues have it from here
+from dope.venues._room import Shards, spread
 
 MS = 1_000_000
 ACK_TIMEOUT_NS = 10_000_000_000  #: a subscription that is not confirmed, or a snapshot that does not come, is asked for again
@@ -59,23 +61,6 @@ R = TypeVar("R")
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _open = msgspec.json.Decoder(OpenInfo)
 _reply = msgspec.json.Decoder(ReplyInfo)
-
-
-class Known:
-    """What a venue knows of one market: who carries its book, and how far the chain of its messages goes.
-
-    ``conn`` −1 = nobody carries it; ``last`` None = no snapshot yet; ``asked`` = ns when a new snapshot was asked for.
-    """
-
-    __slots__ = ("asked", "check_ts", "conn", "instrument", "key", "last", "native", "rechecked")
-
-    def __init__(self, instrument: Instrument) -> None:
-        self.instrument, self.key, self.native = instrument, instrument.key, instrument.native
-        self.conn = -1
-        self.last: int | None = None
-        self.asked: int | None = None
-        self.check_ts = 0  # when its book is to be compared with REST, 0 = not planned yet
-        self.rechecked = True  # the last comparison was the second of two
 
 
 class Venue:
@@ -192,41 +177,19 @@ class Venue:
         Symbols are spread over as few connections as ``LIMITS.topics_per_socket`` allows, ``MAX_SOCKETS`` in all. Where that is not
         enough the ``SPARE`` topics of all markets are left out, then the last symbols: see ``beyond``.
         """
-        plans: list[Plan] = []
-        spread, _ = self._spread()
-        for (name, path), shards in zip(self.SOCKETS, spread, strict=True):
-            for number, shard in enumerate(shards, 1):
-                label = name if number == 1 else f"{name} {number}"
-                plans.append(Plan(label, self.endpoints["ws"] + path, tuple(shard), self.bootstrap(path)))
-        return tuple(plans)
+        return tuple(
+            Plan(name if number == 1 else f"{name} {number}", self.endpoints["ws"] + path, tuple(symbols), self.bootstrap(path))
+            for (name, path), shards in zip(self.SOCKETS, self._spread()[0], strict=True) for number, symbols in enumerate(shards, 1)
+        )  # fmt: skip
 
     def beyond(self) -> tuple[str, ...]:
         """Symbols of this venue for which its connections have no room: they are not asked for."""
         return self._spread()[1]
 
-    def _spread(self) -> tuple[list[list[list[str]]], tuple[str, ...]]:
-        """(for each kind of connection the symbols of each one, symbols left out)."""
-        wanted = [(s, n) for s in self.symbols if (n := self.name_of(s)) is not None and self._trades(s, n)]
-        spread: list[list[list[str]]] = []
-        left_out: list[str] = []
-        for spare in range(self.SPARE + 1):
-            spread, room, left_out = [[] for _ in self.SOCKETS], [0] * len(self.SOCKETS), [symbol for symbol, _ in wanted]
-            for symbol, native in wanted:
-                counts = [max(0, len(self.topics(name, native)) - spare) for name, _ in self.SOCKETS]
-                opens = [bool(count) and (not shards or left < count) for count, shards, left in zip(counts, spread, room, strict=True)]
-                if sum(opens) + sum(map(len, spread)) > MAX_SOCKETS:
-                    break
-                for kind, count in enumerate(counts):
-                    if opens[kind]:
-                        spread[kind].append([])
-                        room[kind] = self.LIMITS.topics_per_socket
-                    if count:
-                        spread[kind][-1].append(symbol)
-                        room[kind] -= count
-                left_out.remove(symbol)
-            if not left_out:
-                break
-        return spread, tuple(left_out)
+    def _spread(self) -> tuple[list[Shards], tuple[str, ...]]:
+        names = [(s, n) for s in self.symbols if (n := self.name_of(s)) is not None and self._trades(s, n)]
+        wanted = [(symbol, [len(self.topics(name, native)) for name, _ in self.SOCKETS]) for symbol, native in names]
+        return spread(wanted, kinds=len(self.SOCKETS), topics=self.LIMITS.topics_per_socket, sockets=MAX_SOCKETS, spare=self.SPARE)
 
     def _trades(self, symbol: str, native: str) -> bool:
         """False for a default symbol that this venue is not known to trade; of any other symbol only the venue itself can tell."""

@@ -124,7 +124,7 @@ def test_who_does_not_ping_is_closed_whatever_it_is_sent() -> None:
 
 
 def test_a_port_for_posts_outlives_requests_that_are_none_and_comes_back_where_it_was() -> None:
-    async def answer(method: str, target: str) -> tuple[int, bytes]:
+    async def answer(method: str, target: str, body: bytes) -> tuple[int, bytes]:
         return 200, f"{method} {target}".encode()
 
     async def run() -> None:

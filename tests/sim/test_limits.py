@@ -134,7 +134,7 @@ def test_one_topic_more_than_allowed_is_refused(venue: str) -> None:
         names = [f"market{n}" for n in range(allowed + 1)] if venue == "binance_spot" else [spec.native for spec in specs]
         async with world(venues=(venue,), listings=specs, clock=lambda: 100.0) as (made, endpoints):
             if venue == "kucoin":
-                made.servers[venue].posted("/api/v1/bullet-public", 100.0)  # type: ignore[attr-defined]
+                made.servers[venue].posted("/api/v1/bullet-public", b"", 100.0)  # type: ignore[attr-defined]
             async with open_ws(endpoints[venue]["ws"] + path) as ws:
                 if venue == "kucoin":  # two channels of two hundred markets, and one more
                     texts = [*words(names), words(names)[0].replace("match", "level2")]
