@@ -199,10 +199,10 @@ def listing(spec: ListingSpec) -> dict[str, object]:
     least = LEAST.get(spec.key, "5")
     if not spec.perpetual:
         value: dict[str, object] = {"filterType": "NOTIONAL", "minNotional": least, "applyMinToMarket": True, "maxNotional": "9000000"}
-        names = {"status": "TRADING", "baseAsset": spec.asset, "baseAssetPrecision": 8, "quoteAsset": quote, "quotePrecision": 8}
+        names = {"status": "TRADING", "baseAsset": spec.base, "baseAssetPrecision": 8, "quoteAsset": quote, "quotePrecision": 8}
         return row | names | {"isSpotTradingAllowed": True, "filters": [price, lots, value], "permissions": []}
-    row |= {"pair": spec.asset + quote, "contractType": "PERPETUAL", "deliveryDate": 4133404800000, "baseAsset": spec.asset}
-    row |= {"quoteAsset": quote, "marginAsset": spec.asset if spec.face else quote}
+    row |= {"pair": spec.base + quote, "contractType": "PERPETUAL", "deliveryDate": 4133404800000, "baseAsset": spec.base}
+    row |= {"quoteAsset": quote, "marginAsset": spec.base if spec.face else quote}
     if spec.face:
         return row | {"contractStatus": "TRADING", "contractSize": spec.face, "filters": [price, lots]}
     return row | {"status": "TRADING", "filters": [price, lots, {"filterType": "MIN_NOTIONAL", "notional": least}]}

@@ -194,7 +194,7 @@ class Symbol:
 def listing(spec: ListingSpec) -> dict[str, object]:
     """A row of GET /v5/market/instruments-info."""
     quote = spec.symbol.split("-")[1]
-    row: dict[str, object] = {"symbol": spec.native, "status": "Trading", "baseCoin": spec.asset, "quoteCoin": quote}
+    row: dict[str, object] = {"symbol": spec.native, "status": "Trading", "baseCoin": spec.base, "quoteCoin": quote}
     if not spec.perpetual:
         lots = {"basePrecision": spec.lot, "quotePrecision": "0.0000001", "minOrderQty": spec.lot, "maxOrderQty": "83", "minOrderAmt": "5"}
         return row | {"innovation": "0", "marginTrading": "utaOnly", "lotSizeFilter": lots, "priceFilter": {"tickSize": spec.tick}}

@@ -161,6 +161,6 @@ def answer(number: object, refusal: str = "") -> str:
 def details(spec: ListingSpec) -> dict[str, object]:
     """A row of the list of symbols."""
     base, _, quote = spec.symbol.partition("-")
-    names = {"symbol": spec.native.upper(), "base_currency": base, "quote_currency": quote, "min_order_size": LEAST[base]}
+    names = {"symbol": spec.native.upper(), "base_currency": base, "quote_currency": quote, "min_order_size": LEAST.get(base, "0.00001")}
     kind = {"status": "open", "wrap_enabled": False, "product_type": "spot", "contract_type": "vanilla", "contract_price_currency": quote}
     return {**names, "tick_size": float(spec.lot), "quote_increment": float(spec.tick), **kind}

@@ -50,7 +50,7 @@ class Server(HtxServer):
 
     def listing(self, spec: ListingSpec) -> str:
         steps = f'"contract_size":{float(spec.contract):.18f},"price_tick":{float(spec.tick):.18f}'
-        named = f'"symbol":"{spec.asset}","contract_code":"{spec.native}",{steps},"delivery_time":"","create_date":"20201021"'
+        named = f'"symbol":"{spec.base}","contract_code":"{spec.native}",{steps},"delivery_time":"","create_date":"20201021"'
         kind = f'"support_margin_mode":"all","business_type":"swap","pair":"{spec.native}","contract_type":"swap"'
         return f'{{{named},"contract_status":1,{kind},"trade_partition":"USDT"}}'
 

@@ -45,6 +45,11 @@ class ListingSpec(msgspec.Struct, frozen=True):
         return f"{self.venue}:{self.symbol}"
 
     @property
+    def base(self) -> str:
+        """What is bought and sold; its price is that of ``asset``."""
+        return self.symbol.partition("-")[0]
+
+    @property
     def perpetual(self) -> bool:
         return self.symbol.endswith("-PERP")
 

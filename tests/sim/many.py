@@ -170,6 +170,8 @@ class Watched:
                 self.refused.append(f"{event.venue} says {event.code} {event.text}")
             case Gap():
                 self.wrong.append(f"{event.key} gap: {event.reason}")
+            case Fault() if "of instruments: empty" in event.reason:
+                pass  # of a kind of market that is not among the listings here
             case Fault():
                 self.wrong.append(f"{event.venue} {event.key} fault: {event.reason} {event.sample[:80]!r}")
             case BookState(state="LIVE"):

@@ -30,17 +30,18 @@ async def start(specs: Sequence[ListingSpec]) -> Watched:
     async with watching(specs) as (_, watched):
         for spec in specs:
             assert watched.engine.venues[spec.venue].name_of(spec.symbol) == spec.native, "the venue's name for it"
+        plans = {name: [plan.name for plan in venue.plan()] for name, venue in watched.engine.venues.items()}
+        await watched.until(lambda: all(len(watched.connections(name)) >= len(names) for name, names in plans.items()))
         await watched.until(lambda: len(watched.live_at) == len(specs) and not watched.waiting())
         assert watched.refused == [] and watched.wrong == [], "no refusal, no gap, no fault"
         assert {each.reason for each in watched.epochs.values()} <= {"", "a socket delivers"}, "nobody closed anything"
         for name, venue in watched.engine.venues.items():
-            plans = [plan.name for plan in venue.plan()]
-            assert len(plans) <= MAX_SOCKETS and venue.beyond() == ()
-            assert sorted(each.plan for each in watched.connections(name)) == sorted(plans), "each connected once"
+            assert len(plans[name]) <= MAX_SOCKETS and venue.beyond() == ()
+            assert sorted(each.plan for each in watched.connections(name)) == sorted(plans[name]), "each connected once"
             assert watched.confirmed[name] >= wanted(venue), "every topic acknowledged"
             last = max(at for key, at in watched.live_at.items() if key.startswith(f"{name}:"))
             topics = watched.confirmed_at[name]
-            print(f"{name}: {len(plans)} connections, all books LIVE after {last:.1f} s, all topics confirmed after {topics:.1f} s")
+            print(f"{name}: {len(plans[name])} connections, all books LIVE after {last:.1f} s, all topics confirmed after {topics:.1f} s")
     return watched
 
 
