@@ -81,7 +81,7 @@
     if (now.length !== body.childElementCount || now.some((tr, i) => body.children[i] !== tr)) body.replaceChildren(...now);
   };
   function put(td, cell) {
-    if (cell instanceof Node) { if (!td.firstElementChild || td.textContent !== cell.textContent) td.replaceChildren(cell); return; }
+    if (cell instanceof Node) { if (!td.firstElementChild || !td.firstElementChild.isEqualNode(cell)) td.replaceChildren(cell); return; }
     const [text, css, title] = Array.isArray(cell) ? cell : [cell];
     if (td.textContent !== text) td.textContent = text;
     if (td.className !== (css || "")) td.className = css || "";
