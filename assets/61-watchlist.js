@@ -67,6 +67,8 @@
     if (told && pending.size) { pending.clear(); trouble(`Not done: ${told.text}`); }
   }
   const on = (venue) => DOPE.state.venues.has(venue);
+  const names = new Map();   // of venues that were watched, also when they are no longer
+  const nameOf = (venue) => { if (on(venue)) names.set(venue, DOPE.venueName(venue)); return names.get(venue) || venue; };
   function settle() {
     for (const [mark, { drop, at }] of pending) {
       const book = DOPE.state.instruments.get(mark), there = mark.includes(":") ? Boolean(book) : on(mark);
@@ -86,7 +88,7 @@
     return [`${glyph} ${book.state}`, css];
   }
   function act(r, key) {
-    const is = state(key), name = `${r.symbol} at ${DOPE.venueName(r.venue)}`, wait = pending.has(key) && (pending.get(key).drop || !DOPE.state.instruments.has(key));
+    const is = state(key), name = `${r.symbol} at ${nameOf(r.venue)}`, wait = pending.has(key) && (pending.get(key).drop || !DOPE.state.instruments.has(key));
     if (wait) return h("span", { class: "act-cell" }, h("span", { class: is ? is[1] : "off" }, is ? is[0] : "◌ asked for"));
     if (is) return h("span", { class: "act-cell" }, h("span", { class: is[1] }, is[0]), button("Remove", "unwatch", key, `Stop watching ${name}`));
     if (r.status !== "trading") return h("span", { class: "act-cell warn", title: "The venue's own word for why it does not trade" }, `does not trade: ${r.status}`);
@@ -97,8 +99,8 @@
   function row(r) {
     const key = `${r.venue}:${r.symbol}`, contract = r.kind === "spot" || r.kind === "reference" ? fmt.UNKNOWN : r.contract_value === null ? "not known" : `${fmt.quantity(r.contract_value)} ${r.inverse ? r.quote : r.base}`;
     return { key, css: DOPE.state.instruments.has(key) ? "chosen" : "", cells: [
-      [r.symbol, "", key], [DOPE.venueName(r.venue)], [r.native], [r.ccxt || fmt.UNKNOWN], [r.inverse ? `${r.kind}, inverse` : r.kind], [amount(r.tick)], [amount(r.lot)], [least(r)], [contract],
-      r.source === "list" ? ["own list"] : ["our table", "off", "The venue's own list has not been read yet"], act(r, key),
+      [r.symbol, "", key], [nameOf(r.venue)], r.source === "list" ? [r.native] : [r.native, "grey", "From our own table: the list of this venue is not read yet"], [r.ccxt || fmt.UNKNOWN], [r.inverse ? `${r.kind}, inverse` : r.kind], [amount(r.tick)], [amount(r.lot)], [least(r)], [contract],
+      act(r, key),
     ] };
   }
   function meant() {
@@ -119,7 +121,7 @@
   const focusSure = (holder) => { const keep = holder.querySelector(".keep"); if (keep && sure && document.activeElement !== keep) keep.focus(); };
   function finds() {
     const many = found && found.rows.length, why = status === "loading" ? "Searching…" : status === "idle" ? "Any spelling does: btc, ETH/USDT, BTCUSDT, XBT/USD, BTC/USDT:USDT, 1000PEPEUSDT, bitcoin." :
-      status === "done" ? `No venue lists “${box.value.trim()}”${place.value ? ` at ${DOPE.venueName(place.value)}` : ""}. Try the coin alone.` : status;
+      status === "done" ? `No venue lists “${box.value.trim()}”${place.value ? ` at ${nameOf(place.value)}` : ""}. Try the coin alone.` : status;
     $("finds").setAttribute("aria-busy", String(status === "loading"));
     if (status !== "loading" || !many) DOPE.rows("finds", found ? found.rows.map(row) : [], why);
     $("finds-empty").classList.toggle("bad", !["idle", "loading", "done"].includes(status));
@@ -129,7 +131,7 @@
     if (places !== shownPlaces) {
       shownPlaces = places;
       const chosen = place.value;
-      DOPE.fill(place, h("option", { value: "" }, "all venues"), ...[...lists.keys()].sort().map((v) => h("option", { value: v }, `${DOPE.venueName(v)} (${fmt.number(lists.get(v))})`)));
+      DOPE.fill(place, h("option", { value: "" }, "all venues"), ...[...lists.keys()].sort().map((v) => h("option", { value: v }, `${nameOf(v)} (${fmt.number(lists.get(v))})`)));
       place.value = lists.has(chosen) ? chosen : "";
     }
   }
@@ -138,10 +140,10 @@
   function chip(book) {
     const [text, css] = state(book.key), leaving = pending.has(book.key) && pending.get(book.key).drop;
     return h("span", { class: "wchip " + css, title: `${book.key}: ${leaving ? "leaving" : book.state}${book.reason ? ", " + book.reason : ""}` }, h("span", { class: "g", "aria-hidden": "true" }, text.split(" ")[0]), h("span", {}, book.symbol),
-      leaving ? null : h("button", { type: "button", "data-act": "unwatch", "data-value": book.key, "data-test": "chip-" + book.key, "aria-label": `Stop watching ${book.symbol} at ${DOPE.venueName(book.venue)}` }, DOPE.icon("x-lg")));
+      leaving ? null : h("button", { type: "button", "data-act": "unwatch", "data-value": book.key, "data-test": "chip-" + book.key, "aria-label": `Stop watching ${book.symbol} at ${nameOf(book.venue)}` }, DOPE.icon("x-lg")));
   }
   function venue(id, books) {
-    const v = DOPE.state.venues.get(id), live = books.filter((b) => b.state === "LIVE").length, wait = pending.get(id), name = DOPE.venueName(id);
+    const v = DOPE.state.venues.get(id), live = books.filter((b) => b.state === "LIVE").length, wait = pending.get(id), name = nameOf(id);
     const toggle = h("button", { type: "button", role: "switch", class: "switch", "aria-checked": String(Boolean(v)), "aria-label": `Watch ${name}`, "data-act": "watch-venue", "data-value": id, "data-test": "switch-" + id, disabled: Boolean(wait) }, h("i"));
     const text = wait ? (wait.drop ? "◌ leaving" : Date.now() - wait.at > SILENT_MS ? "▲ no answer yet" : "◌ asked for") : v ? `${fmt.number(live)} of ${fmt.number(books.length)} live` : lists.has(id) ? `off · lists ${fmt.number(lists.get(id))}` : "off";
     const ask_ = sure === id ? question_(`Stop watching ${name} and its ${fmt.number(books.length)} books?`, "unwatch-venue", id) : null;
@@ -149,11 +151,11 @@
   }
   function watched() {
     const holder = $("watched-list"), books = [...DOPE.state.instruments.values()], all = [...new Set([...DOPE.state.venues.keys(), ...lists.keys()])];
-    all.sort((a, b) => on(b) - on(a) || DOPE.venueName(a).localeCompare(DOPE.venueName(b)));
+    all.sort((a, b) => on(b) - on(a) || nameOf(a).localeCompare(nameOf(b)));
     const old = new Map([...holder.children].map((li) => [li.dataset.key, li])), now = [], live = books.filter((b) => b.state === "LIVE").length;
     for (const id of all) {
       const own = books.filter((b) => b.venue === id).sort((a, b) => a.symbol.localeCompare(b.symbol)), li = old.get(id) || h("li", { "data-key": id, "data-test": "watched-" + id });
-      const sign = JSON.stringify([DOPE.venueName(id), on(id), sure === id, lists.get(id), pending.has(id) && [pending.get(id), Date.now() - pending.get(id).at > SILENT_MS], own.map((b) => [b.key, b.state, pending.get(b.key)])]);
+      const sign = JSON.stringify([nameOf(id), on(id), sure === id, lists.get(id), pending.has(id) && [pending.get(id), Date.now() - pending.get(id).at > SILENT_MS], own.map((b) => [b.key, b.state, pending.get(b.key)])]);
       if (li.dataset.sign !== sign) {
         const had = li.contains(document.activeElement) ? document.activeElement.dataset.test : "";
         li.dataset.sign = sign;

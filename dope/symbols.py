@@ -95,23 +95,23 @@ def _counted(instrument: Instrument) -> str:
 def resolve(text: str, instruments: Sequence[Instrument] = ()) -> tuple[str, ...]:
     """The canonical symbols that ``text`` may mean, the likeliest first; () = none.
 
-    With ``instruments``, whatever is written exactly like a symbol, a key, a venue's own name or a ccxt name of one of them
-    comes first, and nothing that is not among them.
+    With ``instruments``, nothing that is not among them; whatever is written exactly like one of their symbols, keys, own names
+    or ccxt names is. One venue's name for one market may be a coin that others quote in many: the likeliest still comes first.
     """
     name = _clean(text)
     meant = _guess(name) if name else ()
     if not instruments:
         return meant
     loose = name.upper()
-    exact: dict[str, tuple[int, int]] = {}
+    exact: dict[str, int] = {}
     listed = set()
     for each in instruments:
         listed.add(each.symbol)
         if (rank := _likeness(each, name, loose)) is not None:
-            at = meant.index(each.symbol) if each.symbol in meant else MAX_MEANT
-            exact[each.symbol] = min(exact.get(each.symbol, (9, 0)), (rank, at))
-    first = sorted(exact, key=lambda symbol: (exact[symbol], _usual(symbol), symbol))
-    return tuple(dict.fromkeys([*first, *(symbol for symbol in meant if symbol in listed)]))[:MAX_MEANT]
+            exact[each.symbol] = min(exact.get(each.symbol, 9), rank)
+    known = [symbol for symbol in meant if symbol in listed]
+    odd = sorted((symbol for symbol in exact if symbol not in meant), key=lambda symbol: (exact[symbol], _usual(symbol), symbol))
+    return tuple(dict.fromkeys([*(symbol for symbol in known if exact.get(symbol) == 0), *odd, *known]))[:MAX_MEANT]
 
 
 def _likeness(each: Instrument, name: str, loose: str) -> int | None:

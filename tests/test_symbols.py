@@ -148,6 +148,9 @@ def test_a_search_gives_the_exact_market_then_its_coin_then_names_that_begin_so_
     assert found == ["BTC-USDT", "BTC-USDT-PERP", "BTC-TRY", "BTCDOM-USDT-PERP", "WBTC-USDT", "ETH-BTC"]
     assert [each.symbol for each in search("btc", table, 2)] == found[:2]
     assert [each.symbol for each in search("xbt", table)][:2] == found[:2]
+    short = Instrument("two", "BTC-USDC-PERP", "BTC", "BTC", "USDC", "perp")  # one venue calls its one market so
+    assert [each.symbol for each in search("BTC", [*table, short])][:2] == ["BTC-USDT", "BTC-USDT-PERP"]
+    assert resolve("BTC", [short]) == ("BTC-USDC-PERP",)
 
 
 def test_a_search_for_a_coin_at_a_venue_finds_it_there_alone_and_what_does_not_trade_comes_last() -> None:

@@ -19,14 +19,13 @@ TITLE, ID, PATH, ICON = "Settings", "settings", "/settings", "gear"
 FINDS = (
     ("Market", "Canonical symbol: BTC-USDT spot, BTC-USDT-PERP perpetual"),
     ("Venue", ""),
-    ("Own name", "What this venue calls it"),
+    ("Own name", "What this venue calls it; grey = from the table shipped with this program, the venue's own list is not read yet"),
     ("ccxt", "Its name in ccxt"),
     ("Kind", "Inverse = margined and settled in base currency"),
     ("Tick", "Step of prices, quote currency"),
     ("Lot", "Step of sizes, base currency"),
     ("Least order", "Size in base or value in quote currency"),
     ("Contract", "Base currency per contract, quote if inverse; not known = it is shown, but never a leg"),
-    ("Known from", "The venue's own list, read since start, or the table shipped with this program"),
     ("", ""),
 )
 FEES = (

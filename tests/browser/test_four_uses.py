@@ -133,6 +133,20 @@ def test_cards_table_and_api_say_the_same(page: Any, program: Program) -> None:
     page.wait_for_function("!DOPE.paused()")
 
 
+def test_a_market_is_found_watched_and_left_again_while_everything_runs(page: Any, program: Program) -> None:
+    page.click("#rail-settings")
+    page.fill('[data-test="finds-q"]', "usdc/usdt")
+    page.click('[data-test="watch-okx:USDC-USDT"]')
+    page.wait_for_function("(DOPE.state.instruments.get('okx:USDC-USDT') || {}).state === 'LIVE'")
+    page.wait_for_function("document.querySelector(`#finds-rows tr[data-key='okx:USDC-USDT']`).innerText.includes('● LIVE')")
+    assert program.get("/api/v1/books/USDC-USDT").json()[0]["current"] is True
+    page.click('[data-test="unwatch-okx:USDC-USDT"]')
+    page.wait_for_function("!DOPE.state.instruments.has('okx:USDC-USDT')")
+    page.wait_for_selector('[data-test="watch-okx:USDC-USDT"]')
+    until(lambda: all(row["state"] == "LIVE" for row in program.live()["instruments"]), "all others go on")
+    assert page.complaints == []
+
+
 # -- export ------------------------------------------------------------------------------------------------------------
 def download(page: Any, form: str) -> bytes:
     with page.expect_download() as waiting:
