@@ -10,32 +10,30 @@ One answer, of ``VenueReader.read``, times in ms UTC, prices in quote and sizes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from dope.market.book import Book
 from dope.session import Session
 from dope.types import LIVE, Trade
 
 MS = 1_000_000
+SLICE = 24  #: books that are copied before the engine may step again
 
 T = TypeVar("T")
 Stand = tuple[Any, ...]  #: of a book: equal = nothing about it has changed
 
 
-class _Read(NamedTuple):
-    """What was copied between two turns of the engine."""
+class BetweenTurns(Protocol):
+    """Carries something out in the engine's thread, where nothing changes meanwhile. Raises NoEngine."""
 
-    stands: dict[str, Stand]
-    books: list[dict[str, Any]]
-    newest: int
-    trades: list[Trade]
+    def __call__(self, read: Callable[[], T]) -> T: ...
 
 
 class VenueReader:
     """Reads one venue again and again; between two reads it costs the engine nothing. One thread at a time may read."""
 
-    def __init__(self, venue: str, session: Callable[[], Session | None], between_turns: Callable[[Callable[[], _Read]], _Read]) -> None:
+    def __init__(self, venue: str, session: Callable[[], Session | None], between_turns: BetweenTurns) -> None:
         self.venue = venue
         self._session, self._between_turns = session, between_turns
         self._of: Session | None = None
@@ -54,22 +52,32 @@ class VenueReader:
         if session is not self._of or depth != self._depth:
             self._number = self._number if session is self._of else -1
             self._of, self._depth, self._stands = session, depth, {}
-        number, known = self._number, self._stands
-        found = self._between_turns(lambda: self._copy(session, known, number, depth))
-        self._number, self._stands = found.newest, found.stands
-        mine = self.venue + ":"
+        number, mine = self._number, self.venue + ":"
+        after = number if number >= 0 else 1 << 62
+        keys, (newest, trades) = self._between_turns(
+            lambda: ([key for key in session.engine.market.books if key.startswith(mine)], session.rows.trades_after(after))
+        )
+        stands: dict[str, Stand] = {}
+        books: list[dict[str, Any]] = []
+        for at in range(0, len(keys), SLICE):
+            books += self._between_turns(lambda some=keys[at : at + SLICE]: self._copy(session, some, stands))  # type: ignore[misc]
+        self._number, self._stands = newest, stands
         return {
-            "run": session.rows.session, "source": session.source, "books": found.books, "keys": list(found.stands),
-            "trades": [_trade_row(trade) for trade in found.trades if trade.key.startswith(mine)],
-            "missed": found.newest - number - len(found.trades) if number >= 0 else 0,
+            "run": session.rows.session, "source": session.source, "books": books, "keys": list(stands),
+            "trades": [_trade_row(trade) for trade in trades if trade.key.startswith(mine)],
+            "missed": newest - number - len(trades) if number >= 0 else 0,
         }  # fmt: skip
 
-    def _copy(self, session: Session, known: dict[str, Stand], number: int, depth: int) -> _Read:
-        books = [book for book in session.engine.market.books.values() if book.instrument.venue == self.venue]
-        stands = {book.key: _stand(book) for book in books}
-        rows = [_book_row(book, depth) for book in books if known.get(book.key) != stands[book.key]]
-        newest, trades = session.rows.trades_after(number if number >= 0 else 1 << 62)
-        return _Read(stands, rows, newest, trades)
+    def _copy(self, session: Session, keys: Sequence[str], stands: dict[str, Stand]) -> list[dict[str, Any]]:
+        """Rows of those books that have changed; how each stands goes into ``stands``."""
+        rows = []
+        for key in keys:
+            book = session.engine.market.books.get(key)
+            if book is not None:
+                stands[key] = stand = _stand(book)
+                if self._stands.get(key) != stand:
+                    rows.append(_book_row(book, self._depth))
+        return rows
 
 
 def _stand(book: Book) -> Stand:
