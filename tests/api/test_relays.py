@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from dope.api.relayed import best, touches
 from dope.relay import VenueReader
 from dope.rows import RECENT
 from tests.api.house import House, serving
-from tests.api.market_desk import VENUES, Desk
+from tests.api.market_desk import FRESH_NS, VENUES, Desk
 from tests.api.publisher import full, instrument
 from tests.api.test_live import silent_client
 from tests.frames import closed, okx_book, okx_script, okx_trade, spot_script
 from tests.program import Program, until
 
+PATIENCE = 60  #: messages that may come before what is waited for, at least one a second; never how long it took
 MANY = 1500  #: trades of one turn
 READ, OPERATE = "reading-0123456789", "operate-0123456789"
 Message = dict[str, Any]
@@ -43,6 +45,14 @@ def house(desk: Desk) -> Iterator[House]:
         yield house
 
 
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[House]:
+    """One market for all that changes nothing: three venues that are published by hand."""
+    with serving() as house:
+        house.publisher.board.publish(time.time_ns() + FRESH_NS, {})
+        yield house
+
+
 def dial(house: House, path: str, **options: Any) -> connect:
     given = {"origin": house.url, "compression": None, "max_size": None, **options}
     return connect(f"ws://127.0.0.1:{house.port}/ws/{path}", **given)
@@ -57,8 +67,17 @@ async def hear_until(line: ClientConnection, condition: Callable[[Message], Any]
     """All messages up to the first of which that is true."""
     heard = [await hear(line)]
     while not condition(heard[-1]):
+        assert len(heard) < PATIENCE, "it never came"
         heard.append(await hear(line))
     return heard
+
+
+async def becomes(condition: Callable[[], Any], what: str) -> None:
+    for _ in range(100 * PATIENCE):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"never: {what}")
 
 
 def book(message: Message, key: str = "okx:BTC-USDT") -> dict[str, Any]:
@@ -107,9 +126,9 @@ def test_first_comes_all_that_is_known_of_a_venue_then_each_change_numbered(hous
     asyncio.run(scene())
 
 
-def test_a_silent_venue_is_told_once_a_second_that_nothing_changed(house: House) -> None:
+def test_a_silent_venue_is_told_once_a_second_that_nothing_changed(quiet: House) -> None:
     async def scene() -> None:
-        async with dial(house, "okx") as line:
+        async with dial(quiet, "okx") as line:
             first, second, third = await hear(line), await hear(line), await hear(line)
             assert [each["seq"] - first["seq"] for each in (second, third)] == [1, 2]
             assert (second["books"], second["trades"], second["type"]) == ([], [], "update")
@@ -327,14 +346,14 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("path", UNKNOWN)
-def test_what_nobody_knows_is_closed_with_4404_and_its_name(house: House, path: str) -> None:
-    ended = asyncio.run(end_of(house, path))
+def test_what_nobody_knows_is_closed_with_4404_and_its_name(quiet: House, path: str) -> None:
+    ended = asyncio.run(end_of(quiet, path))
     assert ended[0] == 4404 and ended[1].startswith(UNKNOWN[path]), ended
 
 
 @pytest.mark.parametrize("depth", ["0", "51", "-1", "1e1", "٣", "", "20.0", "9" * 400])
-def test_a_depth_that_cannot_be_meant_is_refused(house: House, depth: str) -> None:
-    assert asyncio.run(end_of(house, f"okx?depth={depth}")) == (4400, "depth must be a whole number from 1 to 50")
+def test_a_depth_that_cannot_be_meant_is_refused(quiet: House, depth: str) -> None:
+    assert asyncio.run(end_of(quiet, f"okx?depth={depth}")) == (4400, "depth must be a whole number from 1 to 50")
 
 
 def test_before_the_engine_has_published_anything_clients_shall_come_back_later(desk: Desk) -> None:
@@ -343,10 +362,10 @@ def test_before_the_engine_has_published_anything_clients_shall_come_back_later(
         assert asyncio.run(end_of(house, "okx")) == (1013, "the engine is still starting")
 
 
-def test_a_page_of_another_site_gets_nothing(house: House) -> None:
+def test_a_page_of_another_site_gets_nothing(quiet: House) -> None:
     for path in ("okx", "ticker/BTC-USDT"):
         for origin in ("https://evil.test", "null", None):
-            assert asyncio.run(end_of(house, path, origin=origin)) == (403, "")
+            assert asyncio.run(end_of(quiet, path, origin=origin)) == (403, "")
 
 
 @pytest.mark.parametrize("path", ["okx", "ticker/BTC-USDT"])
@@ -373,21 +392,21 @@ def test_with_tokens_header_or_first_message_lets_in_and_nothing_else(desk: Desk
 @pytest.mark.parametrize(
     ("text", "code"), [("hello", 1008), ('{"type":"subscribe"}', 1008), ('{"type":"ping","c":"' + "x" * 70_000 + '"}', 1009)]
 )
-def test_what_is_no_message_of_ours_ends_the_connection(house: House, text: str, code: int) -> None:
+def test_what_is_no_message_of_ours_ends_the_connection(quiet: House, text: str, code: int) -> None:
     async def scene() -> int | None:
-        async with dial(house, "okx") as line:
+        async with dial(quiet, "okx") as line:
             await line.send(text)
             with pytest.raises(ConnectionClosed) as ended:
-                while True:
+                for _ in range(PATIENCE):
                     await line.recv()
             return ended.value.rcvd.code if ended.value.rcvd else None
 
     assert asyncio.run(scene()) == code
 
 
-def test_pings_are_answered_and_a_resync_brings_everything_again(house: House) -> None:
+def test_pings_are_answered_and_a_resync_brings_everything_again(quiet: House) -> None:
     async def scene() -> None:
-        async with dial(house, "okx") as line:
+        async with dial(quiet, "okx") as line:
             first = await hear(line)
             await line.send('{"type":"ping","c":12.5}')
             assert (await hear_until(line, lambda message: message["type"] == "pong"))[-1]["c"] == 12.5
@@ -421,14 +440,17 @@ def test_one_that_never_reads_is_closed_and_costs_the_others_nothing(house: Hous
             number, seqs = 0, []
             while not hub.counts["evicted"]:
                 number += 1
+                assert number < 1000, "it is never closed"
                 desk.step("okx", *(okx_trade(number * MANY + n, "100.5", "0.25", sold=False) for n in range(MANY)))
                 message = await hear(line)
                 seqs.append(message["seq"])
                 assert message["type"] == "update"
             heard = await hear_until(line, lambda message: message["trades_total"] == number * MANY)
             assert seqs == list(range(seqs[0], seqs[0] + len(seqs))) and heard[-1]["missed"] == 0
-            while house.connections() > 1:
-                await line.recv()
+            for _ in range(PATIENCE):
+                if house.connections() > 1:
+                    await line.recv()
+            assert house.connections() == 1, "its socket is let go"
         silent.close()
 
     asyncio.run(scene())
@@ -451,9 +473,7 @@ def test_however_many_listen_the_engine_is_read_ten_times_a_second_at_most_and_n
         assert 1 <= (desk.reads - before) / turns <= 10 * (loop.time() - began) + 2
         for line in lines:
             await line.close()
-        while hub._open or not hub._task.done():
-            desk.show()
-            await asyncio.sleep(0.01)
+        await becomes(lambda: not hub._open and hub._task.done(), "the end of the broadcaster")
         before = desk.reads
         desk.show()
         await asyncio.sleep(0.25)
@@ -476,8 +496,7 @@ def test_who_listens_is_counted_per_channel(house: House) -> None:
             }  # fmt: skip
             assert rows["/ws/okx"]["messages"] >= 3 and rows["/ws/binance_spot"]["messages"] == 0
             assert 'dope_relay_clients{channel="okx"} 2.0' in house.get("/metrics").text
-        while house.app.state.relays.clients():
-            await asyncio.sleep(0.01)
+        await becomes(lambda: not house.app.state.relays.clients(), "that nobody listens")
         assert (await end_of(house, "nowhere"))[0] == 4404
         assert "nowhere" not in house.get("/metrics").text, "no name from outside makes a series"
         rows = {row["channel"]: row for row in house.get("/api/v1/relays").json()}
