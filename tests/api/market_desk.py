@@ -14,7 +14,7 @@ from dope.session import Session
 from dope.settings import Settings
 from dope.types import TICK, Frame
 from tests.api.publisher import Publisher, venue
-from tests.frames import MS, T0
+from tests.frames import MS, T0, okx_script, spot_script
 
 VENUES = ("binance_spot", "okx")
 FRESH_NS = 3600 * 10**9  #: so long a publication counts as new: on a slow machine the engine of a test must not seem silent
@@ -74,3 +74,11 @@ class Desk:
                     sections |= {"instruments": part["instruments"]} if "instruments" in part else {}
                 sections["mode"] = {"source": session.source}
         self.publisher.board.publish(time.time_ns() + FRESH_NS, sections)
+
+
+def live(folder: Path) -> Desk:
+    """Both venues' books of BTC-USDT are live: 100 … 100.5."""
+    desk = Desk(folder)
+    desk.step("okx", *okx_script())
+    desk.step("binance_spot", *spot_script())
+    return desk
