@@ -29,7 +29,8 @@ OPERATION = ("/health", "/ready", "/metrics", "/docs", "/openapi.json")
 DASH = ("/_dash-layout", "/_dash-dependencies", "/_dash-update-component", "/_dash-ws-callback", "/_reload-hash", "/_favicon.ico")
 ENTRANCE = ("/sign-in", "/sign-out")
 EXACT = frozenset((*OPERATION, *DASH, *ENTRANCE))
-PREFIXES = ("/api/v1/", "/ws/", "/assets/", "/docs/files/", "/_dash-component-suites/")
+STREAMED = "/ws/"
+PREFIXES = ("/api/v1/", STREAMED, "/assets/", "/docs/files/", "/_dash-component-suites/")
 NAME = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}")
 #: what no answer of ours may do, whatever else its policy allows
 CLOSED = "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -188,6 +189,8 @@ class Door:
         path = scope["path"]
         if not (path in self._pages or path in EXACT or path.startswith(PREFIXES)) or "\x00" in path:
             return 404
+        if path.startswith(STREAMED) and scope["type"] != "websocket":
+            return 404  # the dashboard library would answer with a page
         if not self._may(scope, hosts[0]):
             return 403
         return _length_trouble(scope)

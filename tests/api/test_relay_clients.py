@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.api.house import House, serving
+from tests.api.house import House, dash_app, serving
 from tests.api.listening import PATIENCE, becomes, book, dial, hear, hear_until
 from tests.api.market_desk import FRESH_NS, Desk, live
 from tests.api.test_live import silent_client
@@ -86,6 +86,13 @@ def test_a_page_of_another_site_gets_nothing(quiet: House) -> None:
     for path in ("okx", "ticker/BTC-USDT"):
         for origin in ("https://evil.test", "null", None):
             assert asyncio.run(end_of(quiet, path, origin=origin)) == (403, "")
+
+
+def test_an_address_of_a_stream_is_no_page() -> None:
+    with serving(app=dash_app()) as house:
+        for path in ("/ws/okx", "/ws/ticker/BTC-USDT", "/ws/v1/live", "/ws/a/b/c"):
+            answer = house.get(path)
+            assert (answer.status_code, answer.json()["error"]) == (404, "there is nothing at this address"), path
 
 
 @pytest.mark.parametrize("path", ["okx", "ticker/BTC-USDT"])
