@@ -31,6 +31,7 @@ check: $(DEV_MARK)   ## lint and types only
 bench: $(DEV_MARK)   ## CPU, latency and memory beside plain comparators; takes minutes, fails on no time
 	$(PY) -m bench.run
 	$(PY) -m bench.parts
+	$(PY) -m bench.venues
 	$(PY) -m bench.recorded
 	$(PY) -m bench.latency
 	$(PY) -m bench.watched

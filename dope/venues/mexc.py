@@ -25,7 +25,7 @@ rate of requests that is allowed, and that a trade always has an id (one without
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -184,7 +184,7 @@ class Mexc(DifferencesVenue):
         self._books.take(frame, known, (first, last, -1), update, events)
 
     def _on_touch(self, frame: Frame, known: Known, body: bytes, stamp: int, events: list[Event]) -> None:
-        found = _texts(body)
+        found = _texts(dict(protobuf.fields(body)))
         bid, bid_size = (number(found[1]), number(found[2])) if found.get(1) else (0.0, 0.0)
         ask, ask_size = (number(found[3]), number(found[4])) if found.get(3) else (0.0, 0.0)
         events.append(Quote(frame.ts, known.key, stamp, -1, bid, bid_size, ask, ask_size))
@@ -194,7 +194,7 @@ class Mexc(DifferencesVenue):
             if name != 1 or not isinstance(deal, bytes):
                 continue
             whole = dict(protobuf.fields(deal))
-            texts, side, stamp = _texts(deal), whole.get(3), whole.get(4, 0)
+            texts, side, stamp = _texts(whole), whole.get(3), whole.get(4, 0)
             if side not in (1, 2) or not isinstance(stamp, int):
                 raise ValueError("a trade without a side")
             trade_id = texts.get(5) or f"{frame.ts}/{place}"
@@ -202,7 +202,8 @@ class Mexc(DifferencesVenue):
             events.append(Trade(frame.ts, known.key, stamp * MS, number(texts[1]), number(texts[2]), taker, trade_id))
 
     def _on_kline(self, frame: Frame, known: Known, body: bytes, stamp: int, events: list[Event]) -> None:
-        whole, texts = dict(protobuf.fields(body)), _texts(body)
+        whole = dict(protobuf.fields(body))
+        texts = _texts(whole)
         begin, end = whole[2], whole.get(9, 0)
         if texts[1] != "Min1" or not isinstance(begin, int) or not isinstance(end, int):
             raise ValueError("a candle of another length")
@@ -241,6 +242,6 @@ class Mexc(DifferencesVenue):
         return depth.lastUpdateId, update
 
 
-def _texts(body: bytes) -> dict[int, str]:
-    """The text fields of a message by number."""
-    return {name: value.decode() for name, value in protobuf.fields(body) if isinstance(value, bytes)}
+def _texts(whole: Mapping[int, int | bytes]) -> dict[int, str]:
+    """Of a message's fields those that are texts."""
+    return {name: value.decode() for name, value in whole.items() if isinstance(value, bytes)}
