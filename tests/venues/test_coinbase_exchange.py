@@ -11,6 +11,7 @@ from dope.types import DATA, TICK, Ack, BookUpdate, Event, Fault, Fetch, Frame, 
 from dope.venues import make
 from dope.venues.base import Venue
 from tests.frames import MS, T0, closed, data, opened, play, reply
+from tests.sim.many import many
 from tests.venues import sample
 from tests.venues.coinbase_exchange import KEY, changes, match, script, snapshot
 
@@ -159,3 +160,17 @@ def test_rest_is_asked_twice_in_a_row_each_minute_and_only_for_books_that_nothin
             found += [second for action in venue.actions if isinstance(action, Fetch)]
             venue.actions.clear()
         assert found == expected
+
+
+def test_fifty_books_are_compared_with_rest_one_after_the_other_never_more_than_ten_in_a_second() -> None:
+    symbols = [spec.symbol for spec in many("coinbase_exchange", 50)]
+    venue = make("coinbase_exchange", symbols)
+    venue.receive(Frame(T0, venue.ID, 1, *opened("feed", symbols)))
+    for known in venue.known.values():
+        known.conn, known.last = 1, 1
+    asked: list[int] = []
+    for tenth in range(1200):
+        venue.actions.clear()
+        venue.receive(Frame(T0 + tenth * 10**8, "", 0, TICK, b"0"))
+        asked += [tenth for action in venue.actions if isinstance(action, Fetch)]
+    assert len(asked) > 100 and max(sum(at <= other < at + 10 for other in asked) for at in asked) <= 10
