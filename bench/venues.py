@@ -171,7 +171,7 @@ def measure(venues: Iterable[str], messages: int = MESSAGES, rounds: int = ROUND
         for which, name in enumerate(("message", "level")):
             rows, other = [each[which] for each in costs], [each[which] for each in found[BESIDE]]
             count, each = int(amount[venue][0]), f"{amount[venue][1]:.1f} levels per message" if which == 0 else ""
-            figures.append(_best(f"{venue}: CPU per {name}", "µs", rows, count, note=each))
+            figures.append(_best(f"{venue}: CPU per {name}, best round", "µs", rows, count, note=each))
             if venue != BESIDE:
                 times, reason = [min(rows) / min(other)], REASONS.get((venue, name), "")
                 target = None if reason else LIMIT

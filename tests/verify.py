@@ -30,6 +30,7 @@ OUT = ROOT / "bench" / "out"
 BENCHES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("run", ("-m", "bench.run"), ("engine: CPU per message",)),
     ("parts", ("-m", "bench.parts"), ("recording, on the hot path",)),
+    ("venues", ("-m", "bench.venues"), ("kraken ÷ okx, per message",)),
     ("store", ("-m", "bench.store"), ("per row of best prices", "spread, last hour", "3 M rows/s")),
     ("memory", ("-m", "bench.memory", "--messages", "20000000"), ("upper 95 % bound",)),
     ("latency", ("-m", "bench.latency"), ("10k/s due → signal p99", "50k/s due → signal p99", "planted signals missed")),
