@@ -33,7 +33,8 @@ from dope.types import (
 )
 from dope.venues._bundles import bundle, exponent_of, moved
 from dope.venues._differences import DifferencesVenue
-from dope.venues.base import LIST, MS, TRADING, Known, least, number
+from dope.venues._written import least, number
+from dope.venues.base import LIST, MS, TRADING, Known
 
 _NO = msgspec.Raw(b"")
 REQUESTS_KEPT = 1000  #: requests that may still be confirmed

@@ -14,7 +14,8 @@ import msgspec
 
 from dope.types import Instrument
 from dope.venues._bundles import exponent_of
-from dope.venues.base import TRADING, least, number
+from dope.venues._written import least, number
+from dope.venues.base import TRADING
 
 PAGES = 20  #: of one list
 

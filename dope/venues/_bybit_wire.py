@@ -35,7 +35,8 @@ from dope.types import Bar, BookUpdate, Event, Fetch, Frame, Funding, Gap, Instr
 from dope.venues._bundles import exponent_of, moved
 from dope.venues._bybit_list import LISTING, PAGE, PAGES, Listing, with_limits
 from dope.venues._bybit_rest import Comparison
-from dope.venues.base import LIST, MS, Known, Venue, number
+from dope.venues._written import number
+from dope.venues.base import LIST, MS, Known, Venue
 
 _NO = msgspec.Raw(b"")
 REQUESTS_KEPT = 1000  #: requests that may still be confirmed

@@ -30,7 +30,8 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Frame, Instrument, Notice, Quote, Reconnect
 from dope.venues._differences import DifferencesVenue
-from dope.venues.base import MS, Known, number
+from dope.venues._written import number
+from dope.venues.base import MS, Known
 
 _NO = msgspec.Raw(b"")
 LEVELS = "400"  #: the stream with this many levels, each 100 ms; the touch has a stream of its own

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from dope.types import Bar, Event, Frame, Notice, Send, Trade
-from dope.venues.base import MS, Known, Venue, number
+from dope.venues._written import number
+from dope.venues.base import MS, Known, Venue
 
 MAX_UNPACKED = 4 * 1024 * 1024  #: bytes of one message
 GZIP = b"\x1f\x8b"

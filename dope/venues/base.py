@@ -9,9 +9,7 @@ connection. A venue's file says how its names, requests and messages look: ``nat
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from typing import TypeVar
 
@@ -43,6 +41,7 @@ from dope.types import (
     Send,
 )
 from dope.venues._known import Known as Known  # venues have it from here
+from dope.venues._refusals import Refusals
 from dope.venues._room import Shards, spread
 
 MS = 1_000_000
@@ -52,13 +51,11 @@ BESIDE_NS = 60_000_000_000  #: least time between two connections opened for the
 MAX_SOCKETS = 5  #: connections to one venue
 LIST = "list"  #: keys of requests for a venue's list of instruments begin so
 TRADING = "trading"  #: status of an instrument that trades
-MAX_DECIMALS = 30  #: of a price or size
 #: what reading a message may raise: it becomes a Fault
 UNREADABLE = (msgspec.DecodeError, RecursionError, ValueError, OverflowError, IndexError, KeyError, TypeError, AttributeError)
 
 R = TypeVar("R")
 
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _open = msgspec.json.Decoder(OpenInfo)
 _reply = msgspec.json.Decoder(ReplyInfo)
 
@@ -105,6 +102,7 @@ class Venue:
         self._accept: dict[int, frozenset[str] | None] = {}  # connection → native names, None = any
         self._opened_beside = 0
         self._unacked: dict[int, dict[str, int]] = {}  # connection → topic → when it was asked for
+        self._refusals: dict[int, Refusals] = {}  # by connection
         self._free: dict[int, int] = {}  # connection → when all that is to be sent has left
 
     # -- what a venue's file says ------------------------------------------------------------------------------------
@@ -279,9 +277,13 @@ class Venue:
 
     def acked(self, frame: Frame, topics: Iterable[str], events: list[Event], *, ok: bool = True, reason: str = "") -> None:
         """The venue confirmed or refused these topics of this connection."""
-        waiting = self._unacked.get(frame.conn, {})
+        waiting, refusals = self._unacked.get(frame.conn, {}), self._refusals.setdefault(frame.conn, Refusals())
         for topic in topics:
-            waiting.pop(topic, None)
+            asked = waiting.pop(topic, None) is not None
+            if ok:
+                refusals.confirmed(topic)
+            elif asked:
+                refusals.refused(topic, frame.ts)
             events.append(Ack(frame.ts, self.ID, frame.conn, topic, ok, reason[:200]))
 
     def waiting(self, conn: int) -> list[str]:
@@ -289,12 +291,14 @@ class Venue:
         return list(self._unacked.get(conn, ()))
 
     def on_tick(self, ts: int, events: list[Event]) -> None:
-        """Ask again for what was neither confirmed nor refused in time, and for snapshots that never came."""
+        """Ask again for what nobody confirmed or refused in time, what was refused a while ago, and snapshots that never came."""
         for conn, topics in self._unacked.items():
             late = [topic for topic, asked in topics.items() if ts - asked > ACK_TIMEOUT_NS]
             if late:
                 events += [Ack(ts, self.ID, conn, topic, False, "not confirmed within 10 s") for topic in late]
                 self.ask(conn, ts, "subscribe", late)
+        for conn, refusals in self._refusals.items():
+            self.ask(conn, ts, "subscribe", refusals.due(ts))
         for known in self.known.values():
             if known.asked is not None and ts - known.asked > ACK_TIMEOUT_NS:
                 known.asked = ts
@@ -318,6 +322,7 @@ class Venue:
         self._accept.pop(frame.conn, None)
         self.halted.discard(frame.conn)
         self._unacked.pop(frame.conn, None)
+        self._refusals.pop(frame.conn, None)
         self._free.pop(frame.conn, None)
         for known in self.known.values():
             if known.conn == frame.conn:
@@ -454,47 +459,3 @@ class Venue:
     def taker_bps(self, kind: str) -> float:
         """Default taker fee of a market kind in bps."""
         return next(fee.taker_bps for fee in self.FEES if fee.kind == kind)
-
-
-def number(text: str | float) -> float:
-    """A positive finite decimal; raises ValueError on everything else, so that no NaN or negative ever gets in."""
-    value = float(text)
-    if not 0.0 < value < math.inf:
-        raise ValueError(f"not a positive number: {str(text)[:40]!r}")
-    return value
-
-
-def least(value: str | float) -> float:
-    """A least size or value as lists tell it: 0.0 = no limit; raises ValueError on what is none."""
-    found = float(value)
-    if not 0.0 <= found < math.inf:
-        raise ValueError(f"not a limit: {str(value)[:40]!r}")
-    return found
-
-
-def step(decimals: int) -> float:
-    """The step of numbers with so many decimals: 2 → 0.01; raises ValueError on what is no count of them."""
-    if not 0 <= decimals <= MAX_DECIMALS:
-        raise ValueError(f"not a count of decimals: {decimals}")
-    return float(f"1e-{decimals}")
-
-
-def decimals(price: float, significant: int) -> int:
-    """Decimals of a price of so many significant digits: 140.25 of 5 → 2; below 0 where not even its ones count."""
-    return significant - 1 - int(f"{price:.{significant - 1}e}".partition("e")[2])
-
-
-def utc_ns(text: str) -> int:
-    """An RFC 3339 time in ns, to the microsecond; 0 where it is none or from before 1970."""
-    try:
-        return max(0, (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND * 1000)
-    except (ValueError, TypeError):  # TypeError: a time without its zone
-        return 0
-
-
-def split_quote(name: str, quotes: Sequence[str]) -> tuple[str, str] | None:
-    """``BTCUSDT`` → (``BTC``, ``USDT``) by the longest known quote currency; None when none fits."""
-    for quote in quotes:
-        if name.endswith(quote) and len(name) > len(quote):
-            return name[: -len(quote)], quote
-    return None

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dope.types import Fee, Instrument, Limits
 from dope.venues._binance_wire import BinanceVenue, Listing
 from dope.venues._bundles import bundle
-from dope.venues.base import split_quote
+from dope.venues._written import split_quote
 
 QUOTES = ("USDT", "USDC", "BUSD")
 #: tick, lot, minimum notional of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)

@@ -31,7 +31,8 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Confirmed, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, OpenInfo, Reconnect, Trade
 from dope.venues._minutes import Minutes
-from dope.venues.base import LIST, MS, UNREADABLE, Known, Venue, decimals, least, number
+from dope.venues._written import decimals, least, number
+from dope.venues.base import LIST, MS, UNREADABLE, Known, Venue
 
 SEQ_ALL, OB_CHECKSUM, TIMESTAMP = 65536, 131072, 32768
 LEN = 100  #: levels a side

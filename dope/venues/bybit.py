@@ -9,7 +9,7 @@ from __future__ import annotations
 from dope.types import Fee, Instrument, Limits
 from dope.venues._bybit_list import Listing
 from dope.venues._bybit_wire import BybitVenue
-from dope.venues.base import split_quote
+from dope.venues._written import split_quote
 
 QUOTES = ("USDT", "USDC", "USDE", "USD1", "EUR", "BRL", "TRY", "PLN", "DAI", "MNT", "BTC", "ETH", "SOL")
 #: tick, lot, minimum notional of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)

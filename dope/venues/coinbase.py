@@ -32,7 +32,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import BookUpdate, Confirmed, Event, Fee, Fetch, Frame, Gap, Instrument, Limits, Notice, Trade
-from dope.venues.base import LIST, TRADING, Known, Venue, least, number, utc_ns
+from dope.venues._written import least, number, utc_ns
+from dope.venues.base import LIST, TRADING, Known, Venue
 
 CHANNELS = ("level2", "market_trades")
 HEARTBEATS = "heartbeats:"

@@ -28,7 +28,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import BookUpdate, Checked, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, ReplyInfo, Trade
-from dope.venues.base import LIST, Known, Venue, least, number, utc_ns
+from dope.venues._written import least, number, utc_ns
+from dope.venues.base import LIST, Known, Venue
 from dope.venues.coinbase import MARKETS, MIN_NOTIONAL, PRODUCT, Flags, pair, state
 
 CHANNELS = ("level2_batch", "matches")

@@ -17,7 +17,8 @@ from urllib.parse import quote
 import msgspec
 
 from dope.types import Event, Frame, Funding, Instrument, Limits, Notice, Plan
-from dope.venues.base import Venue, number
+from dope.venues._written import number
+from dope.venues.base import Venue
 
 #: asset id → coin, general knowledge as of 2026-11
 ASSETS = {

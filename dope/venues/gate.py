@@ -18,7 +18,8 @@ import msgspec
 
 from dope.types import Event, Fee, Fetch, Frame, Instrument, Limits, Trade
 from dope.venues._gate_wire import RAWS, GateVenue
-from dope.venues.base import LIST, MS, TRADING, least, number, step
+from dope.venues._written import least, number, step
+from dope.venues.base import LIST, MS, TRADING
 
 _NAME = re.compile(r"([A-Z0-9]+)_([A-Z0-9]+)")
 #: tick, lot, minimum notional of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)

@@ -24,7 +24,8 @@ import msgspec
 
 from dope.types import Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Trade
 from dope.venues._gate_wire import RAWS, SECOND, Candle, GateVenue, rows
-from dope.venues.base import LIST, MS, TRADING, least, number
+from dope.venues._written import least, number
+from dope.venues.base import LIST, MS, TRADING
 
 _NAME = re.compile(r"([A-Z0-9]+)_(USDT|USD)(_\d{8})?")
 #: base units per contract, tick and lot (base) of the default symbols, as of 2026-11 (general knowledge; see above)

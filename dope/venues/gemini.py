@@ -27,7 +27,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Quote, Reconnect, Trade
-from dope.venues.base import LIST, TRADING, Known, Venue, least, number, split_quote
+from dope.venues._written import least, number, split_quote
+from dope.venues.base import LIST, TRADING, Known, Venue
 
 QUOTES = ("RLUSD", "GUSD", "USDT", "USDC", "USD", "EUR", "GBP", "SGD", "BTC", "ETH")
 STREAMS = ("depth@100ms", "bookTicker", "trade")

@@ -27,7 +27,8 @@ import msgspec
 from dope.types import BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Quote, ReplyInfo, Send
 from dope.venues._differences import Differences
 from dope.venues._htx_wire import Handler, HtxVenue, Message, rows_of
-from dope.venues.base import LIST, MS, TRADING, Known, least, number, split_quote, step
+from dope.venues._written import least, number, split_quote, step
+from dope.venues.base import LIST, MS, TRADING, Known
 
 QUOTES = ("usdt", "usdc", "usdd", "husd", "eur", "btc", "eth", "ht", "trx")
 #: tick and lot (base) of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)

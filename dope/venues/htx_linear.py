@@ -26,7 +26,8 @@ import msgspec
 
 from dope.types import BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Send
 from dope.venues._htx_wire import Handler, HtxVenue, Message, rows_of
-from dope.venues.base import LIST, MS, TRADING, Known, number
+from dope.venues._written import number
+from dope.venues.base import LIST, MS, TRADING, Known
 
 #: base units per contract and tick of the default swaps, as of 2026-11 (general knowledge; the venue's list is the authority)
 SWAPS = {"BTC-USDT": (0.001, 0.1), "ETH-USDT": (0.01, 0.01), "SOL-USDT": (1.0, 0.001)}

@@ -31,7 +31,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Trade
-from dope.venues.base import LIST, MS, TRADING, Known, Venue, decimals, least, number, step
+from dope.venues._written import decimals, least, number, step
+from dope.venues.base import LIST, MS, TRADING, Known, Venue
 
 BACKLOG_NS = 10_000_000_000  #: trades older than this in the first message of a subscription are history
 HOUR_NS = 3_600_000_000_000

@@ -31,7 +31,8 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Confirmed, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Quote, Trade
 from dope.venues._minutes import Minutes
-from dope.venues.base import LIST, TRADING, Known, Venue, least, number, step
+from dope.venues._written import least, number, step
+from dope.venues.base import LIST, TRADING, Known, Venue
 
 DEPTHS = (10, 25, 100, 500, 1000)  #: what may be asked for
 TRADABLE = ("online", "limit_only")  #: states of the venue and of a pair in which a market order is carried out

@@ -32,7 +32,8 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Plan, Quote, Trade
 from dope.venues._differences import DifferencesVenue
-from dope.venues.base import LIST, MS, TRADING, Known, least, number
+from dope.venues._written import least, number
+from dope.venues.base import LIST, MS, TRADING, Known
 
 BATCHED = ("/market/level2", "/market/ticker", "/market/match")
 CANDLES = "/market/candles"

@@ -32,7 +32,8 @@ import msgspec
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Quote, Trade
 from dope.venues import _protobuf as protobuf
 from dope.venues._differences import DifferencesVenue
-from dope.venues.base import LIST, MS, TRADING, Known, least, number, split_quote, step
+from dope.venues._written import least, number, split_quote, step
+from dope.venues.base import LIST, MS, TRADING, Known
 
 QUOTES = ("USDT", "USDC", "USDE", "USD1", "EUR", "BRL", "BTC", "ETH")
 #: tick and lot (base) of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)

@@ -25,7 +25,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Reconnect, Trade
-from dope.venues.base import LIST, MS, TRADING, Known, Venue, number
+from dope.venues._written import number
+from dope.venues.base import LIST, MS, TRADING, Known, Venue
 
 UNNUMBERED = -2  #: prevSeqId of messages from before 2022, which have none
 BOOKS = frozenset(("books", "books-l2-tbt", "books50-l2-tbt"))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from dope.types import REPLY, Event, Fault, Frame, Instrument, Instruments, Listed, ReplyInfo
 from dope.venues import make
-from dope.venues.base import Venue, least, step
+from dope.venues._written import least, step
+from dope.venues.base import Venue
 from tests.frames import T0, play
 from tests.venues import IDS, sample
 

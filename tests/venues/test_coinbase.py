@@ -10,7 +10,8 @@ import pytest
 from dope.engine import Engine
 from dope.types import DATA, TICK, Ack, BookUpdate, Confirmed, Event, Fault, Frame, Gap, Notice, Reconnect, Send, Trade
 from dope.venues import make
-from dope.venues.base import Venue, utc_ns
+from dope.venues._written import utc_ns
+from dope.venues.base import Venue
 from tests.frames import MS, T0, closed, data, opened, play, reply
 from tests.venues.coinbase import KEY, LISTS, STAMP, Told, deal, script
 

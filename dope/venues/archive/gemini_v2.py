@@ -16,8 +16,9 @@ import re
 import msgspec
 
 from dope.types import BookUpdate, Event, Frame, Instrument, Trade
+from dope.venues._written import number, split_quote
 from dope.venues.archive._archived import Archived
-from dope.venues.base import MS, number, split_quote
+from dope.venues.base import MS
 
 QUOTES = ("USDT", "USD", "GBP", "EUR", "SGD", "BTC", "ETH", "LTC", "BCH", "FIL", "DAI", "GUSD")
 TAKERS = ("buy", "sell")  #: other sides are of blocks and auctions, which take nothing from the book

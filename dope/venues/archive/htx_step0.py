@@ -17,7 +17,8 @@ import msgspec
 
 from dope.types import BookUpdate, Event, Frame, Instrument, Plan
 from dope.venues._htx_wire import Handler, HtxVenue, Message
-from dope.venues.base import MS, Known, split_quote
+from dope.venues._written import split_quote
+from dope.venues.base import MS, Known
 from dope.venues.htx import QUOTES
 
 FACE = {"BTC": 100.0}  #: USD per contract, else 10

@@ -16,8 +16,9 @@ from __future__ import annotations
 import msgspec
 
 from dope.types import BookUpdate, Confirmed, Event, Frame, Instrument, Notice, Trade
+from dope.venues._written import number
 from dope.venues.archive._archived import Archived
-from dope.venues.base import MS, number
+from dope.venues.base import MS
 
 COINS = {"XBT": "BTC", "XDG": "DOGE"}
 DEPTH = 1000
