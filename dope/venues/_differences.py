@@ -36,6 +36,8 @@ class Differences:
         moved = frame.conn > known.conn
         if moved:  # while an old connection hands over to a new one, both carry the same chain: the newer one counts
             known.conn = frame.conn
+        elif frame.conn < known.conn and sync.synced and numbers[1] <= sync.last:
+            return  # what the newer one has brought already; any number of such says nothing about the venue's numbers
         was_awaiting = sync.awaiting
         found, ask = sync.diff((*numbers, update))
         if ask or (moved and was_awaiting):

@@ -256,3 +256,22 @@ def test_a_book_without_sides_is_a_fault_also_while_a_snapshot_is_awaited() -> N
     junk = b'{"arg":{"channel":"books","instId":"BTC-USDT"},"action":"update","data":[{"ts":"1"}]}'
     out = run.step(Frame(T0 + 10**9, "okx", 1, DATA, junk))
     assert [type(e) for e in out] == [Fault]
+
+
+ON_REST = [venue for venue in IDS if any(kind == REPLY for kind, _ in sample(venue).script())]  #: differences on a snapshot by REST
+
+
+@pytest.mark.parametrize("venue", ON_REST)
+def test_what_an_old_connection_brings_late_and_all_at_once_is_no_reset_of_numbers(venue: str) -> None:
+    """While a new connection takes over both carry the same chain; the old one's share may come in one heap."""
+    run = engine(venue)
+    frames = play(venue, sample(venue).script())
+    run.step_many(frames)
+    heap, end = [frame for frame in frames if frame.kind == DATA], frames[-1].ts
+    run.step(Frame(end + MS, venue, 2, *opened(symbols=sample(venue).SYMBOLS)))
+    run.step(Frame(end + 2 * MS, venue, 2, DATA, heap[-1].data))
+    late = [Frame(end + (3 + i) * MS, venue, 1, DATA, frame.data) for i, frame in enumerate(heap[-3:] * 6)]
+    told = [event for frame in late for event in run.step(frame)]
+    book = run.market.books[sample(venue).KEY]
+    assert (book.state, book.touch(), book.gaps) == ("LIVE", (100.0, 1.5, 100.5, 0.75), 0)
+    assert not [event for event in told if isinstance(event, Gap | Fault)]
