@@ -31,6 +31,7 @@ from dope.tape.journal import Journal
 from dope.tape.writer import Bounds
 from dope.types import SET, Frame, Instruments
 from dope.venues import chosen
+from dope.venues.base import Venue
 from dope.watch import Watch
 from dope.watching import Watching
 
@@ -88,10 +89,13 @@ class Session:
                 text = f"{venue.LABEL}: nothing to connect to, none of the symbols watched is found there"
                 logger.warning("{}: {}", venue_id, text)
                 self.picture.tell(self.clock.now(), "system", text, "", "warn")
-            elif beyond := venue.beyond():
-                text = f"{venue.LABEL}: its connections have no room for {', '.join(beyond)}: not asked for"
-                logger.warning("{}: {}", venue_id, text)
-                self.picture.tell(self.clock.now(), "system", text[:200], "", "warn")
+            self._tell_of_no_room(venue)
+
+    def _tell_of_no_room(self, venue: Venue) -> None:
+        if beyond := venue.beyond():
+            text = f"{venue.LABEL}: its connections have no room for {', '.join(beyond)}: not asked for"
+            logger.warning("{}: {}", venue.ID, text)
+            self.picture.tell(self.clock.now(), "system", text[:200], "", "warn")
 
     def _record(self, settings: Settings) -> None:
         digest = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
@@ -181,6 +185,7 @@ class Session:
             if symbols != venue.symbols:
                 venue.symbols = symbols
                 self.feed.replan(venue_id)
+                self._tell_of_no_room(venue)
         self._hide()
 
     def _watched(self) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from dope.tape.catalogue import list_tapes
 from dope.tape.read import Tape
 from dope.types import SET, TICK, Frame
 from dope.venues import VENUES
+from dope.watching import Watching
 from tests.program import PATIENCE_S
 from tests.sim.many import many
 from tests.tape.frames import START
@@ -87,14 +88,18 @@ def test_a_venue_that_trades_none_of_the_symbols_watched_is_told_of(tmp_path: Pa
     ]
 
 
-def test_symbols_for_which_a_venue_has_no_room_are_told_of(tmp_path: Path) -> None:
-    async def run() -> list[str]:
-        symbols = tuple(spec.symbol for spec in many("mexc", 52))
-        session = Session(settings(tmp_path, venues=("mexc", "okx"), symbols=symbols, record=False), "live", {}, Clock())
+def test_symbols_for_which_a_venue_has_no_room_are_told_of_at_the_start_and_later(tmp_path: Path) -> None:
+    async def run() -> list[list[str]]:
+        symbols, venues = tuple(spec.symbol for spec in many("mexc", 53)), ("mexc", "okx")
+        session = Session(settings(tmp_path, venues=venues, symbols=symbols[:52], record=False), "live", {}, Clock())
+        first = [event["text"] for event in session.picture.events]
+        session.watch(Watching(symbols, venues))
         await session.stop()
-        return [event["text"] for event in session.picture.events]
+        return [first, [event["text"] for event in session.picture.events]]
 
-    assert asyncio.run(run()) == ["MEXC: its connections have no room for XDS-USDT, XDT-USDT: not asked for"]
+    told = asyncio.run(run())
+    assert told[0] == ["MEXC: its connections have no room for XDS-USDT, XDT-USDT: not asked for"]
+    assert set(told[1]) == {*told[0], "MEXC: its connections have no room for XDS-USDT, XDT-USDT, XDV-USDT: not asked for"}
 
 
 def check_rows(session: Session, tape: Tape) -> None:
