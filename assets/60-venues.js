@@ -10,7 +10,7 @@
     none: ["■ unverifiable", "warn", "The venue offers neither numbers nor checksums: a lost message cannot be noticed at once"],
   };
   const BOOK = { LIVE: ["● ", ""], SYNCING: ["◌ ", "off"], STALE: ["▲ ", "warn"], GAP: ["▲ ", "warn"] };
-  let drawn = 0;
+  let drawn = 0, sure = "";   // sure = the venue that is about to be disabled
 
   const some = (n) => [fmt.number(n), n ? "warn" : "off"];
   const since = (ms) => (ms ? fmt.age(Math.max(0, DOPE.now() - ms) / 1000) : fmt.UNKNOWN);
@@ -37,6 +37,10 @@
   }
   const pick = (v) => h("button", { type: "button", class: "vpick", "data-act": "venue-pick", "data-value": v.id, "data-test": "venue-pick-" + v.id }, h("b", {}, v.label));
   const again = (v) => h("button", { type: "button", class: "chip", "data-act": "reconnect", "data-value": v.id, "data-test": "reconnect-" + v.id, title: `Close the connections of ${v.label} and open them anew` }, "Reconnect");
+  const chip = (act, v, text, title, css) => h("button", { type: "button", class: "chip " + (css || ""), "data-act": act, "data-value": v.id, "data-test": `${act}-${v.id}`, title }, text);
+  const acts = (v) => h("span", { class: "racts" }, ...(sure === v.id
+    ? [chip("venue-keep", v, "Keep", "Keep watching"), chip("venue-off", v, `Stop watching ${fmt.number(v.books_total)} books`, "Settings brings it back", "drop")]
+    : [again(v), chip("venue-sure", v, "Disable", `Close the connections of ${v.label} and show it no longer`)]));
   function venue(v) {
     const [css, glyph] = DOPE.venueShape(v);
     return { key: v.id, css: v.id === DOPE.view.venue ? "chosen" : "", cells: [
@@ -45,7 +49,7 @@
       [`${fmt.number(v.excess_p50_ms, 1)} · ${fmt.number(v.excess_p99_ms, 1)}`], PROOF[v.integrity] || [v.integrity || fmt.UNKNOWN], some(v.gaps),
       v.integrity === "checksum" ? [`${fmt.number(v.checksums_ok)} · ${fmt.number(v.checksum_bad)}`, v.checksum_bad ? "warn" : ""] : [fmt.UNKNOWN, "off"], some(v.faults), some(v.reconnects),
       [`${fmt.number(v.acks_ok)} / ${fmt.number(v.acks_total)}`, v.acks_ok < v.acks_total ? "warn" : "", (v.unacked || []).join(", ")],
-      [v.breaker, v.breaker === "closed" ? "off" : "bad"], error(v), again(v),
+      [v.breaker, v.breaker === "closed" ? "off" : "bad"], error(v), acts(v),
     ] };
   }
   function book(i) {
@@ -75,7 +79,23 @@
     DOPE.text("venue-refused", refused.length ? `Not acknowledged: ${refused.join(", ")}` : "");
   }
   DOPE.actions["venue-pick"] = (b) => DOPE.see({ venue: b.dataset.value === DOPE.view.venue ? "" : b.dataset.value || "" });
+  const ask = (id, then) => {
+    sure = id;
+    draw(true);
+    const next = document.querySelector(`[data-test="${then}"]`);
+    if (next) next.focus();
+  };
+  Object.assign(DOPE.actions, {
+    "venue-sure": (b) => ask(b.dataset.value, "venue-keep-" + b.dataset.value),
+    "venue-keep": (b) => ask("", "venue-sure-" + b.dataset.value),
+    "venue-off": (b) => {
+      const name = DOPE.venueName(b.dataset.value);
+      ask("", "venue-sure-" + b.dataset.value);
+      DOPE.ask("unwatch", { venue: b.dataset.value }).then(() => DOPE.toast(`${name} is no longer watched; Settings brings it back`), () => {});
+    },
+  });
   DOPE.ready(() => {
+    $("page-venues").addEventListener("keydown", (event) => { if (event.key === "Escape" && sure) ask("", "venue-sure-" + sure); });
     ["venues", "instruments", "second"].forEach((section) => DOPE.on(section, () => draw(false)));
     ["page", "view"].forEach((section) => DOPE.on(section, () => draw(true)));
   });

@@ -100,6 +100,23 @@ def test_reconnect_asks_for_that_venue(page: Any) -> None:
     assert ("reconnect", {"venue": name}) in page.server.market.commands
 
 
+def test_a_venue_is_disabled_after_a_question_and_leaves_the_page(page: Any) -> None:
+    name = "okx"
+    page.click(f'[data-test="venue-sure-{name}"]')
+    assert page.evaluate("document.activeElement.dataset.test") == f"venue-keep-{name}", "what changes nothing is at hand"
+    assert page.text_content(f'[data-test="venue-off-{name}"]') == "Stop watching 6 books"
+    page.keyboard.press("Escape")
+    page.wait_for_selector(f'[data-test="venue-sure-{name}"]:focus')
+    page.click(f'[data-test="venue-sure-{name}"]')
+    page.click(f'[data-test="venue-keep-{name}"]')
+    assert page.is_visible(f'[data-test="reconnect-{name}"]') and page.server.market.commands == []
+    page.click(f'[data-test="venue-sure-{name}"]')
+    page.click(f'[data-test="venue-off-{name}"]')
+    page.wait_for_function("document.querySelectorAll('#fleet-rows tr').length === 2")
+    page.wait_for_function("document.querySelector('#toasts').innerText.includes('OKX is no longer watched; Settings brings it back')")
+    assert page.server.market.commands == [("unwatch", {"venue": name})]
+
+
 def test_the_page_needs_no_data_to_be_laid_out() -> None:
     assert venues.draw(EMPTY) == {}
     told = str(venues.layout())
