@@ -75,7 +75,10 @@ class Session:
             self._record(settings)
         patience = settings.connection_timeout_s
         timing = Timing(open_s=patience, answer_s=2 * patience, poll_s=settings.poll_s)
-        self.feed = Feed(self.engine.venues, self.on_frames, clock=clock, rng=random.Random(), timing=timing, watch=self._watch)
+        self.feed = Feed(
+            self.engine.venues, self.on_frames, clock=clock, rng=random.Random(), timing=timing, watch=self._watch,
+            lists=source != "tape",  # what a tape has not recorded nobody can tell
+        )  # fmt: skip
         self._volumes: dict[str, float] = {}
         self._collected = self._collected_frames = 0
         self.take_rules(self.arbitrage.rules)  # what is recorded begins with the rules and fees in force

@@ -45,8 +45,10 @@ class Feed:
     def __init__(
         self, venues: Mapping[str, Venue], on_frames: OnFrames, clock: Clock, rng: random.Random, *,
         connect: Connect | None = None, connect_paces: Mapping[str, ConnectPace] | None = None,
-        client: httpx.AsyncClient | None = None, timing: Timing | None = None, watch: Watch | None = None,
+        client: httpx.AsyncClient | None = None, timing: Timing | None = None, watch: Watch | None = None, lists: bool = True,
     ) -> None:
+        """``lists`` False = the venues' lists of instruments are not asked for."""
+        self._lists = lists
         self._watch = watch or Watch()
         self._venues = dict(venues)
         self._clock = clock
@@ -117,10 +119,13 @@ class Feed:
         """Run what a desk has and does not run yet; let go of what it no longer has."""
         desk, kept = self._desks[venue_id], self._kept
         for each in desk.runs():
-            if each not in kept:
-                name = f"connection {venue_id} {each.plan.name}" if isinstance(each, Connection) else f"polling {venue_id}"
-                kept[each] = self._watch.kept(name, each.run)
-                kept[each].add_done_callback(self._ended)
+            if each in kept:
+                continue
+            if isinstance(each, Connection):
+                kept[each] = self._watch.kept(f"connection {venue_id} {each.plan.name}", each.run)
+            else:
+                kept[each] = self._watch.kept(f"polling {venue_id}", each.run)
+            kept[each].add_done_callback(self._ended)
         for left in [each for each in kept if each.venue == venue_id and each not in desk.runs()]:
             kept.pop(left).cancel()
             left.close("no longer watched")
@@ -200,7 +205,8 @@ class Feed:
 
     def _ask_lists(self, venue_id: str, *, again: bool = False) -> None:
         desk, venue = self._desks[venue_id], self._venues[venue_id]
-        asked = [fetch for fetch in venue.listings() if again or not venue.has_list(fetch.key)] if desk.connections else []
+        wanted = venue.listings() if self._lists and desk.connections else ()
+        asked = [fetch for fetch in wanted if again or not venue.has_list(fetch.key)]
         for fetch in asked:
             if not desk.fetcher.asks(fetch.key):
                 desk.fetcher.ask(fetch)
