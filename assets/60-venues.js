@@ -82,7 +82,7 @@
   const ask = (id, then) => {
     sure = id;
     draw(true);
-    const next = document.querySelector(`[data-test="${then}"]`);
+    const next = then && document.querySelector(`[data-test="${CSS.escape(then)}"]`);
     if (next) next.focus();
   };
   Object.assign(DOPE.actions, {

@@ -47,7 +47,8 @@ def scene(tmp_path: Path) -> Path:
 
 def test_a_failing_test_is_in_the_report_and_makes_the_command_fail(scene: Path) -> None:
     page = scene / "REPORT.md"
-    command = [sys.executable, "-m", "tests.verify", "--no-bench", "--report", str(page), str(scene), "-c", str(scene / "pytest.ini")]
+    told = ["--no-bench", "--report", str(page), str(scene), "-n0", "-c", str(scene / "pytest.ini")]
+    command = [sys.executable, "-m", "tests.verify", *told]
     done = subprocess.run(command, cwd=verify.ROOT, capture_output=True, text=True, check=False)
     text = page.read_text()
     assert done.returncode == 1, done.stderr
@@ -60,15 +61,15 @@ def test_a_failing_test_is_in_the_report_and_makes_the_command_fail(scene: Path)
 
 
 def test_when_all_is_well_the_command_says_so(scene: Path) -> None:
-    command = ["--no-bench", "--report", str(scene / "r.md"), str(scene), "-c", str(scene / "pytest.ini"), "-k", "good"]
+    command = ["--no-bench", "--report", str(scene / "r.md"), str(scene), "-n0", "-c", str(scene / "pytest.ini"), "-k", "good"]
     assert verify.main(command) == 0
     assert "**PASSED: 1 passed, 0 failed, 0 skipped; 2 targets, 1 met, 1 missed: seconds lost**" in (scene / "r.md").read_text()
 
 
 def test_tests_that_cannot_even_be_gathered_are_a_failure(scene: Path) -> None:
     (scene / "test_scene.py").write_text("import nothing_of_that_name\n")
-    assert verify.main(["--no-bench", "--report", str(scene / "r.md"), str(scene), "-c", str(scene / "pytest.ini")]) == 1
-    assert "pytest ended with code 1" in (scene / "r.md").read_text()
+    assert verify.main(["--no-bench", "--report", str(scene / "r.md"), str(scene), "-n0", "-c", str(scene / "pytest.ini")]) == 1
+    assert "pytest ended with code 2" in (scene / "r.md").read_text()
 
 
 @pytest.mark.parametrize(
