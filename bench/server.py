@@ -49,7 +49,11 @@ class Sender:
         try:
             request = await reader.readuntil(b"\r\n\r\n")
             headers = dict(line.split(b": ", 1) for line in request.split(b"\r\n")[1:] if b": " in line)
-            key = next(value for name, value in headers.items() if name.lower() == b"sec-websocket-key")
+            key = next((value for name, value in headers.items() if name.lower() == b"sec-websocket-key"), b"")
+            if not key:  # a list of instruments, or the like
+                writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                await writer.drain()
+                return
             accept = base64.b64encode(hashlib.sha1(key + MAGIC).digest())
             writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
             writer.write(b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")

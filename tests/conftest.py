@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,5 +20,14 @@ settings.load_profile("house")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser's library keeps an event loop running in this thread from its first test on: ``asyncio.run`` must be done by then."""
+    """The browser's library keeps an event loop running in this thread from its first test on: ``asyncio.run`` must be done by then.
+
+    Several processes deal tests out by their ids: of two with one id only one would run, and nobody would notice.
+    """
+    for item in items:
+        if hasattr(item, "operation_label") and item.parent is not None:  # operations of a schema all have the id of their function
+            item._id = item.parent.id.child(item.name)
+    twice = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if twice:
+        raise pytest.UsageError(f"several tests have the id {', '.join(twice[:5])}")
     items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
