@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,6 +70,25 @@ def test_tests_that_cannot_even_be_gathered_are_a_failure(scene: Path) -> None:
     (scene / "test_scene.py").write_text("import nothing_of_that_name\n")
     assert verify.main(["--no-bench", "--report", str(scene / "r.md"), str(scene), "-n0", "-c", str(scene / "pytest.ini")]) == 1
     assert "pytest ended with code 2" in (scene / "r.md").read_text()
+
+
+def test_what_measures_milliseconds_runs_first_and_alone_and_the_others_run_even_if_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[str] = []
+
+    def run(arguments: Sequence[str], log: Path) -> int:
+        runs.append(" ".join(arguments))
+        return 3 if len(runs) == 1 else 0
+
+    monkeypatch.setattr(verify, "_pytest", run)
+    assert verify.run_tests([], tmp_path / "log") == 3
+    assert runs == [f"-n 0 {verify.ALONE}", f"-n 2 --dist loadfile --ignore {verify.ALONE}"]
+
+
+def test_the_file_that_runs_alone_is_there() -> None:
+    root = Path(__file__).resolve().parent.parent
+    assert "pytest.mark.full" in (root / verify.ALONE).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

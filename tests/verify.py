@@ -36,14 +36,22 @@ BENCHES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("latency", ("-m", "bench.latency"), ("10k/s due → signal p99", "50k/s due → signal p99", "planted signals missed")),
     ("watched", ("-m", "bench.watched"), ("5 browsers ÷ nobody", "newest event shown → pixel, 20 watchers: p95", "CPU per client")),
 )
+ALONE = "tests/tape/test_full_size.py"  #: measures milliseconds of a recording: nothing else runs beside it
 BENCH_S = 1500  #: s after which a benchmark counts as broken
 
 Row = dict[str, Any]
 
 
 def run_tests(arguments: Sequence[str], log: Path) -> int:
-    """The tests of full size; each tells its end in ``log``."""
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "full", *arguments]
+    """The tests of full size, or those that ``arguments`` name; each tells its end in ``log``. The first code that is not 0."""
+    dealt = ("-n", "2", "--dist", "loadfile")
+    runs = ((*dealt, *arguments),) if arguments else (("-n", "0", ALONE), (*dealt, "--ignore", ALONE))
+    codes = [_pytest(each, log) for each in runs]
+    return next(filter(None, codes), 0)
+
+
+def _pytest(arguments: Sequence[str], log: Path) -> int:
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "full", *arguments]
     return subprocess.run(command, cwd=ROOT, env={**os.environ, VARIABLE: str(log)}, check=False).returncode
 
 
