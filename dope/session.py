@@ -19,7 +19,7 @@ from dope.engines import build_engine, detector_of
 from dope.errors import TapeError
 from dope.feed.clock import Clock
 from dope.feed.connection import Timing
-from dope.feed.feed import Feed
+from dope.feed.feed import Feed, Network
 from dope.model.live import PredictorState
 from dope.picture import Picture
 from dope.rows import Collector
@@ -47,9 +47,9 @@ class Session:
 
     def __init__(
         self, settings: Settings, source: str, endpoints: dict[str, dict[str, str]], clock: Clock, watch: Watch | None = None,
-        watching: Watching | None = None,
+        watching: Watching | None = None, network: Network | None = None,
     ) -> None:  # fmt: skip
-        """``watching`` None = what the settings say."""
+        """``watching`` None = what the settings say; ``network`` None = that of the machine."""
         self.settings, self.source, self.clock, self._watch = settings, source, clock, watch or Watch()
         wanted = chosen(settings.venues)
         self.watching = watching or Watching(settings.symbols, wanted)
@@ -75,9 +75,11 @@ class Session:
             self._record(settings)
         patience = settings.connection_timeout_s
         timing = Timing(open_s=patience, answer_s=2 * patience, poll_s=settings.poll_s)
+        network = network or Network(random.Random())
         self.feed = Feed(
-            self.engine.venues, self.on_frames, clock=clock, rng=random.Random(), timing=timing, watch=self._watch,
+            self.engine.venues, self.on_frames, clock=clock, rng=network.rng, timing=network.timing or timing, watch=self._watch,
             lists=source != "tape",  # what a tape has not recorded nobody can tell
+            connect=network.connect, client=network.client,
         )  # fmt: skip
         self._volumes: dict[str, float] = {}
         self._collected = self._collected_frames = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 from loguru import logger
@@ -33,6 +33,15 @@ LISTS_AGAIN_S = 60.0  #: until a list that did not come is asked for again
 def paces(venues: Mapping[str, Venue], clock: Clock) -> dict[str, ConnectPace]:
     """One connection pace per venue; give the same ones to the feed and to the probe, and both keep one limit."""
     return {venue_id: ConnectPace(venue.LIMITS, clock.now) for venue_id, venue in venues.items()}
+
+
+class Network(NamedTuple):
+    """Chance, sockets, requests and patience of a feed; None = those of the machine and the usual ones."""
+
+    rng: random.Random
+    connect: Connect | None = None
+    client: httpx.AsyncClient | None = None
+    timing: Timing | None = None
 
 
 class Feed:

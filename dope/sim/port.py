@@ -7,7 +7,7 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from loguru import logger
@@ -84,6 +84,14 @@ class Dialogue(Protocol):
         """The answer to one GET."""
 
 
+class Net(Protocol):
+    """Where ports listen instead of the machine's loopback: both methods are those of the libraries, by the same names."""
+
+    def serve(self, handler: Any, host: str, port: int, **options: Any) -> Awaitable[Server]: ...
+
+    def start_server(self, client_connected_cb: Any, host: str, port: int, **options: Any) -> Awaitable[asyncio.Server]: ...
+
+
 class Close(NamedTuple):
     """The venue ends a connection."""
 
@@ -110,6 +118,7 @@ class Port:
         self._clock = clock
         self._ping = ping
         self._server: Server | None = None
+        self._listen: Callable[..., Awaitable[Server]] = serve
         self._port = 0
         self._rest = RestPort(self._answer) if posted is not None else None
         self._posted = posted
@@ -120,9 +129,15 @@ class Port:
         """``{"ws": "ws://127.0.0.1:PORT", "rest": "http://127.0.0.1:PORT"}``."""
         return {"ws": f"ws://127.0.0.1:{self._port}", "rest": f"http://127.0.0.1:{self._rest.port if self._rest else self._port}"}
 
+    def inside(self, net: Net) -> None:
+        """Listen in this network from the next ``up`` on."""
+        self._listen = net.serve
+        if self._rest is not None:
+            self._rest.listen = net.start_server
+
     async def up(self) -> None:
         """Listen; after ``down`` on the same port as before. Raises OSError if another has taken it meanwhile."""
-        self._server = await serve(
+        self._server = await self._listen(
             self._serve, "127.0.0.1", self._port, process_request=self._request, compression=None, max_size=MAX_MESSAGE,
             ping_interval=self._ping.interval_s, ping_timeout=self._ping.timeout_s, close_timeout=CLOSE_TIMEOUT_S, server_header=None,
         )  # fmt: skip

@@ -18,12 +18,13 @@ class RestPort:
 
     def __init__(self, answer: Answer) -> None:
         self.port = 0
+        self.listen: Callable[..., Awaitable[asyncio.Server]] = asyncio.start_server
         self._answer = answer
         self._server: asyncio.Server | None = None
 
     async def up(self) -> None:
         """Listen; after ``down`` on the same port as before. Raises OSError if another has taken it meanwhile."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=MAX_HEAD)
+        self._server = await self.listen(self._serve, "127.0.0.1", self.port, limit=MAX_HEAD)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def down(self) -> None:

@@ -1,4 +1,4 @@
-"""What the feed's tests talk to: loopback servers that misbehave on purpose, a loop with virtual time, a recorder."""
+"""What the feed's tests talk to: loopback servers that misbehave on purpose, virtual time, a recorder."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import contextlib
 import hashlib
 import random
 import re
-import selectors
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from dope.feed import Clock, Feed, Timing
 from dope.types import DATA, KIND_NAMES, TICK, Frame, Limits, Plan
 from dope.venues.base import Venue
+from tests.simulation.loop import in_virtual_time
+
+__all__ = ["in_virtual_time"]  # for code whose network is replaced at the seam
 
 FAST = Limits(connects_per_s=1000.0, connects_per_5min=100_000, messages_per_s=1000.0)
 QUICK = Timing(settle_s=0.2, base_s=0.02, cap_s=0.05, overlap_s=0.2)
@@ -165,40 +167,3 @@ def answering(response: bytes) -> Handler:
 
     return handle
 
-
-# -- virtual time -----------------------------------------------------------------------------------------------------
-class _NoWaiting(selectors.SelectSelector):
-    """Instead of waiting for ``timeout``, moves the loop's clock on by it."""
-
-    passed = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        ready = super().select(0)
-        if not ready:
-            assert timeout is not None, "nothing will ever happen again"
-            self.passed += max(0.0, timeout)
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop in which hours pass in no time; for code whose network is replaced at the seam."""
-
-    def __init__(self) -> None:
-        self._no_waiting = _NoWaiting()
-        super().__init__(self._no_waiting)
-
-    def time(self) -> float:
-        return self._no_waiting.passed
-
-    def clock(self) -> Clock:
-        start = 1_700_000_000_000_000_000
-        return Clock(lambda: int(self.time() * 1e9), lambda: start + int(self.time() * 1e9))
-
-
-def in_virtual_time(main: Callable[[Clock], Awaitable[None]]) -> None:
-    """Run ``main(clock)`` to its end in virtual time."""
-    loop = VirtualLoop()
-    try:
-        loop.run_until_complete(main(loop.clock()))
-    finally:
-        loop.close()
