@@ -114,6 +114,15 @@
     if (venue.state === "live" && venue.excess_p50_ms > 60) return ["slow", "▲"];
     return SHAPES[venue.state] || ["down", "■"];
   };
+  const FOR_EVER_MS = 9.2e12;
+  /* Until when warnings of this venue are not raised, in words; "" = they are. */
+  DOPE.muted = (venue) => {
+    const ms = venue && venue.muted_until_ns ? venue.muted_until_ns / 1e6 : 0;
+    if (!ms) return "";
+    if (ms > FOR_EVER_MS) return "muted until unmuted";
+    const [end, today] = [fmt.stamp(ms), fmt.stamp(DOPE.now()).slice(0, 10)];
+    return "muted until " + end.slice(end.startsWith(today) ? 11 : 5, 16);
+  };
   function venues(map) {
     const holder = $("venues");
     if (!holder || !map.size) return;
@@ -121,7 +130,7 @@
       const [css, glyph] = DOPE.venueShape(venue);
       const tail = venue.state === "live" ? fmt.number(venue.excess_p50_ms, venue.excess_p50_ms < 10 ? 1 : 0)
         : `${DOPE.venueWord(venue)} ${fmt.age(Math.max(0, DOPE.now() - venue.since) / 1000)}`;
-      return [venue.id, css, glyph, venue.short, tail, venue.label];
+      return [venue.id, css + (DOPE.muted(venue) ? " muted" : ""), glyph, venue.short, tail, venue.label];
     });
     holder.classList.toggle("many", pills.length > 10);
     const same = holder.childElementCount === pills.length && pills.every((pill, i) => holder.children[i].dataset.value === pill[0]);
@@ -131,7 +140,7 @@
     pills.forEach((pill, i) => {
       const node = holder.children[i], [id, css, glyph, name, tail, label] = pill;
       node.className = "vp " + css;
-      node.title = `${label}: ${DOPE.venueWord(map.get(id))}, median excess delay ${fmt.number(map.get(id).excess_p50_ms, 1)} ms`;
+      node.title = `${label}: ${DOPE.venueWord(map.get(id))}, median excess delay ${fmt.number(map.get(id).excess_p50_ms, 1)} ms${DOPE.muted(map.get(id)) ? ", " + DOPE.muted(map.get(id)) : ""}`;
       [glyph, name, tail].forEach((text, k) => { if (node.children[k].textContent !== text) node.children[k].textContent = text; });
     });
   }

@@ -35,7 +35,7 @@
       ["Excess delay", `p50 ${fmt.number(v.excess_p50_ms, 1)} · p99 ${fmt.number(v.excess_p99_ms, 1)} ms`], ["Errors", `${fmt.number(v.errors_min)} /min`],
       ["Reconnects", fmt.number(v.reconnects)], ["Gaps · faults", `${fmt.number(v.gaps)} · ${fmt.number(v.faults)}`],
       ["Integrity", { sequence: "sequence numbers", checksum: `checksums, ${fmt.number(v.checksums_ok)} ok, ${fmt.number(v.checksum_bad)} bad`, none: "none offered by the venue" }[v.integrity] || v.integrity],
-      ["Breaker", v.breaker], ["Next retry", next], ["Last error", v.last_error || "none"],
+      ["Breaker", v.breaker], ["Next retry", next], ["Last error", v.last_error || "none"], ["Warnings", DOPE.muted(v) || "raised"],
     ];
     if ((v.unacked || []).length) rows.push(["Not acknowledged", v.unacked.slice(0, 5).join(", ")]);
     DOPE.fill(node, h("h3", { class: css }, v.label), h("dl", {}, ...rows.flatMap(([k, t]) => [h("dt", {}, k), h("dd", {}, String(t))])),

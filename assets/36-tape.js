@@ -8,9 +8,10 @@
 
   const kinds = () => DOPE.view.tape || ["opp", "venue", "book", "model", "system"];
   function row(event) {
-    const [glyph, css] = ICONS[event.kind] || ICONS.system, bad = ["bad", "down"].includes(event.tone);
-    return h("button", { type: "button", class: "ev tone-" + (event.tone || ""), "data-act": "event", "data-value": String(event.t), title: event.text },
-      h("span", { class: "t" }, fmt.clock(event.t)), h("span", { class: "ic " + (bad ? "i-bad" : css) }, DOPE.icon(glyph)), h("span", { class: "m" }, event.text), h("span", { class: "q" }, event.value === null || event.value === undefined ? "" : String(event.value).replace(/^-/, fmt.MINUS)));
+    const [glyph, css] = ICONS[event.kind] || ICONS.system, bad = !event.muted && ["bad", "down"].includes(event.tone);
+    const value = event.muted ? "muted" : event.value === null || event.value === undefined ? "" : String(event.value).replace(/^-/, fmt.MINUS);
+    return h("button", { type: "button", class: "ev tone-" + (event.muted ? "quiet" : event.tone || ""), "data-act": "event", "data-value": String(event.t), title: event.text },
+      h("span", { class: "t" }, fmt.clock(event.t)), h("span", { class: "ic " + (bad ? "i-bad" : css) }, DOPE.icon(glyph)), h("span", { class: "m" }, event.text), h("span", { class: "q" }, value));
   }
   function draw() {
     const holder = $("tape-rows"), events = DOPE.state.events;

@@ -10,7 +10,7 @@
     none: ["■ unverifiable", "warn", "The venue offers neither numbers nor checksums: a lost message cannot be noticed at once"],
   };
   const BOOK = { LIVE: ["● ", ""], SYNCING: ["◌ ", "off"], STALE: ["▲ ", "warn"], GAP: ["▲ ", "warn"] };
-  let drawn = 0, sure = "";   // sure = the venue that is about to be disabled
+  let drawn = 0, asked = ["", ""];   // a venue, and what is about to be done with it: "sure" (disable), "mute"
 
   const some = (n) => [fmt.number(n), n ? "warn" : "off"];
   const since = (ms) => (ms ? fmt.age(Math.max(0, DOPE.now() - ms) / 1000) : fmt.UNKNOWN);
@@ -38,13 +38,21 @@
   const pick = (v) => h("button", { type: "button", class: "vpick", "data-act": "venue-pick", "data-value": v.id, "data-test": "venue-pick-" + v.id }, h("b", {}, v.label));
   const again = (v) => h("button", { type: "button", class: "chip", "data-act": "reconnect", "data-value": v.id, "data-test": "reconnect-" + v.id, title: `Close the connections of ${v.label} and open them anew` }, "Reconnect");
   const chip = (act, v, text, title, css) => h("button", { type: "button", class: "chip " + (css || ""), "data-act": act, "data-value": v.id, "data-test": `${act}-${v.id}`, title }, text);
-  const acts = (v) => h("span", { class: "racts" }, ...(sure === v.id
-    ? [chip("venue-keep", v, "Keep", "Keep watching"), chip("venue-off", v, `Stop watching ${fmt.number(v.books_total)} books`, "Settings brings it back", "drop")]
-    : [again(v), chip("venue-sure", v, "Disable", `Close the connections of ${v.label} and show it no longer`)]));
+  const QUIET = "None of its warnings is raised; it is watched as before";
+  const mute = (v, name, seconds, text) => h("button", { type: "button", class: "chip", "data-act": "venue-hush", "data-value": v.id, "data-seconds": seconds, "data-test": `venue-hush-${name}-${v.id}`, title: QUIET }, text);
+  function buttons(v) {
+    const what = asked[0] === v.id ? asked[1] : "";
+    if (what === "sure") return [chip("venue-keep", v, "Keep", "Keep watching"), chip("venue-off", v, `Stop watching ${fmt.number(v.books_total)} books`, "Settings brings it back", "drop")];
+    if (what === "mute") return [chip("venue-keep", v, "Cancel", "Raise its warnings as before"), mute(v, "15", "900", "15 min"), mute(v, "60", "3600", "1 h"), mute(v, "on", "", "Until unmuted")];
+    return [again(v), DOPE.muted(v) ? chip("venue-unmute", v, "Unmute", "Raise its warnings again") : chip("venue-mute", v, "Mute", `Do not raise warnings of ${v.label} for a while`),
+      chip("venue-sure", v, "Disable", `Close the connections of ${v.label} and show it no longer`)];
+  }
+  const acts = (v) => h("span", { class: "racts" }, ...buttons(v));
+  const urgency = (v) => (DOPE.muted(v) ? WORST.live : WORST[v.state] || 0);
   function venue(v) {
     const [css, glyph] = DOPE.venueShape(v);
     return { key: v.id, css: v.id === DOPE.view.venue ? "chosen" : "", cells: [
-      pick(v), [`${glyph} ${DOPE.venueWord(v)} ${since(v.since)}`, css === "down" ? "bad" : css === "slow" ? "warn" : ""], strip(v),
+      h("span", {}, pick(v), DOPE.muted(v) ? h("small", { class: "muted", title: QUIET }, DOPE.muted(v)) : null), [`${glyph} ${DOPE.venueWord(v)} ${since(v.since)}`, css === "down" ? "bad" : css === "slow" ? "warn" : ""], strip(v),
       [`${fmt.number(v.books_live)} / ${fmt.number(v.books_total)}`, v.books_live < v.books_total ? "warn" : ""], fmt.number(v.msgs_s),
       [`${fmt.number(v.excess_p50_ms, 1)} · ${fmt.number(v.excess_p99_ms, 1)}`], PROOF[v.integrity] || [v.integrity || fmt.UNKNOWN], some(v.gaps),
       v.integrity === "checksum" ? [`${fmt.number(v.checksums_ok)} · ${fmt.number(v.checksum_bad)}`, v.checksum_bad ? "warn" : ""] : [fmt.UNKNOWN, "off"], some(v.faults), some(v.reconnects),
@@ -64,13 +72,14 @@
     if (DOPE.page !== "venues" || DOPE.paused() || !$("fleet-rows") || (!force && Date.now() - drawn < PACE_MS)) return;
     drawn = Date.now();
     const fleet = [...DOPE.state.venues.values()], chosen = DOPE.state.venues.get(DOPE.view.venue);
-    fleet.sort((a, b) => (WORST[a.state] || 0) - (WORST[b.state] || 0) || a.label.localeCompare(b.label));
+    fleet.sort((a, b) => urgency(a) - urgency(b) || a.label.localeCompare(b.label));
     const books = [...DOPE.state.instruments.values()].filter((i) => (!chosen || i.venue === chosen.id) && DOPE.inView(i.base, i.kind));
-    books.sort((a, b) => (a.state === "LIVE") - (b.state === "LIVE") || a.key.localeCompare(b.key));
+    const calm = (i) => i.state === "LIVE" || Boolean(DOPE.muted(DOPE.state.venues.get(i.venue)));
+    books.sort((a, b) => calm(a) - calm(b) || a.key.localeCompare(b.key));
     DOPE.rows("fleet", fleet.map(venue), "No venue is watched yet: the engine is still starting.");
     DOPE.rows("books", books.map(book), "No book passes the asset and kind chosen above.");
-    const live = fleet.filter((v) => v.state === "live").length, right = books.filter((i) => i.state === "LIVE").length;
-    DOPE.text("fleet-note", fleet.length ? `${fmt.number(live)} of ${fmt.number(fleet.length)} live; what needs you stands first` : "");
+    const live = fleet.filter((v) => v.state === "live").length, quiet = fleet.filter(DOPE.muted).length, right = books.filter((i) => i.state === "LIVE").length;
+    DOPE.text("fleet-note", fleet.length ? `${fmt.number(live)} of ${fmt.number(fleet.length)} live${quiet ? `, ${fmt.number(quiet)} muted` : ""}; what needs you stands first` : "");
     DOPE.text("books-title", chosen ? `Books of ${chosen.label}` : "Books");
     DOPE.text("books-note", `${fmt.number(right)} of ${fmt.number(books.length)} known to be right`);
     document.querySelector('[data-test="venue-pick-all"]').hidden = !chosen;
@@ -79,23 +88,30 @@
     DOPE.text("venue-refused", refused.length ? `Not acknowledged: ${refused.join(", ")}` : "");
   }
   DOPE.actions["venue-pick"] = (b) => DOPE.see({ venue: b.dataset.value === DOPE.view.venue ? "" : b.dataset.value || "" });
-  const ask = (id, then) => {
-    sure = id;
+  const ask = (id, what, then) => {
+    asked = [id, what];
     draw(true);
     const next = then && document.querySelector(`[data-test="${CSS.escape(then)}"]`);
     if (next) next.focus();
   };
   Object.assign(DOPE.actions, {
-    "venue-sure": (b) => ask(b.dataset.value, "venue-keep-" + b.dataset.value),
-    "venue-keep": (b) => ask("", "venue-sure-" + b.dataset.value),
+    "venue-sure": (b) => ask(b.dataset.value, "sure", "venue-keep-" + b.dataset.value),
+    "venue-mute": (b) => ask(b.dataset.value, "mute", "venue-keep-" + b.dataset.value),
+    "venue-keep": (b) => ask("", "", `venue-${asked[1] || "sure"}-${b.dataset.value}`),
+    "venue-hush": (b) => {
+      const id = b.dataset.value, seconds = b.dataset.seconds ? Number(b.dataset.seconds) : null;
+      ask("", "", "venue-mute-" + id);
+      DOPE.ask("mute", { venue: id, seconds }).then(() => DOPE.toast(`${DOPE.venueName(id)} is muted: it is watched as before, its warnings are not raised`), () => {});
+    },
+    "venue-unmute": (b) => DOPE.ask("unmute", { venue: b.dataset.value }).then(() => DOPE.toast(`Warnings of ${DOPE.venueName(b.dataset.value)} are raised again`), () => {}),
     "venue-off": (b) => {
       const name = DOPE.venueName(b.dataset.value);
-      ask("", "venue-sure-" + b.dataset.value);
+      ask("", "", "venue-sure-" + b.dataset.value);
       DOPE.ask("unwatch", { venue: b.dataset.value }).then(() => DOPE.toast(`${name} is no longer watched; Settings brings it back`), () => {});
     },
   });
   DOPE.ready(() => {
-    $("page-venues").addEventListener("keydown", (event) => { if (event.key === "Escape" && sure) ask("", "venue-sure-" + sure); });
+    $("page-venues").addEventListener("keydown", (event) => { if (event.key === "Escape" && asked[0]) ask("", "", `venue-${asked[1]}-${asked[0]}`); });
     ["venues", "instruments", "second"].forEach((section) => DOPE.on(section, () => draw(false)));
     ["page", "view"].forEach((section) => DOPE.on(section, () => draw(true)));
   });

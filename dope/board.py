@@ -14,7 +14,8 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
               msgs_s, excess_p50_ms, excess_p99_ms, errors_min, reconnects, gaps, faults, checksums_ok, checksum_bad,
               acks_ok, acks_total, unacked: [topic], last_error, next_retry, breaker: "closed"|"open"|"half-open",
               integrity: "sequence"|"checksum"|"snapshot"|"none" (what proves its books right),
-              past: [[ms, state]…] (states of the last hour, each until the next)}]
+              past: [[ms, state]…] (states of the last hour, each until the next),
+              muted_until_ns: int|None (a user wants none of its warnings raised until then; 2**63 − 1 = until unmuted)}]
 ``instruments`` [{key, venue, symbol, base, quote, kind, state, reason, since, bid, ask, bid_size, ask_size, mid,
               age_ms (confirmed age), unchanged_ms, limit_ms, tick, check (as ``integrity`` of its venue),
               checked_ms (age of the last number, checksum or whole book that was found right), gaps, checksum_bad,
@@ -34,7 +35,8 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
 ``pairs``    [{a: key, b: key, symbol, kind, mean, sd, current, min, max, n}] mid spread lp_a − lp_b in bps
 ``basis``    [{base, spot: key, perp: key, bps, mean, deviation, funding_8h_bps}] display only, never an opportunity
 ``series``   {t: [ms…], mid: {key: [price|None…]}} last 200 points at 1 s; gaps are None
-``events``   [{id, t, kind: "opp"|"venue"|"book"|"fault"|"model"|"system", text, value, tone}] newest last, 500 kept
+``events``   [{id, t, kind: "opp"|"venue"|"book"|"fault"|"model"|"system", text, value, tone,
+              muted: bool (of a venue that was muted then: no screen raises it)}] newest last, 500 kept
 ``pred``     {status: "collecting"|"training"|"ready"|"failed", samples, needed, horizon_steps, step_s, rows: [{a, b,
               symbol, kind, current, predicted, persistence, t, band: [lo, hi]|None}], card: {version, trained,
               rows, from, to, features: [str], scores: [{model, n, rmse, mae, skill_persistence, skill_mean, p_value,
@@ -85,9 +87,12 @@ class Command(msgspec.Struct, frozen=True):
 
 #: train {} · backtest {tape: str|None, latency_ms, order_size, fees} · cancel {job} · set {order_size|min_net_bps|…}
 #: · watch and unwatch {symbol|None, venue|None}: None = all · source {to: "live"|"sim"}
+#: · mute {venue, seconds|None}: None = until unmute {venue}
 #: · replay {do: "create"|"seek"|…, id, …} (its id is the number of the command that creates it)
 #: · save_view {page, name, state} · delete_view {page, name} · export {…} is answered by the API itself
-COMMANDS = ("train", "backtest", "cancel", "set", "source", "reconnect", "watch", "unwatch", "replay", "save_view", "delete_view")
+COMMANDS = (
+    "train", "backtest", "cancel", "set", "source", "reconnect", "mute", "unmute", "watch", "unwatch", "replay", "save_view", "delete_view",
+)  # fmt: skip
 
 EMPTY = Snapshot(seq=0, t_ns=0, data={})
 

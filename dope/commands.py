@@ -15,6 +15,7 @@ from dope.board import Board, Command
 from dope.errors import DopeError, StoreError, UnknownName
 from dope.feed.clock import Clock
 from dope.jobs import Jobs, JobState
+from dope.muting import LONGEST_S
 from dope.recordings import tapes_by_name
 from dope.replays import Replays
 from dope.session import Session
@@ -27,6 +28,7 @@ from dope.watching import Watching
 from dope.workers import backtest_worker
 
 WATCHING = "watching"  #: name under which what a user watches is kept
+MUTED = "muted"  #: likewise whom a user has muted until when
 
 
 def _where(session: Session, symbol: str, wanted: str | None) -> list[str]:
@@ -86,6 +88,8 @@ class Commands:
             raise UnknownName("venue", str(args.get("venue", "")), session.engine.venues)
         elif command.name in ("watch", "unwatch") and session is not None:
             self._watched(session, command)
+        elif command.name in ("mute", "unmute") and session is not None:
+            self._check_muting(session, command)
         elif command.name == "train":
             self._training.check(session)
         elif command.name == "backtest" and session is not None:
@@ -126,6 +130,8 @@ class Commands:
                 await asyncio.to_thread(self._records.keep, args)
             elif command.name in ("watch", "unwatch"):
                 await asyncio.to_thread(self._records.keep, {WATCHING: self._sources.watching.changes})
+            elif command.name in ("mute", "unmute"):
+                await asyncio.to_thread(self._records.keep, {MUTED: dict(self._sources.muting.until)})
             elif command.name in ("train", "backtest"):
                 await asyncio.to_thread(self._records.job_asked, job, command.name, args)
                 self._open_jobs.add(job)
@@ -160,6 +166,8 @@ class Commands:
             await self._sources.switch(str(args["to"]))
         elif command.name == "reconnect":
             session.feed.retry(str(args["venue"]))
+        elif command.name in ("mute", "unmute"):
+            self._sources.mute(str(args["venue"]), args.get("seconds"), on=command.name == "mute")
         elif command.name == "train":
             self._training.start(session, job)
         elif command.name == "backtest":
@@ -189,6 +197,16 @@ class Commands:
         for venue_id in _where(session, str(symbol), wanted):
             new.add(venue_id, str(symbol))
         return new
+
+    def _check_muting(self, session: Session, command: Command) -> None:
+        """Raises DopeError or ValueError for what cannot be muted or is not."""
+        venue, seconds, venues = str(command.args.get("venue", "")), command.args.get("seconds"), session.engine.venues
+        if venue not in venues:
+            raise UnknownName("venue", venue, venues)
+        if seconds is not None and not (isinstance(seconds, (int, float)) and 0 < seconds <= LONGEST_S):
+            raise ValueError(f"{command.name} takes seconds: up to {LONGEST_S}, or none for until it is unmuted")
+        if command.name == "unmute" and self._sources.muting.of(venue, self._clock.now()) is None:
+            raise DopeError(f"{venues[venue].LABEL} is not muted")
 
     def _tapes(self, session: Session, name: Any) -> list[Path]:
         """The tapes meant by ``name``; None = what this session has recorded so far."""

@@ -16,6 +16,7 @@ from dope.engine import Engine
 from dope.market.book import Book
 from dope.market.market import Market
 from dope.matrices import Matrices, short
+from dope.muting import Muting
 from dope.types import DOWN, HALTED, SYNCING, Ack, BookState, Event, Fault, Gap, Notice
 
 MS = 1_000_000
@@ -63,6 +64,7 @@ class Picture:
     ) -> None:
         """Lines of the event tape are numbered from ``first_event`` + 1 on."""
         self.engine, self.arbitrage, self.spreads = engine, arbitrage, spreads
+        self.muting = Muting()  #: whose lines are marked as muted
         self.started_ns, self.alert_pct = started_ns, alert_pct
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self.closed: deque[Opportunity] = deque(maxlen=CLOSED_KEPT)
@@ -112,12 +114,14 @@ class Picture:
         elif isinstance(event, Notice):
             self._limited(event.ts, event.venue, "venue", f"{self.label(event.venue)}: {event.text}")
 
-    def tell(self, ts: int, kind: str, text: str, value: str = "", tone: str = "") -> None:
-        """One line for the event tape."""
+    def tell(self, ts: int, kind: str, text: str, value: str = "", tone: str = "", *, venue: str = "") -> None:
+        """One line for the event tape; ``venue`` = whose warning or news it is, which a user may have muted."""
         self.last_event += 1
-        self.events.append({"id": self.last_event, "t": ts // MS, "kind": kind, "text": text, "value": value, "tone": tone})
+        row = {"id": self.last_event, "t": ts // MS, "kind": kind, "text": text, "value": value, "tone": tone}
+        self.events.append(row | {"muted": bool(venue) and self.muting.of(venue, ts) is not None})
 
     def _limited(self, ts: int, subject: str, kind: str, text: str) -> None:
+        """The same, so many times a minute; ``subject`` = a venue, or the key of its market."""
         minute = ts // (60 * NS)
         seen, count = self._told.get((subject, text[:40]), (minute, 0))
         count = count + 1 if seen == minute else 1
@@ -125,7 +129,7 @@ class Picture:
         if len(self._told) > 1000:
             self._told.pop(next(iter(self._told)))
         if count <= FAULT_LINES_PER_MIN:
-            self.tell(ts, kind, text, "", "bad" if kind != "venue" else "warn")
+            self.tell(ts, kind, text, "", "bad" if kind != "venue" else "warn", venue=subject.partition(":")[0])
 
     def _opportunity(self, o: Opportunity) -> None:
         route = f"{o.base} {self.label(o.buy_venue)} → {self.label(o.sell_venue)}"
@@ -150,7 +154,8 @@ class Picture:
     def _book_state(self, e: BookState) -> None:
         if e.state == "LIVE":
             if e.was != "SYNCING":
-                self.tell(e.ts, "book", f"{self._market(e.key)} live again after {(e.ts - e.since) / NS:.1f} s", e.was.lower(), "pos")
+                self.tell(e.ts, "book", f"{self._market(e.key)} live again after {(e.ts - e.since) / NS:.1f} s", e.was.lower(), "pos",
+                          venue=e.key.partition(":")[0])  # fmt: skip
         elif e.state in (DOWN, HALTED) or e.was == "LIVE":
             self._limited(e.ts, e.key, "book", f"{self._market(e.key)} {e.state.lower()}: {e.reason}")
 
@@ -165,7 +170,9 @@ class Picture:
 
     # -- once per second ---------------------------------------------------------------------------------------------
     def second(self, now: int) -> None:
-        """Close one point of every series."""
+        """Close one point of every series; whoever was muted long enough is heard again."""
+        for venue in self.muting.over(now):
+            self.tell(now, "system", f"{self.label(venue)} is no longer muted")
         self._t.append((now + NS // 2) // NS * 1000)  # called just after our clock's second began, by frames that may be just before
         for book in self._books():
             key = book.key
@@ -342,7 +349,7 @@ class Picture:
             "last_error": health.last_error if health else "",
             "next_retry": health.next_retry // MS if health and health.next_retry else None,
             "breaker": health.breaker if health else "closed", "integrity": venue.INTEGRITY or "none",
-            "past": [list(each) for each in past],
+            "past": [list(each) for each in past], "muted_until_ns": self.muting.of(venue_id, now),
         }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from loguru import logger
 
 from dope import __version__
 from dope.board import Board
-from dope.commands import WATCHING, Commands
+from dope.commands import MUTED, WATCHING, Commands
 from dope.engines import costs
 from dope.errors import DopeError, NoEngine, UnknownName
 from dope.feed.clock import Clock
@@ -26,6 +26,7 @@ from dope.history import SOURCES, Histories
 from dope.instruments import instrument_rows
 from dope.jobs import Jobs, JobState
 from dope.market.ready import compile_all
+from dope.muting import Muting, muted_from
 from dope.picture import book_row, finite, opportunity_row, stopped
 from dope.recordings import bundles, calendar, left_behind, missing, tapes_by_name
 from dope.relay import VenueReader
@@ -84,7 +85,8 @@ class Runtime:
         self.records = Records(settings.data_dir / NAME, clock_ms=lambda: self.clock.now() // 1_000_000)
         kept = self.records.kept()
         watching = self._watching(kept.pop(WATCHING, {}))
-        self._sources = Sources(settings, self.clock, tapes, self._training.begin, kept, self.watch, watching)
+        muting = self._muting(kept.pop(MUTED, {}))
+        self._sources = Sources(settings, self.clock, tapes, self._training.begin, kept, self.watch, watching, muting)
         self._histories = Histories(settings, self.clock, lambda: self._sources.session)
         self._replays = Replays(settings, self.clock)
         self._commands = Commands(
@@ -111,6 +113,15 @@ class Runtime:
         except ValueError as error:  # kept by another version, or by hand
             logger.warning("what was watched before is not used: {}", error)
             return Watching(symbols, venues)
+
+    @staticmethod
+    def _muting(kept: Any) -> Muting:
+        """Whom a user had muted before, as far as it can be read."""
+        try:
+            return Muting(muted_from(kept))
+        except ValueError as error:
+            logger.warning("who was muted before is not used: {}", error)
+            return Muting()
 
     # -- from other threads ------------------------------------------------------------------------------------------
     def start(self) -> None:

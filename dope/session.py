@@ -21,6 +21,7 @@ from dope.feed.clock import Clock
 from dope.feed.connection import Timing
 from dope.feed.feed import Feed, Network
 from dope.model.live import PredictorState
+from dope.muting import Muting
 from dope.picture import Picture
 from dope.rows import Collector
 from dope.settings import Settings
@@ -47,9 +48,9 @@ class Session:
 
     def __init__(
         self, settings: Settings, source: str, endpoints: dict[str, dict[str, str]], clock: Clock, watch: Watch | None = None,
-        watching: Watching | None = None, network: Network | None = None,
+        watching: Watching | None = None, network: Network | None = None, muting: Muting | None = None,
     ) -> None:  # fmt: skip
-        """``watching`` None = what the settings say; ``network`` None = that of the machine."""
+        """``watching`` None = what the settings say, ``network`` None = that of the machine, ``muting`` None = nobody is."""
         self.settings, self.source, self.clock, self._watch = settings, source, clock, watch or Watch()
         wanted = chosen(settings.venues)
         self.watching = watching or Watching(settings.symbols, wanted)
@@ -66,6 +67,7 @@ class Session:
         self.picture = Picture(
             self.engine, self.arbitrage, self.spreads, started_ns=clock.now(), alert_pct=settings.min_profit_threshold
         )
+        self.picture.muting = muting or self.picture.muting
         self.predictor = PredictorState(buffer_rows=settings.buffer_per_symbol, min_samples=settings.min_samples)
         self.folder = settings.data_dir / source  #: of its tapes
         self.journal: Journal | None = None
@@ -93,14 +95,14 @@ class Session:
             if venue.symbols and not venue.plan():
                 text = f"{venue.LABEL}: nothing to connect to, none of the symbols watched is found there"
                 logger.warning("{}: {}", venue_id, text)
-                self.picture.tell(self.clock.now(), "system", text, "", "warn")
+                self.picture.tell(self.clock.now(), "system", text, "", "warn", venue=venue_id)
             self._tell_of_no_room(venue)
 
     def _tell_of_no_room(self, venue: Venue) -> None:
         if beyond := venue.beyond():
             text = f"{venue.LABEL}: its connections have no room for {', '.join(beyond)}: not asked for"
             logger.warning("{}: {}", venue.ID, text)
-            self.picture.tell(self.clock.now(), "system", text[:200], "", "warn")
+            self.picture.tell(self.clock.now(), "system", text[:200], "", "warn", venue=venue.ID)
 
     def _record(self, settings: Settings) -> None:
         digest = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]

@@ -13,6 +13,7 @@ from dope.detectors import Rules
 from dope.errors import DopeError
 from dope.feed.clock import Clock
 from dope.feed.probe import reachable
+from dope.muting import Muting
 from dope.session import Session
 from dope.settings import Settings
 from dope.tape.read import Tape
@@ -35,8 +36,13 @@ class Sources:
     def __init__(
         self, settings: Settings, clock: Clock, tapes: tuple[Path, ...], on_begin: Callable[[Session], None],
         changes: Mapping[str, Any] | None = None, watch: Watch | None = None, watching: Watching | None = None,
+        muting: Muting | None = None,
     ) -> None:  # fmt: skip
-        """``changes`` = rules that a user changed before and that still hold; ``watching`` likewise, None = as the settings say."""
+        """``changes`` = rules that a user changed before and that still hold; ``watching`` and ``muting`` likewise.
+
+        None = as the settings say, and nobody.
+        """
+        self.muting = muting or Muting()
         self.watching = watching or Watching(settings.symbols, chosen(settings.venues))
         self._changes = dict(changes or {})
         self.settings, self.clock, self.tapes, self._watch = settings, clock, tapes, watch or Watch()
@@ -70,7 +76,7 @@ class Sources:
 
     async def _open_live(self) -> None:
         await self.close()
-        self._begin(Session(self.settings, "live", {}, self.clock, self._watch, self.watching), None)
+        self._begin(Session(self.settings, "live", {}, self.clock, self._watch, self.watching, muting=self.muting), None)
 
     async def _open_world(self, source: str, banner: str) -> None:
         """The new process first: should it not start, whatever runs goes on."""
@@ -85,7 +91,8 @@ class Sources:
         endpoints = await world.start()
         await self.close()
         self._world = world
-        self._begin(Session(settings, source, endpoints, self.clock, self._watch, None if tapes else self.watching), banner)
+        watching = None if tapes else self.watching
+        self._begin(Session(settings, source, endpoints, self.clock, self._watch, watching, muting=self.muting), banner)
 
     def _begin(self, session: Session, banner: str | None) -> None:
         if self._rules is not None:
@@ -123,6 +130,19 @@ class Sources:
                 told = ["is watched"] if new else ["is no longer watched"] if old else []
             for words in told:
                 self.session.picture.tell(self.clock.now(), "system", f"{venue.LABEL}{': ' if new and old else ' '}{words}")
+
+    def mute(self, venue: str, seconds: float | None, *, on: bool) -> None:
+        """Do not raise that venue's warnings for so long (None = until told otherwise), or raise them again."""
+        if self.session is None:
+            return
+        now, label = self.clock.now(), self.session.picture.label(venue)
+        if on:
+            self.muting.mute(venue, now, seconds)
+            told = "until it is unmuted" if seconds is None else f"for {seconds / 60:g} min"
+            self.session.picture.tell(now, "system", f"{label} is muted {told}: it goes on as before, its warnings are not raised")
+        else:
+            self.muting.unmute(venue)
+            self.session.picture.tell(now, "system", f"{label} is no longer muted")
 
     async def close(self) -> None:
         """Close the sockets, the tape, the process."""

@@ -42,6 +42,9 @@ class VenueOut(BaseModel):
     last_error: str | None = None
     next_retry: str | None = None
     next_retry_ms: int | None = None
+    muted_until_ns: int | None = Field(
+        None, description="ns UTC until which none of its warnings is raised; null = it is not muted, 9223372036854775807 = until unmuted"
+    )
 
 
 class InstrumentOut(BaseModel):

@@ -67,6 +67,15 @@ class WatchArgs(Strict):
     venue: VenueId | None = Field(None, description="one venue; null = every watched one that lists the symbol")
 
 
+class MuteArgs(Strict):
+    venue: VenueId
+    seconds: Amount | None = Field(None, gt=0, le=604_800, description="s in which none of its warnings is raised; null = until unmuted")
+
+
+class UnmuteArgs(Strict):
+    venue: VenueId
+
+
 class Train(Strict):
     name: Literal["train"]
     args: Nothing = Nothing()
@@ -97,6 +106,16 @@ class Reconnect(Strict):
     args: ReconnectArgs = ReconnectArgs()
 
 
+class Mute(Strict):
+    name: Literal["mute"]
+    args: MuteArgs
+
+
+class Unmute(Strict):
+    name: Literal["unmute"]
+    args: UnmuteArgs
+
+
 class Watch(Strict):
     name: Literal["watch"]
     args: WatchArgs
@@ -107,4 +126,4 @@ class Unwatch(Strict):
     args: WatchArgs
 
 
-Wish = Annotated[Train | Backtest | Cancel | Set | Source | Reconnect | Watch | Unwatch, Field(discriminator="name")]
+Wish = Annotated[Train | Backtest | Cancel | Set | Source | Reconnect | Mute | Unmute | Watch | Unwatch, Field(discriminator="name")]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dope.errors import DopeError, JobError, UnknownName
 from tests.api.house import House, serving
-from tests.api.publisher import MARKETS, T0, Publisher, full, instrument, job, opportunity
+from tests.api.publisher import MARKETS, T0, Publisher, full, instrument, job, opportunity, venue
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,22 @@ def test_commands_go_to_the_engine_and_jobs_come_back(house: House) -> None:
     assert (house.publisher.commands[-1][1].name, house.publisher.commands[-1][1].args) == ("cancel", {"job": number})
 
 
+def test_a_venue_is_muted_by_a_command_and_tells_until_when(house: House) -> None:
+    assert {row["muted_until_ns"] for row in house.get("/api/v1/venues").json()} == {None}
+    for wish in ({"name": "mute", "args": {"venue": "okx", "seconds": 900}}, {"name": "mute", "args": {"venue": "okx"}}):
+        assert house.client.post("/api/v1/commands", json=wish).status_code == 202
+    assert [dict(command.args) for _, command in house.publisher.commands] == [
+        {"venue": "okx", "seconds": 900.0}, {"venue": "okx"}
+    ]  # fmt: skip
+    house.publisher.publish({"venues": [venue("okx", muted_until_ns=T0 * 1_000_000)]})
+    assert house.get("/api/v1/venues").json()[0]["muted_until_ns"] == T0 * 1_000_000
+
+
 BAD_WISHES = [
+    {"name": "mute", "args": {}},
+    {"name": "mute", "args": {"venue": "okx", "seconds": 0}},
+    {"name": "mute", "args": {"venue": "okx", "seconds": 604_801}},
+    {"name": "unmute", "args": {"venue": "okx", "seconds": 5}},
     {"name": "format_disk"},
     {"name": "train", "args": {"epochs": 5}},
     {"name": "set", "args": {"order_size": -1}},

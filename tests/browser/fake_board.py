@@ -49,6 +49,7 @@ class FakeMarket:
         }
         self.watching = FakeWatching([key_of(*key) for key in KEYS])
         self.commands: list[tuple[str, Row]] = []
+        self.muted: dict[str, int] = {}  # venue → ns
         self._levels = {base: BASES[base][0] for base in BASES}
         self._offset = {key: self.random.gauss(0, 0.8) for key in KEYS}
         self._push = dict.fromkeys(KEYS, 0.0)
@@ -88,6 +89,11 @@ class FakeMarket:
             del self.views[command.args["name"]]
         if command.name in ("watch", "unwatch"):
             self.watching.take(command.name, dict(command.args))
+        if command.name == "mute":
+            seconds = command.args.get("seconds")
+            self.muted[command.args["venue"]] = 2**63 - 1 if seconds is None else time.time_ns() + int(seconds * 1e9)
+        if command.name == "unmute":
+            del self.muted[command.args["venue"]]
         if command.name == "set" and not self.watching.refusal:
             self.mode = {**self.mode, **command.args}
         if command.name == "source":
@@ -141,9 +147,9 @@ class FakeMarket:
         for venue, label, _short in VENUES:
             if venue in self.down and venue not in self._down_since:
                 self._down_since[venue] = now
-                self._event(now, "venue", f"{label} disconnected · code 1006 · retry in 4 s", "down", "bad")
+                self._event(now, "venue", f"{label} disconnected · code 1006 · retry in 4 s", "down", "bad", venue)
             elif venue not in self.down and self._down_since.pop(venue, None):
-                self._event(now, "venue", f"{label} is back, books confirmed", "live", "good")
+                self._event(now, "venue", f"{label} is back, books confirmed", "live", "good", venue)
 
     def _mid(self, key: tuple[str, str, str]) -> float:
         basis = 2.0 if key[2] == "perp" else 0.0
@@ -212,9 +218,9 @@ class FakeMarket:
         text = f"{row['base']} {row['kind']} {route} closed after {row['life_s']:.1f} s"
         self._event(now, "opp", text, f"peak {row['peak_bps']:.1f}", "quiet")
 
-    def _event(self, now: int, kind: str, text: str, value: str, tone: str) -> None:
+    def _event(self, now: int, kind: str, text: str, value: str, tone: str, venue: str = "") -> None:
         self._ids["event"] += 1
-        event = {"id": self._ids["event"], "t": now, "kind": kind, "text": text, "value": value, "tone": tone}
+        event = {"id": self._ids["event"], "t": now, "kind": kind, "text": text, "value": value, "tone": tone, "muted": venue in self.muted}
         self._events = [*self._events[-499:], event]
 
     # -- sections ------------------------------------------------------------------------------------------------
@@ -231,6 +237,7 @@ class FakeMarket:
             "acks_ok": total, "acks_total": total,
             "unacked": [], "last_error": "connection closed (1006)" if down else None, "next_retry": now + 4000 if down else None,
             "breaker": "closed", "integrity": "sequence",
+            "muted_until_ns": self.muted.get(vid),
             "past": [[self.mode["started"], "live"], *([[self._down_since[vid], "down"]] if down else [])],
         }
 

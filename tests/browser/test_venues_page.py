@@ -117,6 +117,36 @@ def test_a_venue_is_disabled_after_a_question_and_leaves_the_page(page: Any) -> 
     assert page.server.market.commands == [("unwatch", {"venue": name})]
 
 
+def test_a_muted_venue_says_until_when_shows_what_it_is_and_alarms_nobody(page: Any) -> None:
+    name, market = "okx", page.server.market
+    page.click(f'[data-test="venue-mute-{name}"]')
+    assert page.evaluate("document.activeElement.dataset.test") == f"venue-keep-{name}"
+    page.keyboard.press("Escape")
+    page.wait_for_selector(f'[data-test="venue-mute-{name}"]:focus')
+    page.click(f'[data-test="venue-mute-{name}"]')
+    page.click(f'[data-test="venue-hush-60-{name}"]')
+    page.wait_for_selector(f'[data-test="venue-unmute-{name}"]')
+    assert market.commands == [("mute", {"venue": name, "seconds": 3600})]
+    end = page.evaluate(f"new Date(DOPE.state.venues.get('{name}').muted_until_ns / 1e6).toISOString().slice(11, 16)")
+    assert end in page.text_content(f"#fleet-rows tr[data-key='{name}'] small.muted")
+    assert page.text_content("#fleet-note").startswith("3 of 3 live, 1 muted")
+    market.set_down(name, True)
+    page.wait_for_selector(f"#fleet-rows tr[data-key='{name}'] td.bad:has-text('down')")
+    assert page.evaluate("document.querySelector('#fleet-rows tr').dataset.key") != name, "what needs nobody does not stand first"
+    assert page.evaluate("document.querySelector('#books-rows tr').dataset.key.split(':')[0]") != name
+    assert "■ DOWN" in page.inner_text(f"#books-rows tr[data-key='{name}:BTC-USDT']"), "a book never hides what it is"
+    assert page.get_attribute('[data-test="venue-okx"]', "class") == "vp down muted"
+    assert "down" in page.inner_text('[data-test="venue-okx"]')
+    page.click("#rail-live")
+    line = page.wait_for_selector("#tape-rows .ev:has-text('OKX disconnected')")
+    assert line.get_attribute("class") == "ev tone-quiet" and line.inner_text().endswith("muted") and not line.query_selector(".i-bad")
+    assert page.locator(".banner.e, .banner.w, .toast2.bad").count() == 0
+    page.click("#rail-venues")
+    page.click(f'[data-test="venue-unmute-{name}"]')
+    page.wait_for_function(f"document.querySelector('#fleet-rows tr').dataset.key === '{name}'")
+    assert page.locator("small.muted").count() == 0 and market.commands[-1] == ("unmute", {"venue": name})
+
+
 def test_the_page_needs_no_data_to_be_laid_out() -> None:
     assert venues.draw(EMPTY) == {}
     told = str(venues.layout())
