@@ -9,6 +9,7 @@
     │   └── TooMuch       a question about history takes too long or too much memory
     ├── ModelError        a model file is refused: not authenticated, damaged, or of another shape
     ├── JobError          a background job failed or was cancelled
+    ├── BadFault          a fault that cannot be planted in the simulated market: says why
     └── NoEngine          the runtime is not running
 """
 
@@ -57,6 +58,10 @@ class ModelError(DopeError):
 
 
 class JobError(DopeError):
+    pass
+
+
+class BadFault(DopeError):
     pass
 
 

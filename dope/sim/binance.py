@@ -164,9 +164,9 @@ class BinanceServer:
             clients = subscribed[stream]
             wrapped = [client for client in clients if self._talk.combined(client)]
             if wrapped:
-                self.port.send(wrapped, envelope(stream, message))
+                self.port.send(wrapped, envelope(stream, message), topic=stream)
             if len(wrapped) < len(clients):
-                self.port.send([client for client in clients if client not in wrapped], message)
+                self.port.send([client for client in clients if client not in wrapped], message, topic=stream)
 
     def messages(self, wanted: Container[str]) -> list[tuple[str, str]]:
         """``(stream, message)`` of this step for the wanted streams; to be called once per step."""

@@ -249,7 +249,7 @@ class Server(VenueServer):
             tail = f",{session.seq}" if session.flags & SEQ_ALL else ""
             tail += f",{self.sample.now_ms}" if session.flags & TIMESTAMP else ""
             if message != LOST:
-                self.port.send([client], f"[{session.channels[topic]},{message}{tail}]")
+                self.port.send([client], f"[{session.channels[topic]},{message}{tail}]", topic=topic)
 
     def beat(self) -> None:
         """A heartbeat of each channel each 15 s."""

@@ -66,7 +66,7 @@ class Server(VenueServer):
         for client in clients:
             text = self._numbered(client, str(message))
             if message != LOST:
-                self.port.send([client], text)
+                self.port.send([client], text, topic=topic)
 
     def _numbered(self, client: Client, message: str) -> str:
         number = self._numbers.get(client.number, 0)

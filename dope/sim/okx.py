@@ -110,13 +110,13 @@ class OkxServer:
                 if begun:
                     subscribed.setdefault(topic, []).append(client)
         for topic, message in self.messages(subscribed):
-            self.port.send(subscribed[topic], message)
+            self.port.send(subscribed[topic], message, topic=topic)
         for client in list(self.port.clients):
             for topic, begun in client.topics.items():
                 first = None if begun else self._first(topic)
                 if first is not None:
                     client.topics[topic] = True
-                    self.port.send([client] if first else [], first)
+                    self.port.send([client] if first else [], first, topic=topic)
         self._close_idle()
 
     def messages(self, wanted: Container[str]) -> list[tuple[str, str]]:

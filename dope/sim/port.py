@@ -18,6 +18,7 @@ from websockets.http11 import Request, Response
 
 from dope.sim.rest import RestPort
 
+ANSWER = "answer"  #: the topic of what a client gets for what it said
 MAX_MESSAGE = 64 * 1024  #: bytes of one client message
 MAX_UNSENT = 16 * 1024 * 1024  #: bytes waiting for a client that does not read, before it is cut
 CLOSE_TIMEOUT_S = 0.5  #: a client that does not answer the close is dropped after this
@@ -38,6 +39,36 @@ class Ping(NamedTuple):
     timeout_s: float | None
 
 
+class Said(NamedTuple):
+    """One message on its way to one client; ``raw`` = these bytes go to the transport as they are, not as a frame."""
+
+    payload: str | bytes
+    data: bool = True
+    binary: bool = False
+    topic: str = ""
+    raw: bool = False
+
+
+class Effect:
+    """What one fault does at a port. Everything that is not overridden leaves things as they are; the port asks each in turn."""
+
+    def out(self, client: Client, said: Said) -> Iterable[Said]:
+        """What goes out to a client instead of this message."""
+        return (said,)
+
+    def heard(self, client: Client, text: str) -> str | None:
+        """What the venue hears instead of this text; None = nothing."""
+        return text
+
+    def admit(self, path: str) -> Reply | None:
+        """A Reply refuses a WebSocket."""
+        return None
+
+    async def rest(self, target: str, reply: Reply) -> Reply:
+        """The answer to a request for this path and query instead of this one."""
+        return reply
+
+
 class Client:
     """One open WebSocket: where it connected, what it subscribed to, when it spoke."""
 
@@ -50,6 +81,7 @@ class Client:
         self.topics: dict[str, bool] = {}  #: in the order asked for; True = its first message has gone out
         self.heard: deque[float] = deque()  #: times of its recent requests, for the limits
         self.last = now  #: when anything was last sent or heard
+        self.since = now  #: when it connected
 
 
 class Rate:
@@ -111,6 +143,7 @@ class Port:
         self.clients: set[Client] = set()
         self.muted = False  #: acks and pongs only
         self.frozen = False  #: nothing at all, sockets stay open
+        self.effects: list[Effect] = []  #: of the faults that are under way, in their order
         self.refusing = 0  #: HTTP status for every request and handshake; 0 = none
         self.connects = 0  #: handshakes accepted so far
         self.sent = 0  #: data messages sent so far
@@ -161,8 +194,11 @@ class Port:
         logger.info("sim {} is down", self.name)
 
     # -- sending -------------------------------------------------------------------------------------------------------
-    def send(self, clients: Iterable[Client], message: str | bytes, *, data: bool = True, binary: bool = False) -> None:
-        """Queue one message for some clients, as a text frame unless ``binary``; ``data`` False marks acks and pongs."""
+    def send(self, clients: Iterable[Client], message: str | bytes, *, data: bool = True, binary: bool = False, topic: str = "") -> None:
+        """Queue one message for some clients, as a text frame unless ``binary``; ``data`` False marks acks and pongs.
+
+        ``topic`` = what it is about, in the venue's own words.
+        """
         if self.frozen or (data and self.muted):
             return
         now = self._clock()
@@ -172,9 +208,25 @@ class Port:
                 client.ws.transport.abort()
                 continue
             client.last = now
+            if self.effects:
+                self.through(client, Said(message, data, binary, topic))
+                continue
             ready.append(client.ws)
         broadcast(ready, message, text=not binary)
         self.sent += len(ready) if data else 0
+
+    def through(self, client: Client, said: Said, *, behind: Effect | None = None) -> None:
+        """Send what the effects make of a message, all of them or those ``behind`` one."""
+        place = self.effects.index(behind) + 1 if behind in self.effects else 0
+        going = [said]
+        for effect in self.effects[place:]:
+            going = [each for one in going for each in effect.out(client, one)]
+        for each in going:
+            if isinstance(each.payload, bytes) and each.raw:
+                client.ws.transport.write(each.payload)
+            else:
+                broadcast([client.ws], each.payload, text=not each.binary)
+            self.sent += each.data
 
     def raw(self, frame: str | bytes) -> None:
         """Send one arbitrary frame to every client: str as a text frame, bytes as a binary one."""
@@ -196,6 +248,10 @@ class Port:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
+    def now(self) -> float:
+        """The port's clock, s."""
+        return self._clock()
+
     def freeze(self) -> None:
         """Nothing is sent nor read any more, not even pongs; the sockets stay open."""
         self.frozen = True
@@ -214,10 +270,16 @@ class Port:
         if self.refusing:
             return _response(Reply(self.refusing, "{}"))
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            refused = self._dialogue.admit(parts.path, self._clock())
+            refused = next((reply for effect in self.effects if (reply := effect.admit(parts.path)) is not None), None)
+            refused = refused or self._dialogue.admit(parts.path, self._clock())
             return None if refused is None else _response(refused)
         answer = self._dialogue.rest(unquote(parts.path), dict(parse_qsl(parts.query)), self._clock())
-        return _response(answer if isinstance(answer, Reply) else await answer)
+        return _response(await self._instead(request.path, answer if isinstance(answer, Reply) else await answer))
+
+    async def _instead(self, target: str, reply: Reply) -> Reply:
+        for effect in list(self.effects):
+            reply = await effect.rest(target, reply)
+        return reply
 
     async def _answer(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
         """Of the REST port."""
@@ -229,6 +291,7 @@ class Port:
         else:
             answer = self._dialogue.rest(unquote(parts.path), dict(parse_qsl(parts.query)), now)
             reply = answer if isinstance(answer, Reply) else await answer
+        reply = await self._instead(target, reply)
         return reply.status, reply.body.encode() if isinstance(reply.body, str) else reply.body
 
     async def _serve(self, ws: ServerConnection) -> None:
@@ -241,18 +304,28 @@ class Port:
             for text in self._dialogue.opened(client):
                 self.send([client], text, data=False, binary=isinstance(text, bytes))
             async for message in ws:
+                heard = self._understood(client, message if isinstance(message, str) else message.decode("utf-8", "replace"))
+                if heard is None:
+                    continue
                 client.last = self._clock()
-                text = message if isinstance(message, str) else message.decode("utf-8", "replace")
-                answers = self._dialogue.heard(client, text, client.last)
+                answers = self._dialogue.heard(client, heard, client.last)
                 if isinstance(answers, Close):
                     await ws.close(answers.code, answers.reason)
                     break
                 for answer in answers:
-                    self.send([client], answer, data=False, binary=isinstance(answer, bytes))
+                    self.send([client], answer, data=False, binary=isinstance(answer, bytes), topic=ANSWER)
         except ConnectionClosed:
             pass  # the client went away without a close frame: nothing to do for a server
         finally:
             self.clients.discard(client)
+
+    def _understood(self, client: Client, text: str) -> str | None:
+        for effect in self.effects:
+            heard = effect.heard(client, text)
+            if heard is None:
+                return None
+            text = heard
+        return text
 
 
 def _response(reply: Reply) -> Response:

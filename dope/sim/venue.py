@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from dope.errors import UnknownName
 from dope.sim.book import ASK, BID
@@ -20,6 +21,22 @@ from dope.sim.quoting import Market
 
 Message = str | bytes  #: text frame or binary frame
 Changed = tuple[dict[int, int], dict[int, int]]  #: per side: tick → lots now, 0 = gone
+
+
+class VenueClock:
+    """The market as one venue sees it: all of it as it is, but by a clock that may be wrong."""
+
+    def __init__(self, sample: SampleMarket) -> None:
+        self.sample = sample
+        self.ahead_ms = 0  #: of the right time
+
+    @property
+    def now_ms(self) -> int:
+        """What the venue believes the virtual time to be, ms UTC."""
+        return self.sample.now_ms + self.ahead_ms
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sample, name)
 
 
 class VenueServer:
@@ -65,7 +82,7 @@ class VenueServer:
 
     def deliver(self, clients: list[Client], topic: str, message: Message) -> None:
         """Send a message of a topic to those who want it; venues that number each connection write it for each."""
-        self.port.send(clients, message, binary=isinstance(message, bytes))
+        self.port.send(clients, message, binary=isinstance(message, bytes), topic=topic)
 
     def beat(self) -> None:
         """Once per step, after all messages: heartbeats, pings of the venue, time-outs."""

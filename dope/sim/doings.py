@@ -1,0 +1,337 @@
+"""What can be done to the connections and the service of a venue: silence, refusals, closing, maintenance, its clock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from dope.sim.effects import Act, Doing
+from dope.sim.port import ANSWER, Client, Close, Port, Reply, Said
+from dope.sim.wires import MAINTENANCE, SHUTDOWN, Raw, read, unpacked, written
+
+NOWHERE = "zzq"  #: what a name becomes that is to be refused
+HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
+
+
+class Freeze(Doing):
+    """Nothing is sent nor read, not even pongs."""
+
+    def __init__(self, act: Act) -> None:
+        self._port = act.port
+
+    def start(self) -> None:
+        self._port.freeze()
+
+    def stop(self) -> None:
+        self._port.thaw()
+
+
+class Mute(Doing):
+    """Acks and pongs, no data."""
+
+    def __init__(self, act: Act) -> None:
+        self._port = act.port
+
+    def start(self) -> None:
+        self._port.muted = True
+
+    def stop(self) -> None:
+        self._port.muted = False
+
+
+class Refuse(Doing):
+    """An HTTP status for every handshake and request."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+
+    def start(self) -> None:
+        self._act.port.refusing = self._act.count("status")
+
+    def stop(self) -> None:
+        self._act.port.refusing = 0
+
+
+class Kick(Doing):
+    """Every connection closed with this code; 1006 = cut. ``refuse_ms`` = who comes back before is refused."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self._until = 0.0
+
+    def start(self) -> Awaitable[None]:
+        self._act.did()
+        self._until = self._act.sample.now_ms + self._act.number("refuse_ms")
+        self._act.later(self._act.number("refuse_ms"), self._end)
+        return self._act.port.kick(self._act.count("code"), str(self._act.params["reason"]))
+
+    def _end(self) -> None:
+        self._act.over = True
+
+    def admit(self, path: str) -> Reply | None:
+        return Reply(503, "{}") if self._act.sample.now_ms < self._until else None
+
+
+class Age(Doing):
+    """Every connection is closed at an age, one a little later than the other."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+
+    def step(self) -> None:
+        now, age = self._act.port.now(), self._act.number("age_s")
+        for client in list(self._act.port.clients):
+            if now - client.since >= age * (1.0 + 0.05 * (client.number % 5)):
+                self._act.did()
+                self._act.port.end(client, Close(1001, "24 hours"))
+
+
+class Down(Doing):
+    """Connections cut, and nobody listens."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self._port: Port = act.port
+
+    def start(self) -> Awaitable[None]:
+        self._act.did()
+        return self._port.down()
+
+    def stop(self) -> Awaitable[None]:
+        return self._port.up()
+
+
+class Shutdown(Doing):
+    """The venue announces the end of its connections, and ends those that are still there after ``grace_s``."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self._warned: list[Client] = []
+
+    def start(self) -> None:
+        self._warned = list(self._act.port.clients)
+        self._act.did()
+        self._act.port.raw(SHUTDOWN[self._act.fault.venue])
+        self._act.later(self._act.number("grace_s") * 1000, self._end)
+
+    def _end(self) -> None:
+        self._act.over = True
+        for client in self._warned:
+            if client in self._act.port.clients:
+                self._act.port.end(client, Close(1012, "service restart"))
+
+
+class Maintenance(Doing):
+    """Said where the venue has words for it; then connections end with 1012 and all is 503."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+
+    def start(self) -> Awaitable[None]:
+        self._act.did()
+        if self._act.fault.venue in MAINTENANCE:
+            self._act.port.raw(MAINTENANCE[self._act.fault.venue])
+        self._act.port.refusing = 503
+        return self._act.port.kick(1012, "maintenance")
+
+    def stop(self) -> None:
+        self._act.port.refusing = 0
+
+
+class AtUpgrade(Doing):
+    """An HTTP status in place of a WebSocket, for all or for those beyond ``most``. Open ones are cut where ``cut``."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+
+    def start(self) -> Awaitable[None] | None:
+        return self._act.port.kick(1006) if self._act.params["cut"] else None
+
+    def admit(self, path: str) -> Reply | None:
+        if len(self._act.port.clients) < self._act.count("most") or not self._act.happens():
+            return None
+        self._act.did()
+        wait, status = self._act.params["retry_after_s"], self._act.count("status")
+        headers: tuple[tuple[str, str], ...] = (("Retry-After", str(wait)),) if wait else ()
+        if status in (301, 302, 307, 308):
+            headers += (("Location", "https://127.0.0.1:9/elsewhere"),)
+        return Reply(status, HTML if status in (403, 451) else "{}", headers)
+
+
+class Limited(Doing):
+    """Every request is answered with this status and how long to wait."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+
+    async def rest(self, target: str, reply: Reply) -> Reply:
+        self._act.did()
+        status = HTTPStatus(self._act.count("status"))
+        return Reply(status.value, f'{{"msg":"{status.phrase}"}}', (("Retry-After", str(self._act.params["retry_after_s"])),))
+
+
+class Deaf(Doing):
+    """The venue does not hear pings of the application, nor answers to its own: it then ends the connection itself."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+
+    def heard(self, client: Client, text: str) -> str | None:
+        if len(text) < 200 and ("ping" in text.lower() or "pong" in text.lower()):
+            self._act.did()
+            return None
+        return text
+
+
+class Deadline(Doing):
+    """The venue pings by the protocol and cuts who does not answer within ``s``."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def step(self) -> None:
+        if self._act.sample.steps % 100 == 0:
+            for client in list(self._act.port.clients):
+                task = asyncio.ensure_future(self._ping(client))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _ping(self, client: Client) -> None:
+        self._act.did()
+        try:
+            await asyncio.wait_for(await client.ws.ping(), self._act.number("s"))
+        except TimeoutError:
+            client.ws.transport.abort()
+        except OSError:
+            pass  # it is gone already
+
+    def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+class Rejected(Doing):
+    """Requests for a market, or for those after the first ``most`` topics, meet a market that the venue does not know."""
+
+    def __init__(self, act: Act) -> None:
+        self._act, self._most = act, act.count("most")
+        names = [act.market.spec.native] if act.market is not None else list(act.natives)
+        self._names = sorted({form for name in names for form in (name, name.upper())}, key=len, reverse=True)
+
+    def heard(self, client: Client, text: str) -> str:
+        if len(client.topics) < self._most or not self._act.happens():
+            return text
+        for name in self._names:
+            if name in text:
+                self._act.did()
+                text = text.replace(name, _other(name))
+        return text
+
+    def out(self, client: Client, said: Said) -> Iterable[Said]:
+        if said.topic != ANSWER or not isinstance(said.payload, str):
+            return (said,)
+        text = said.payload
+        for name in self._names:
+            text = text.replace(_other(name), name)
+        return (said._replace(payload=text),)
+
+
+def _other(name: str) -> str:
+    new = NOWHERE.upper() if name[-1].isupper() else NOWHERE
+    return name[:1] + new + name[3:] if len(name) > 4 else new
+
+
+class Skew(Doing):
+    """The venue's clock is wrong: by ``s`` seconds, by ``ppm`` more each second, or by ``s`` every other ``every_s``."""
+
+    def __init__(self, act: Act) -> None:
+        self._act, self._clock = act, act.clock
+        self._begun = act.sample.now_ms
+
+    def step(self) -> None:
+        self._act.did()
+        passed = self._act.sample.now_ms - self._begun
+        every = self._act.number("every_s") * 1000
+        on = not every or int(passed // every) % 2 == 0
+        self._clock.ahead_ms = int((self._act.number("s") * 1000 if on else 0) + passed * self._act.number("ppm") / 1e6)
+
+    def stop(self) -> None:
+        self._clock.ahead_ms = 0
+
+
+class Delisted(Doing):
+    """A market is gone: no data, requests refused, not in the list; ``to`` = it is there under another name."""
+
+    def __init__(self, act: Act, rejected: Rejected) -> None:
+        self._act, self._rejected = act, rejected
+        self._native = act.market.spec.native if act.market is not None else ""
+
+    def out(self, client: Client, said: Said) -> Iterable[Said]:
+        if self._act.concerns(said, "data"):
+            self._act.did()
+            return ()
+        return self._rejected.out(client, said)
+
+    def heard(self, client: Client, text: str) -> str:
+        return self._rejected.heard(client, text)
+
+    async def rest(self, target: str, reply: Reply) -> Reply:
+        text = unpacked(reply.body if isinstance(reply.body, str) else reply.body.decode())
+        if text is None or self._native not in text or reply.status != 200:
+            return reply
+        return reply._replace(body=written(_without(read(text), self._native, str(self._act.params["to"]))))
+
+
+def _without(value: Any, name: str, new: str) -> Any:
+    """JSON without the rows that name this, or with another name in them."""
+    if isinstance(value, list):
+        kept = [each for each in value if new or not _names(each, name)]
+        return [_without(each, name, new) for each in kept]
+    if isinstance(value, dict):
+        return {key: _without(each, name, new) for key, each in value.items() if new or not (isinstance(each, dict) and _names(each, name))}
+    return new if new and value == name and not isinstance(value, Raw) else value
+
+
+def _names(value: Any, name: str) -> bool:
+    if isinstance(value, dict):
+        return any(each == name for each in value.values())
+    return isinstance(value, list) and bool(value) and name == value[0]
+
+
+def slow(act: Act, *, first: bool = False) -> Any:
+    """Answers that come after ``ms``; ``first`` = the connections are cut meanwhile."""
+
+    async def change(target: str, reply: Reply) -> Reply:
+        came = asyncio.Event()
+        if first:
+            await act.port.kick(1006)
+        act.later(act.number("ms"), came.set)
+        await came.wait()
+        return reply
+
+    return change
+
+
+def status(act: Act) -> Any:
+    """Answers with another status."""
+
+    async def change(target: str, reply: Reply) -> Reply:
+        wait = act.params["retry_after_s"]
+        body = HTML if act.params["html"] else json.dumps({"code": -1, "msg": "no"})
+        return Reply(act.count("status"), body, (("Retry-After", str(wait)),) if wait else ())
+
+    return change
+
+
+def old(act: Act) -> Any:
+    """The first answer, again and again."""
+    kept: dict[str, Reply] = {}
+
+    async def change(target: str, reply: Reply) -> Reply:
+        return kept.setdefault(target, reply)
+
+    return change
