@@ -33,7 +33,7 @@ from dope.types import (
 )
 from dope.venues._bundles import bundle, exponent_of, moved
 from dope.venues._differences import DifferencesVenue
-from dope.venues._written import least, number
+from dope.venues._written import amount, least, number, signed
 from dope.venues.base import LIST, MS, TRADING, Known
 
 _NO = msgspec.Raw(b"")
@@ -196,13 +196,13 @@ class BinanceVenue(DifferencesVenue):
         if k is None:
             raise ValueError("kline without k")
         o, h, low, c = (number(text + exponent_of(known.instrument)) for text in (k.o, k.h, k.l, k.c))
-        v = float(k.q) if known.instrument.inverse else float(k.v) * (known.instrument.contract_value or 1.0)
+        v = amount(k.q) if known.instrument.inverse else amount(k.v) * (known.instrument.contract_value or 1.0)
         if not 0.0 <= v < 1e15:
             raise ValueError("volume out of range")
         return (Bar(frame.ts, known.key, k.t * MS, 60, o, h, low, c, v, k.x),)
 
     def _on_mark(self, frame: Frame, known: Known, m: Message) -> Sequence[Event]:
-        rate = float(m.r) if m.r else None
+        rate = signed(m.r) if m.r else None
         if rate is not None and not -1.0 < rate < 1.0:
             raise ValueError("funding rate out of range")
         exponent = exponent_of(known.instrument)

@@ -35,7 +35,7 @@ from dope.types import Bar, BookUpdate, Event, Fetch, Frame, Funding, Gap, Instr
 from dope.venues._bundles import exponent_of, moved
 from dope.venues._bybit_list import LISTING, PAGE, PAGES, Listing, with_limits
 from dope.venues._bybit_rest import Comparison
-from dope.venues._written import number
+from dope.venues._written import amount, number, signed
 from dope.venues.base import LIST, MS, Known, Venue
 
 _NO = msgspec.Raw(b"")
@@ -284,7 +284,7 @@ class BybitVenue(Venue):
             fields = zip(msgspec.structs.astuple(new), msgspec.structs.astuple(old), strict=True)
             merged = Ticker(*(value or before for value, before in fields))
         exponent = exponent_of(instrument)
-        rate = float(merged.fundingRate) if merged.fundingRate else None
+        rate = signed(merged.fundingRate) if merged.fundingRate else None
         if rate is not None and not -1.0 < rate < 1.0:
             raise ValueError("funding rate out of range")
         mark, index = (number(text + exponent) if text else None for text in (merged.markPrice, merged.indexPrice))
@@ -361,7 +361,7 @@ def _best(side: msgspec.Raw, instrument: Instrument, old: tuple[float, float]) -
     """Price and size of the one level of this side; ``old`` where it has not changed; zeros where it is gone."""
     rows = _pairs.decode(side)
     for price, size in rows:
-        if float(size) != 0.0:
+        if amount(size) != 0.0:
             return number(price + exponent_of(instrument)), number(size)
     return (0.0, 0.0) if rows else old
 
@@ -375,7 +375,7 @@ def _trade(ts: int, instrument: Instrument, deal: Deal) -> Trade:
 
 def _bar(ts: int, instrument: Instrument, candle: Candle) -> Bar:
     o, h, low, c = (number(text + exponent_of(instrument)) for text in (candle.open, candle.high, candle.low, candle.close))
-    volume = float(candle.volume) * (instrument.contract_value or 1.0)
+    volume = amount(candle.volume) * (instrument.contract_value or 1.0)
     if not 0.0 <= volume < 1e15:
         raise ValueError("volume out of range")
     return Bar(ts, instrument.key, candle.start * MS, 60, o, h, low, c, volume, candle.confirm)

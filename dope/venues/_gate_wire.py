@@ -30,7 +30,7 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Frame, Instrument, Notice, Quote, Reconnect
 from dope.venues._differences import DifferencesVenue
-from dope.venues._written import number
+from dope.venues._written import amount, number
 from dope.venues.base import MS, Known
 
 _NO = msgspec.Raw(b"")
@@ -219,8 +219,8 @@ class GateVenue(DifferencesVenue):
         known = self.entitled(frame, best.s, events)
         if known is None or best.u <= 0:
             return  # a number of 0: nothing is known of this market yet
-        bid, bid_size = (number(best.b), float(best.B)) if best.b else (0.0, 0.0)
-        ask, ask_size = (number(best.a), float(best.A)) if best.a else (0.0, 0.0)
+        bid, bid_size = (number(best.b), amount(best.B)) if best.b else (0.0, 0.0)
+        ask, ask_size = (number(best.a), amount(best.A)) if best.a else (0.0, 0.0)
         if not (0.0 <= bid_size < 1e15 and 0.0 <= ask_size < 1e15):
             raise ValueError("size out of range")
         if (bid and not bid_size) or (ask and not ask_size):

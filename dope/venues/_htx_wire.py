@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from dope.types import Bar, Event, Frame, Notice, Send, Trade
-from dope.venues._written import number
+from dope.venues._written import amount, number
 from dope.venues.base import MS, Known, Venue
 
 MAX_UNPACKED = 4 * 1024 * 1024  #: bytes of one message
@@ -192,7 +192,7 @@ class HtxVenue(Venue):
     def _on_candle(self, frame: Frame, known: Known, message: Message, events: list[Event]) -> None:
         candle = _candle.decode(message.tick)
         o, h, low, c = (number(x) for x in (candle.open, candle.high, candle.low, candle.close))
-        volume = float(candle.amount)
+        volume = amount(candle.amount)
         if not 0.0 <= volume < 1e15:
             raise ValueError("volume out of range")
         closed = message.ts >= (candle.id + 60) * 1000

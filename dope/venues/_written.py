@@ -19,6 +19,22 @@ def number(text: str | float) -> float:
     return value
 
 
+def amount(text: str | float) -> float:
+    """A finite decimal of 0 or more, as volumes and sizes that may be gone are told; raises ValueError on everything else."""
+    value = float(text)
+    if not 0.0 <= value < math.inf:
+        raise ValueError(f"not an amount: {str(text)[:40]!r}")
+    return value
+
+
+def signed(text: str | float) -> float:
+    """A finite decimal of either sign, as funding rates are told; raises ValueError on everything else."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"not a rate: {str(text)[:40]!r}")
+    return value
+
+
 def least(value: str | float) -> float:
     """A least size or value as lists tell it: 0.0 = no limit; raises ValueError on what is none."""
     found = float(value)

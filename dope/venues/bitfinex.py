@@ -31,7 +31,7 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Confirmed, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, OpenInfo, Reconnect, Trade
 from dope.venues._minutes import Minutes
-from dope.venues._written import decimals, least, number
+from dope.venues._written import amount, decimals, least, number
 from dope.venues.base import LIST, MS, UNREADABLE, Known, Venue
 
 SEQ_ALL, OB_CHECKSUM, TIMESTAMP = 65536, 131072, 32768
@@ -236,16 +236,16 @@ class Bitfinex(Venue):
                     self.lost(known, frame.ts, events)
                 raise
         elif channel == "trades" and word == b'"te"':
-            trade_id, ms, amount, price = _values.decode(parts[2])[:4]
-            if not isinstance(trade_id, int) or not isinstance(ms, int) or amount is None or price is None:
+            trade_id, ms, bought, price = _values.decode(parts[2])[:4]
+            if not isinstance(trade_id, int) or not isinstance(ms, int) or bought is None or price is None:
                 raise ValueError("a trade without its numbers")
-            side, size = ("sell", number(-amount)) if amount < 0 else ("buy", number(amount))
+            side, size = ("sell", number(-bought)) if bought < 0 else ("buy", number(bought))
             events.append(Trade(frame.ts, known.key, ms * MS, number(price), size, side, str(trade_id)))
         elif channel == "candles" and _opens(word) not in (b"[", b"]"):  # not those from before
             ms, *values = [value for value in _values.decode(parts[1])[:6] if value is not None]
             begin, close, high, low, volume = values
             prices = number(begin), number(high), number(low), number(close)
-            self._minutes.take(Bar(frame.ts, known.key, int(ms) * MS, 60, *prices, float(volume), False), events)
+            self._minutes.take(Bar(frame.ts, known.key, int(ms) * MS, 60, *prices, amount(volume), False), events)
 
     def _on_book(self, frame: Frame, known: Known, checksum: bytes | None, word: bytes, mark: tuple[int, int], events: list[Event]) -> None:
         seq, stamp = mark
@@ -325,9 +325,9 @@ def _sides(rows: Sequence[Sequence[msgspec.Raw]]) -> tuple[bytes, bytes]:
     """Rows ``price, count, amount`` → bids and asks as the kernel reads them."""
     sides: tuple[list[bytes], list[bytes]] = [], []
     for row in rows:
-        price, count, amount = bytes(row[0]), _int.decode(row[1]), bytes(row[2])
-        below = amount[:1] == b"-"
-        size = amount[1:] if below else amount
+        price, count, signed = bytes(row[0]), _int.decode(row[1]), bytes(row[2])
+        below = signed[:1] == b"-"
+        size = signed[1:] if below else signed
         if count < 0 or not size[:1].isdigit() or (count and not size.strip(b"0.")):
             raise ValueError("a level that is none")
         sides[below].append(b"[%b,%b]" % (price, size if count else b"0"))

@@ -24,7 +24,7 @@ import msgspec
 
 from dope.types import Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Trade
 from dope.venues._gate_wire import RAWS, SECOND, Candle, GateVenue, rows
-from dope.venues._written import least, number
+from dope.venues._written import least, number, signed
 from dope.venues.base import LIST, MS, TRADING
 
 _NAME = re.compile(r"([A-Z0-9]+)_(USDT|USD)(_\d{8})?")
@@ -130,20 +130,20 @@ class GateFutures(GateVenue):
 
     def _on_deal(self, frame: Frame, deal: Deal, events: list[Event]) -> None:
         known = self.entitled(frame, deal.contract, events)
-        signed = float(deal.size)
-        if known is None or deal.is_internal or signed == 0.0:
+        contracts = float(deal.size)
+        if known is None or deal.is_internal or contracts == 0.0:
             return  # 0: less than one contract, and neither its size nor its side is told
-        price, size, value = number(deal.price), number(abs(signed)), known.instrument.contract_value
+        price, size, value = number(deal.price), number(abs(contracts)), known.instrument.contract_value
         if value is not None:
             size = size * value / (price if known.instrument.inverse else 1.0)
-        side = "sell" if signed < 0.0 else "buy"
+        side = "sell" if contracts < 0.0 else "buy"
         events.append(Trade(frame.ts, known.key, deal.create_time_ms * MS, price, size, side, str(deal.id)))
 
     def _on_ticker(self, frame: Frame, ticker: Ticker, events: list[Event]) -> None:
         known = self.entitled(frame, ticker.contract, events)
         if known is None or not ticker.mark_price:
             return
-        rate = float(ticker.funding_rate) if ticker.funding_rate else None
+        rate = signed(ticker.funding_rate) if ticker.funding_rate else None
         if rate is not None and not -1.0 < rate < 1.0:
             raise ValueError("funding rate out of range")
         mark, index = number(ticker.mark_price), number(ticker.index_price) if ticker.index_price else None

@@ -26,7 +26,7 @@ import msgspec
 
 from dope.types import BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Send
 from dope.venues._htx_wire import Handler, HtxVenue, Message, rows_of
-from dope.venues._written import number
+from dope.venues._written import number, signed
 from dope.venues.base import LIST, MS, TRADING, Known
 
 #: base units per contract and tick of the default swaps, as of 2026-11 (general knowledge; the venue's list is the authority)
@@ -183,7 +183,7 @@ class HtxLinear(HtxVenue):
         known = self.entitled(frame, row.contract_code, events)
         if known is None:
             return
-        rate, due = float(row.funding_rate), int(row.funding_time)
+        rate, due = signed(row.funding_rate), int(row.funding_time)
         if not -1.0 < rate < 1.0:
             raise ValueError("funding rate out of range")
         due += INTERVAL_MS if due <= now else 0

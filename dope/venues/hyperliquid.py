@@ -31,7 +31,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Trade
-from dope.venues._written import decimals, least, number, step
+from dope.venues._written import amount, decimals, least, number, signed, step
 from dope.venues.base import LIST, MS, TRADING, Known, Venue
 
 BACKLOG_NS = 10_000_000_000  #: trades older than this in the first message of a subscription are history
@@ -278,7 +278,7 @@ class Hyperliquid(Venue):
             return
         places = _places(known)
         o, h, low, c = (number(text + places) for text in (candle.o, candle.h, candle.l, candle.c))
-        volume = float(candle.v) * (known.instrument.contract_value or 1.0)
+        volume = amount(candle.v) * (known.instrument.contract_value or 1.0)
         if not 0.0 <= volume < 1e15:
             raise ValueError("volume out of range")
         closed = frame.ts > _ns(candle.T)  # nothing marks the last one: what comes after the minute's end is final
@@ -288,7 +288,7 @@ class Hyperliquid(Venue):
         known = self.entitled(frame, asset.coin, events)
         if known is None:
             return
-        rate = float(asset.ctx.funding)
+        rate = signed(asset.ctx.funding)
         if not -1.0 < rate < 1.0:
             raise ValueError("funding rate out of range")
         due = frame.ts - frame.ts % HOUR_NS + HOUR_NS

@@ -31,7 +31,7 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Confirmed, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Quote, Trade
 from dope.venues._minutes import Minutes
-from dope.venues._written import least, number, step
+from dope.venues._written import amount, least, number, step
 from dope.venues.base import LIST, TRADING, Known, Venue
 
 DEPTHS = (10, 25, 100, 500, 1000)  #: what may be asked for
@@ -300,7 +300,7 @@ class Kraken(Venue):
         if known is None or row.interval != 1:
             return
         prices = number(row.open), number(row.high), number(row.low), number(row.close)
-        self._minutes.take(Bar(frame.ts, known.key, _ns(row.interval_begin), 60, *prices, row.volume, False), events)
+        self._minutes.take(Bar(frame.ts, known.key, _ns(row.interval_begin), 60, *prices, amount(row.volume), False), events)
 
     def _on_status(self, frame: Frame, system: str, events: list[Event]) -> None:
         if system != "online":

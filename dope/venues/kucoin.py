@@ -32,7 +32,7 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Plan, Quote, Trade
 from dope.venues._differences import DifferencesVenue
-from dope.venues._written import least, number
+from dope.venues._written import amount, least, number
 from dope.venues.base import LIST, MS, TRADING, Known
 
 BATCHED = ("/market/level2", "/market/ticker", "/market/match")
@@ -267,7 +267,7 @@ class Kucoin(DifferencesVenue):
     def _on_candle(self, frame: Frame, known: Known, told: Candle, events: list[Event]) -> None:
         begin = _ns(int(told.candles[0]), 1_000_000_000)
         o, c, h, low = (number(text) for text in told.candles[1:5])  # the close stands before the high
-        volume = float(told.candles[5])
+        volume = amount(told.candles[5])
         if not 0.0 <= volume < 1e15:
             raise ValueError("volume out of range")
         events.append(Bar(frame.ts, known.key, begin, 60, o, h, low, c, volume, told.time >= begin + MINUTE_NS))

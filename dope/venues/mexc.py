@@ -32,7 +32,7 @@ import msgspec
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Quote, Trade
 from dope.venues import _protobuf as protobuf
 from dope.venues._differences import DifferencesVenue
-from dope.venues._written import least, number, split_quote, step
+from dope.venues._written import amount, least, number, split_quote, step
 from dope.venues.base import LIST, MS, TRADING, Known
 
 QUOTES = ("USDT", "USDC", "USDE", "USD1", "EUR", "BRL", "BTC", "ETH")
@@ -209,7 +209,7 @@ class Mexc(DifferencesVenue):
         if texts[1] != "Min1" or not isinstance(begin, int) or not isinstance(end, int):
             raise ValueError("a candle of another length")
         o, c, h, low = (number(texts[i]) for i in (3, 4, 5, 6))
-        volume = float(texts.get(7) or 0)
+        volume = amount(texts.get(7) or 0)
         if not 0.0 <= volume < 1e15:
             raise ValueError("volume out of range")
         closed = 0 < end * 1000 <= stamp

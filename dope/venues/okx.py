@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Reconnect, Trade
-from dope.venues._written import number
+from dope.venues._written import amount, number, signed
 from dope.venues.base import LIST, MS, TRADING, Known, Venue
 
 UNNUMBERED = -2  #: prevSeqId of messages from before 2022, which have none
@@ -252,7 +252,7 @@ class Okx(Venue):
             if not channel.startswith("candle1m"):
                 return []
             o, h, low, c = (number(x) for x in row[1:5])
-            return [Bar(frame.ts, instrument.key, int(row[0]) * MS, 60, o, h, low, c, float(row[5]), row[-1] == "1")]
+            return [Bar(frame.ts, instrument.key, int(row[0]) * MS, 60, o, h, low, c, amount(row[5]), row[-1] == "1")]
         ts = int(row.ts) * MS if row.ts else 0
         if channel == "bbo-tbt":
             return self._on_quote(frame, instrument, row, ts)
@@ -265,7 +265,7 @@ class Okx(Venue):
                 size = size * instrument.contract_value / (price if instrument.inverse else 1.0)
             return [Trade(frame.ts, instrument.key, ts, price, size, row.side, row.tradeId)]
         if channel == "funding-rate" and row.fundingRate:
-            rate = float(row.fundingRate)
+            rate = signed(row.fundingRate)
             if not -1.0 < rate < 1.0:
                 raise ValueError("funding rate out of range")
             return [Funding(frame.ts, instrument.key, ts, rate, int(row.fundingTime) * MS, None)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import random
+import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -12,14 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dope.types import DATA, REPLY, BookUpdate, Event, Frame, Quote, Trade
+from dope.types import DATA, REPLY, Bar, BookUpdate, Event, Frame, Funding, Quote, Trade
 from dope.venues import VENUES, make
+from tests.contracts.overheard import kinds, overheard
 from tests.frames import play
 from tests.venues import sample
 
 IDS = [venue.ID for venue in VENUES if venue.BOOKS]
 QUICK, FULL = 2_000, 20_000  #: examples per reader
 FUZZ_S = 60.0  #: s of random bytes, all readers in turn
+DECIMAL = re.compile(rb"(?<![\w.-])(?:\d+\.\d+(?![\w.-])|(?<=\")\d+(?=\"))")
+IMPOSSIBLE = (b"-1.5", b"NaN", b"1e999", b"-Infinity", b"0.0")
 PIECES = (
     b"-", b"e9", b"e999", b"NaN", b"Infinity", b"[", b"]", b"{", b'"', b"\\", b"0", b",", b":", b"null", b"true", b"\x00", b"\xff",
     b"1" * 40,
@@ -55,6 +60,8 @@ def possible(event: Event) -> bool:
         return event.price > 0.0 and event.size > 0.0 and event.side in ("buy", "sell", "")
     if isinstance(event, Quote):
         return min(event.bid, event.ask, event.bid_size, event.ask_size) >= 0.0
+    if isinstance(event, Bar):
+        return min(event.open, event.high, event.low, event.close) > 0.0 and event.volume >= 0.0
     return not isinstance(event, BookUpdate) or event.seq >= -1
 
 
@@ -76,15 +83,41 @@ def examples(count: int) -> Callable[[str], None]:
 
     @settings(max_examples=count, deadline=None)
     @given(chance=st.randoms(use_true_random=False))
-    def run(venue: str, frames: Sequence[Frame], chance: random.Random) -> None:
-        one(venue, frames, chance)
+    def run(venue: str, sessions: Sequence[Sequence[Frame]], chance: random.Random) -> None:
+        one(venue, chance.choice(sessions), chance)
 
-    return lambda venue: run(venue, play(venue, sample(venue).script()))
+    return lambda venue: run(venue, (play(venue, sample(venue).script()), overheard(venue)))
 
 
 @pytest.mark.parametrize("venue", IDS)
 def test_a_damaged_message_never_raises_and_brings_no_impossible_number(venue: str) -> None:
     examples(QUICK)(venue)
+
+
+@pytest.mark.parametrize("venue", IDS)
+def test_everything_that_a_venue_tells_is_among_the_messages_that_are_damaged(venue: str) -> None:
+    assert {Trade, BookUpdate} <= kinds(venue)
+    assert {Quote, Bar} & kinds(venue) or venue in ("coinbase", "coinbase_exchange")  # which have neither
+    assert Funding in kinds(venue) or not any(frame.data.count(b"unding") for frame in overheard(venue))
+
+
+@pytest.mark.parametrize("venue", [venue for venue in IDS if venue != "mexc"])  # whose numbers are not written as text
+def test_no_price_or_size_that_cannot_be_gets_in_wherever_it_stands(venue: str) -> None:
+    frames, tried = overheard(venue), 0
+    for at, frame in enumerate(frames):
+        packed = frame.data[:2] == b"\x1f\x8b"
+        text = gzip.decompress(frame.data) if packed else frame.data
+        places = list(DECIMAL.finditer(text)) if frame.kind == DATA else []
+        for place in places if len(places) <= 30 else (*places[:6], *places[-6:]):
+            for number in IMPOSSIBLE:
+                wrong = text[: place.start()] + number + text[place.end() :]
+                machine = make(venue, ())
+                for before in frames[:at]:
+                    machine.receive(before)
+                for event in machine.receive(Frame(frame.ts, venue, frame.conn, frame.kind, gzip.compress(wrong, 1) if packed else wrong)):
+                    assert possible(event), (number, event)
+                tried += 1
+    assert tried >= 80
 
 
 @pytest.mark.full
@@ -114,6 +147,8 @@ def test_impossible_numbers_are_seen() -> None:
     trade = Trade(1, "okx:BTC-USDT", 1, 1.0, 2.0, "buy", "1")
     quote = Quote(1, "okx:BTC-USDT", 1, -1, 1.0, 2.0, 1.5, 2.0)
     assert possible(trade) and possible(quote)
+    bar = Bar(1, "okx:BTC-USDT", 1, 60, 1.0, 2.0, 1.0, 2.0, 0.0, True)
+    assert possible(bar) and not possible(msgspec.structs.replace(bar, volume=-1.0))
     wrong = [{"price": math.inf}, {"price": 0.0}, {"size": -1.0}, {"size": math.nan}, {"side": "up"}]
     assert not any(possible(msgspec.structs.replace(trade, **change)) for change in wrong)
     assert not possible(msgspec.structs.replace(quote, bid=-1.0)) and not possible(msgspec.structs.replace(quote, ask=math.nan))

@@ -129,6 +129,23 @@ def test_a_leg_that_grows_too_old_closes_the_life_as_stale() -> None:
     )[0]["blocks"]
 
 
+def test_a_leg_older_than_the_limit_closes_the_life_although_its_book_is_still_live() -> None:
+    desk, _ = open_one(Rules(min_notional=1.0, max_age_s=1.0))
+    assert desk.tick(900) == []
+    assert [(o.state, o.reason) for o in desk.tick(200)] == [("stale", "stale")]
+    market = desk.engine.market
+    assert [book.state for book in market.books.values()] == ["LIVE", "LIVE"]
+    assert "older than 1000 ms" in near_misses(desk.arbitrage, market, desk.t, 1)[0]["blocks"]
+
+
+def test_a_leg_that_is_too_old_opens_nothing() -> None:
+    desk = Desk(Rules(min_notional=1.0, max_age_s=1.0))
+    desk.binance(("99.99", "5"), ("100.00", "5"))
+    desk.tick(1100)
+    assert desk.okx(("102.00", "3"), ("102.01", "3")) == [], "the other leg spoke 1.1 s ago"
+    assert [o.state for o in desk.binance(("99.99", "5"), ("100.00", "4"))] == ["open"]
+
+
 def test_a_size_below_the_minimum_is_no_row() -> None:
     desk = Desk(Rules(min_notional=1000.0))
     desk.binance(("99.99", "5"), ("100.00", "0.5"))

@@ -1,0 +1,53 @@
+"""Switches one guard off in a copy of the project, and runs the tests that must notice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.guards.listed import Guard
+
+ROOT = Path(__file__).resolve().parents[2]
+TAKEN = ("dope", "tests", "assets", "models", "app.py", "pyproject.toml")
+PATIENCE_S = 600
+FAILED = 1  #: pytest's code for "some test failed"; an error in the code itself, or no test at all, has another one
+
+
+def copied(folder: Path) -> Path:
+    """A copy of the project in ``folder``."""
+    for name in TAKEN:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*.pyc", ".hypothesis", "REPORT.md"))
+        elif source.exists():
+            shutil.copy2(source, folder / name)
+    return folder
+
+
+def switched(guard: Guard, text: str) -> str:
+    """``text`` without the guard. Raises ValueError unless its words stand there exactly once."""
+    if text.count(guard.old) != 1:
+        raise ValueError(f"{guard.file}: {guard.old!r} stands there {text.count(guard.old)} times")
+    return text.replace(guard.old, guard.new)
+
+
+def noticed(guard: Guard, project: Path) -> bool:
+    """Whether a test fails in this copy while the guard is off; the copy is as before afterwards."""
+    path = project / guard.file
+    whole = path.read_text(encoding="utf-8")
+    path.write_text(switched(guard, whole), encoding="utf-8")
+    try:
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *_words(guard.tests)]
+        environment = {**os.environ, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(command, cwd=project, env=environment, timeout=PATIENCE_S, capture_output=True, text=True, check=False)
+    finally:
+        path.write_text(whole, encoding="utf-8")
+    return done.returncode == FAILED
+
+
+def _words(tests: str) -> list[str]:
+    """Arguments of pytest; what follows ``-k`` is one word."""
+    return tests.split()
