@@ -197,9 +197,9 @@ class BinanceServer:
         if root == self.rules.depth_path.rpartition("/")[0] and name == "exchangeInfo":
             return self._weighed(self.rules.list_weight, now, self._list)
         if root == self.rules.depth_path.rpartition("/")[0] and name == "ping":
-            return Reply(200, "{}")
+            return self._weighed(1, now, lambda: "{}")
         if root == self.rules.depth_path.rpartition("/")[0] and name == "time":
-            return Reply(200, f'{{"serverTime":{self._sample.now_ms}}}')
+            return self._weighed(1, now, lambda: f'{{"serverTime":{self._sample.now_ms}}}')
         return Reply(404, '{"code":-5000,"msg":"Path is not valid"}')
 
     def _depth(self, query: dict[str, str], now: float) -> Reply:

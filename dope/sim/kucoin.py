@@ -41,7 +41,8 @@ TOPICS = 400
 CONNECTS = Rate(30, 60.0)
 REQUESTS = Rate(100, 10.0)
 WEIGHT = Rate(2_000, 30.0)  #: of REST
-TOKEN_WEIGHT, BOOK_WEIGHT = 10, 4
+TOKEN_WEIGHT = 10
+WEIGHTS = {"/api/v2/symbols": 4, f"/api/v1/market/orderbook/level2_{DEPTH}": 4}
 
 
 class Server(VenueServer):
@@ -107,13 +108,14 @@ class Server(VenueServer):
         return Reply(200, as_json({"code": "200000", "data": {"token": self._tokens[-1], "instanceServers": [{**server, **times}]}}))
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        weight = WEIGHTS.get(path)
+        if weight is None:
+            return Reply(404, '{"code":"404","msg":"Not Found"}')
+        if not self._affords(weight, now):
+            return Reply(429, '{"code":"429000","msg":"Too Many Requests"}')
         if path == "/api/v2/symbols":
             return Reply(200, as_json({"code": "200000", "data": [listing(market.spec) for market in self.markets.values()]}))
         market = self.markets.get(query.get("symbol", ""))
-        if path != f"/api/v1/market/orderbook/level2_{DEPTH}":
-            return Reply(404, '{"code":"404","msg":"Not Found"}')
-        if not self._affords(BOOK_WEIGHT, now):
-            return Reply(429, '{"code":"429000","msg":"Too Many Requests"}')
         if market is None:
             return Reply(200, '{"code":"900001","msg":"symbol not exists"}')
         bids, asks = (self._rows(market, market.book.side(side, DEPTH)) for side in (BID, ASK))

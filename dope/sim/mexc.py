@@ -4,7 +4,7 @@
     server  {"id":0,"code":0,"msg":"spot@public.…@BTCUSDT"}    several with commas between them       {"id":0,"code":0,"msg":"PONG"}
             unknown, retired or beyond the 30th: {"id":0,"code":0,"msg":"Not Subscribed successfully! [spot@…].  Reason： Blocked! "}
     frames  {1 channel, 3 symbol, 6 send time ms, 313 depth | 314 deals | 315 bookTicker | 308 kline}, see below
-            a hundred messages in a second end the connection; by REST 500 requests in 10 s
+            a hundred messages in a second end the connection; by REST 500 requests in 10 s for each path, a list counts as ten
     REST    /api/v3/depth  {"lastUpdateId":…,"bids":[["price","size"],…],"asks":[…],"timestamp":…}
             /api/v3/exchangeInfo  {"symbols":[{"symbol":"BTCUSDT","status":"1","baseAssetPrecision":8,"quoteAssetPrecision":2,…},…]}
 
@@ -33,7 +33,8 @@ LISTINGS = (
 PATH = "/ws"
 MAX_TOPICS = 30
 MESSAGES = Rate(100, 1.0)  #: of one connection
-ASKED = Rate(500, 10.0)  #: of REST, for each path apart
+ASKED = Rate(500, 10.0)  #: weight of REST, for each path apart
+WEIGHTS = {"/api/v3/depth": 1, "/api/v3/exchangeInfo": 10, "/api/v3/time": 1}
 UNSUBSCRIBED_S, SILENT_S = 30.0, 60.0  #: a connection without a subscription, or on which nothing is said, is closed
 SLOW_STEPS = 10  #: 100 ms
 KLINE_STEPS = 100  #: at most each s
@@ -144,7 +145,7 @@ class Server(VenueServer):
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, "mexc", clock=clock)
         self.symbols = {native: Symbol(market, 3 * rank) for rank, (native, market) in enumerate(self.markets.items())}
-        self._asked: deque[float] = deque()
+        self._asked = {path: deque[float]() for path in WEIGHTS}
         self._topics = {topic for symbol in self.symbols.values() for topic in symbol.topics()}
 
     def admit(self, path: str, now: float) -> Reply | None:
@@ -203,15 +204,15 @@ class Server(VenueServer):
                 self.port.end(client, Close(1000, ""))
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
+        if path not in WEIGHTS:
+            return Reply(404, "{}")
+        if not all(ASKED.allows(self._asked[path], now) for _ in range(WEIGHTS[path])):
+            return Reply(429, '{"code":429,"msg":"Too Many Requests"}', (("Retry-After", "10"),))
         if path == "/api/v3/time":
             return Reply(200, f'{{"serverTime":{self.sample.now_ms}}}')
         if path == "/api/v3/exchangeInfo":
             head = {"timezone": "CST", "serverTime": self.sample.now_ms, "rateLimits": [], "exchangeFilters": []}
             return Reply(200, as_json({**head, "symbols": [listing(market.spec) for market in self.markets.values()]}))
-        if path != "/api/v3/depth":
-            return Reply(404, "{}")
-        if not ASKED.allows(self._asked, now):
-            return Reply(429, '{"code":429,"msg":"Too Many Requests"}', (("Retry-After", "10"),))
         symbol = self.symbols.get(query.get("symbol", ""))
         if symbol is None:
             return Reply(400, '{"msg":"Invalid symbol.","code":-1121}')

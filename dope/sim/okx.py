@@ -6,6 +6,7 @@
             anything unreadable             {"event":"error","code":"60012","msg":"…","connId":"…"}
             too many requests in an hour    {"event":"error","code":"60014","msg":"…","connId":"…"}
             ping                            pong
+            GET too often                   HTTP 429 {"code":"50011","data":[],"msg":"Too Many Requests"}
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ LISTINGS = (
 PATHS = {"/ws/v5/public": "public", "/ws/v5/business": "business"}
 CONNECTS = Rate(3, 1.0)
 REQUESTS = Rate(480, 3600.0)
+#: of REST, per address and path; the list of instruments for each type apart
+ASKED = {"/api/v5/market/books": Rate(40, 2.0), "/api/v5/public/instruments": Rate(20, 2.0), "/api/v5/public/time": Rate(10, 2.0)}
+KINDS = ("SPOT", "SWAP")
 IDLE_S = 30.0  #: a connection on which nothing is said in either direction is closed
 BUSINESS = ("candle", "trades-all")
 
@@ -100,6 +104,7 @@ class OkxServer:
             for rank, market in enumerate(markets)
         }
         self._talk = OkxTalk(self._exists)
+        self._asked: dict[tuple[str, str], deque[float]] = {}  # path, type of instruments → when
         self.port = Port("okx", self, clock, Ping(None, None))
 
     def publish(self) -> None:
@@ -157,7 +162,7 @@ class OkxServer:
                 self.port.end(client, Close(4004, "No data received in 30s"))
 
     def _list(self, kind: str) -> Reply:
-        if kind not in ("SPOT", "SWAP"):
+        if kind not in KINDS:
             return Reply(400, '{"code":"51000","data":[],"msg":"Parameter instType error"}')
         specs = [entry.market.spec for entry in self.instruments.values() if entry.market.spec.perpetual == (kind == "SWAP")]
         return Reply(200, as_json({"code": "0", "data": [listing(spec) for spec in specs], "msg": ""}))
@@ -177,12 +182,15 @@ class OkxServer:
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
         """GET books, the list of instruments, and time."""
+        if path not in ASKED:
+            return Reply(404, '{"code":"404","data":{},"msg":"Not Found"}')
+        kind = query.get("instType", "") if query.get("instType") in KINDS else ""
+        if not ASKED[path].allows(self._asked.setdefault((path, kind), deque()), now):
+            return Reply(429, '{"code":"50011","data":[],"msg":"Too Many Requests"}')
         if path == "/api/v5/public/time":
             return Reply(200, f'{{"code":"0","data":[{{"ts":"{self._sample.now_ms}"}}],"msg":""}}')
         if path == "/api/v5/public/instruments":
             return self._list(query.get("instType", ""))
-        if path != "/api/v5/market/books":
-            return Reply(404, '{"code":"404","data":{},"msg":"Not Found"}')
         instrument = self.instruments.get(query.get("instId", ""))
         if instrument is None:
             return Reply(400, '{"code":"51001","data":[],"msg":"Instrument ID does not exist"}')

@@ -60,13 +60,17 @@ TOPICS = {
     ),
 }  # fmt: skip
 
-#: venue → a request by REST, how many of it are allowed within the window, HTTP status of one more
-ASKED = {
-    "bybit": ("/v5/market/orderbook?category=spot&symbol=BTCUSDT&limit=50", 600, 403),
-    "coinbase_exchange": ("/products/BTC-USD/book?level=1", 15, 429),
-    "kucoin": ("/api/v1/market/orderbook/level2_100?symbol=BTC-USDT", 500, 429),
-    "mexc": ("/api/v3/depth?symbol=BTCUSDT", 500, 429),
-}
+#: venue, a request by REST, how many of it are allowed within the window, the window in s, HTTP status of one more
+ASKED = (
+    ("binance_spot", "/api/v3/depth?symbol=BTCUSDT&limit=1000", 120, 60.0, 429), ("binance_spot", "/api/v3/time", 6000, 60.0, 429),
+    ("bybit", "/v5/market/orderbook?category=spot&symbol=BTCUSDT&limit=50", 600, 5.0, 403),
+    ("coinbase_exchange", "/products/BTC-USD/book?level=1", 15, 1.0, 429),
+    ("kucoin", "/api/v1/market/orderbook/level2_100?symbol=BTC-USDT", 500, 30.0, 429), ("kucoin", "/api/v2/symbols", 500, 30.0, 429),
+    ("mexc", "/api/v3/depth?symbol=BTCUSDT", 500, 10.0, 429), ("mexc", "/api/v3/exchangeInfo", 50, 10.0, 429),
+    ("mexc", "/api/v3/time", 500, 10.0, 429),
+    ("okx", "/api/v5/market/books?instId=BTC-USDT&sz=400", 40, 2.0, 429), ("okx", "/api/v5/public/time", 10, 2.0, 429),
+    ("okx", "/api/v5/public/instruments?instType=SPOT", 20, 2.0, 429),
+)  # fmt: skip
 
 
 def server(venue: str, clock: list[float]) -> VenueServer:
@@ -147,13 +151,21 @@ def test_one_topic_more_than_allowed_is_refused(venue: str) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("venue", ASKED)
-def test_one_request_by_rest_more_than_allowed_is_refused(venue: str) -> None:
-    address, allowed, status = ASKED[venue]
+@pytest.mark.parametrize(("venue", "address", "allowed", "window_s", "status"), ASKED)
+def test_one_request_by_rest_more_than_allowed_is_refused_until_the_window_has_passed(
+    venue: str, address: str, allowed: int, window_s: float, status: int
+) -> None:
     parts, there = urlsplit(address), server(venue, [100.0])
     query = dict(parse_qsl(parts.query))
     assert {there.rest(parts.path, query, 100.0).status for _ in range(allowed)} == {200}
-    assert there.rest(parts.path, query, 100.0).status == status
+    assert there.rest(parts.path, query, 100.0 + window_s - 0.01).status == status
+    assert there.rest(parts.path, query, 100.0 + 2 * window_s + 0.01).status == 200
+
+
+def test_okx_counts_each_list_of_instruments_apart_and_says_why_it_refuses() -> None:
+    there, path = server("okx", [100.0]), "/api/v5/public/instruments"
+    assert {there.rest(path, {"instType": kind}, 100.0).status for kind in ("SPOT", "SWAP") for _ in range(20)} == {200}
+    assert json.loads(there.rest(path, {"instType": "SWAP"}, 100.0).body)["code"] == "50011"
 
 
 def test_an_eleventh_open_connection_to_hyperliquid_is_refused() -> None:
