@@ -274,6 +274,18 @@ def test_silence_makes_a_book_stale_and_data_on_its_connection_revives_it() -> N
     assert [e.state for e in out if isinstance(e, BookState)] == ["LIVE"]
 
 
+def test_while_our_clock_ticks_on_a_silent_book_is_stale_at_its_limit() -> None:
+    engine = new_engine()
+    frames = play("okx", okx_script(), conn=2)
+    engine.step_many(frames)
+    limit = round(engine.venues["okx"].IDLE_S * 10**9)
+    stale = []
+    for t in range(frames[-1].ts, frames[-1].ts + limit + 10**9, 10 * MS):
+        stale += [e for e in engine.step(Frame(t, "", 0, TICK, b"0")) if isinstance(e, BookState) and e.state == "STALE"]
+    assert [change.key for change in stale] == [KEYS["okx"]]
+    assert abs(stale[0].ts - frames[-1].ts - limit) <= 200 * MS
+
+
 def test_a_late_loop_takes_every_book_out_of_live() -> None:
     engine = new_engine()
     engine.step_many(play("okx", okx_script(), conn=2))

@@ -60,7 +60,7 @@ GUARDS = (
     Guard("a touch that moves by a factor of fifty at once", "dope/market/market.py",
           "if book.sigma_mid > 0.0 and not", "if False and not", "tests/market/test_market.py -k fifty"),
     Guard("a book of which nothing was heard", "dope/market/market.py",
-          "if self.age(book, now) > self.idle_ns[book.instrument.venue]:", "if False:", "tests/test_engine.py -k silence"),
+          "if self.age(book, now) > self.idle_ns[book.instrument.venue]:", "if False:", "tests/test_engine.py -k ticks_on"),
     Guard("a message that came late counted as new", "dope/market/market.py",
           "own = book.own_ts - book.excess", "own = book.own_ts", "tests/market/test_market.py -k came_late"),
     Guard("books that look fresh because our own loop was late", "dope/market/market.py",
