@@ -82,8 +82,10 @@ def test_what_measures_milliseconds_runs_first_and_alone_and_the_others_run_even
         return 3 if len(runs) == 1 else 0
 
     monkeypatch.setattr(verify, "_pytest", run)
-    assert verify.run_tests([], tmp_path / "log") == 3
-    assert runs == [f"-n 0 {verify.ALONE}", f"-n 2 --dist loadfile --ignore {verify.ALONE}"]
+    assert verify.run_tests([], tmp_path / "log", lambda: runs.append("memory")) == 3
+    assert runs[0] == f"-n 0 {verify.ALONE}"
+    assert sorted(runs[1:]) == [f"-n 2 --dist loadfile --ignore {verify.ALONE}", "memory"], "memory is no time: it may run beside"
+    assert verify.BESIDE in [name for name, _, _ in verify.BENCHES]
 
 
 def test_the_file_that_runs_alone_is_there() -> None:

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,17 +38,24 @@ BENCHES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("watched", ("-m", "bench.watched"), ("5 browsers ÷ nobody", "newest event shown → pixel, 20 watchers: p95", "CPU per client")),
 )
 ALONE = "tests/tape/test_full_size.py"  #: measures milliseconds of a recording: nothing else runs beside it
+BESIDE = "memory"  #: measures neither time nor CPU: it runs beside the tests that are dealt out
 BENCH_S = 1500  #: s after which a benchmark counts as broken
 
 Row = dict[str, Any]
 
 
-def run_tests(arguments: Sequence[str], log: Path) -> int:
-    """The tests of full size, or those that ``arguments`` name; each tells its end in ``log``. The first code that is not 0."""
-    dealt = ("-n", "2", "--dist", "loadfile")
-    runs = ((*dealt, *arguments),) if arguments else (("-n", "0", ALONE), (*dealt, "--ignore", ALONE))
-    codes = [_pytest(each, log) for each in runs]
-    return next(filter(None, codes), 0)
+def run_tests(arguments: Sequence[str], log: Path, meanwhile: Callable[[], None]) -> int:
+    """The tests of full size, or those that ``arguments`` name; each tells its end in ``log``. The first code that is not 0.
+
+    ``meanwhile`` runs beside those that are dealt out to several processes, and has ended when this has.
+    """
+    alone = 0 if arguments else _pytest(("-n", "0", ALONE), log)
+    dealt = ("-n", "2", "--dist", "loadfile", *(arguments or ("--ignore", ALONE)))
+    with ThreadPoolExecutor(1) as beside:
+        done = beside.submit(meanwhile)
+        code = _pytest(dealt, log)
+        done.result()
+    return alone or code
 
 
 def _pytest(arguments: Sequence[str], log: Path) -> int:
@@ -153,15 +161,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("tests", nargs="*", help="for pytest: files, -k …")
     chosen, rest = parser.parse_known_args(arguments)
     began = time.monotonic()
+    measured: dict[str, list[Row]] = {}
+
+    def measure(beside: bool) -> None:
+        for bench in () if chosen.no_bench else BENCHES:
+            if (bench[0] == BESIDE) == beside:
+                measured[bench[0]] = run_bench(*bench)
+
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        code = run_tests([*chosen.tests, *rest], log)
+        code = run_tests([*chosen.tests, *rest], log, lambda: measure(True))
         rows = read(log)
     if code and not any(row.get("outcome") == "failed" for row in rows):  # pytest itself did not get to its end, or was ended
         why = f"pytest ended with code {code}"
         rows.append({"kind": "test", "test": "pytest -m full", "outcome": "failed", "seconds": 0, "reason": why})
-    for bench in () if chosen.no_bench else BENCHES:
-        rows += run_bench(*bench)
+    measure(False)
+    rows += [row for name, _, _ in BENCHES for row in measured.get(name, ())]
     chosen.report.write_text(report(rows, seconds=time.monotonic() - began, now=datetime.now(UTC)), encoding="utf-8")
     words, ok = verdict(rows)
     print(f"{words}\n{chosen.report}")
