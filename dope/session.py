@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from dope import __version__
 from dope.detectors import Rules
 from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.spreads import Spreads
+from dope.engine import Detector
 from dope.engines import build_engine, detector_of
 from dope.errors import TapeError
 from dope.feed.clock import Clock
@@ -48,9 +50,10 @@ class Session:
 
     def __init__(
         self, settings: Settings, source: str, endpoints: dict[str, dict[str, str]], clock: Clock, watch: Watch | None = None,
-        watching: Watching | None = None, network: Network | None = None, muting: Muting | None = None,
+        watching: Watching | None = None, network: Network | None = None, muting: Muting | None = None, also: Sequence[Detector] = (),
     ) -> None:  # fmt: skip
-        """``watching`` None = what the settings say, ``network`` None = that of the machine, ``muting`` None = nobody is."""
+        """``watching`` None = what the settings say, ``network`` None = that of the machine, ``muting`` None = nobody is;
+        ``also`` = whoever listens behind all detectors."""
         self.settings, self.source, self.clock, self._watch = settings, source, clock, watch or Watch()
         wanted = chosen(settings.venues)
         self.watching = watching or Watching(settings.symbols, wanted)
@@ -59,7 +62,7 @@ class Session:
         self._run = f"{source}-{clock.now()}"
         self.rows, self.tail = Collector(self._run), Tail()
         places = {**endpoints, **(settings.places() if source == "live" else {})}
-        self.engine = build_engine(settings, venue_ids, places, (self.rows,))
+        self.engine = build_engine(settings, venue_ids, places, (self.rows, *also))
         for venue_id, venue in self.engine.venues.items():
             venue.symbols = self.watching.of(venue_id)
         self.arbitrage: Arbitrage = detector_of(self.engine, Arbitrage)

@@ -19,10 +19,12 @@ from typing import NamedTuple
 from dope.sim.binance_text import Symbol, listing
 from dope.sim.market import SampleMarket
 from dope.sim.port import Client, Close, Ping, Port, Rate, Reply, as_json, read_json
+from dope.sim.truth_log import Voice
 
 MAX_STREAMS = 1024
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS")
 CONNECTS = Rate(300, 300.0)
+READS = (("@depth", "depth", 0), ("@bookticker", "touch", 1), ("trade", "trades", 0))
 FUTURES_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
 FUTURES_WEIGHTS = ((50, 2), (100, 5), (500, 10), (1000, 20))
 
@@ -153,6 +155,7 @@ class BinanceServer:
         self.symbols = {market.spec.native: Symbol(market, phase=3 * rank) for rank, market in enumerate(markets)}
         self._weight: deque[tuple[float, int]] = deque()
         self.port = Port(venue, self, clock, ping or self.rules.ping)
+        self.voice = Voice(READS, {market.spec.native: market.key for market in markets})
 
     def publish(self) -> None:
         """Send what the market step just made means for the subscribed streams."""
@@ -161,12 +164,13 @@ class BinanceServer:
             for topic in client.topics:
                 subscribed.setdefault(topic, []).append(client)
         for stream, message in self.messages(subscribed):
-            clients = subscribed[stream]
+            clients, sent = subscribed[stream], self.port.sent
             wrapped = [client for client in clients if self._talk.combined(client)]
             if wrapped:
                 self.port.send(wrapped, envelope(stream, message), topic=stream)
             if len(wrapped) < len(clients):
                 self.port.send([client for client in clients if client not in wrapped], message, topic=stream)
+            self.voice.said(stream, lost=self.port.sent == sent)
 
     def messages(self, wanted: Container[str]) -> list[tuple[str, str]]:
         """``(stream, message)`` of this step for the wanted streams; to be called once per step."""

@@ -136,6 +136,8 @@ class Instrument:
 class Server(VenueServer):
     """Topics of a client are ``book:symbol:length``, ``trades:symbol``, ``candles:trade:1m:symbol``."""
 
+    READS = (("book:", "depth", 0), ("trades:", "trades", 0))
+
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, "bitfinex", clock=clock)
         self.instruments = {native: Instrument(market) for native, market in self.markets.items()}

@@ -41,6 +41,8 @@ SILENT_S = 600.0  #: a client that has said nothing for so long is cut
 class BybitServer(VenueServer):
     """One category of Bybit."""
 
+    READS = (("orderbook.50.", "depth", 50), ("orderbook.1.", "touch", 1), ("publictrade.", "trades", 0))
+
     def __init__(self, sample: SampleMarket, venue: str, *, clock: Callable[[], float]) -> None:
         """``venue`` is "bybit" or "bybit_linear"."""
         super().__init__(sample, venue, clock=clock)

@@ -50,6 +50,8 @@ LOST = ""  #: the message that takes a number and never arrives
 class Server(VenueServer):
     """Coinbase over the sample market. Topics are ``channel:product``; messages of data lack their numbers until they are delivered."""
 
+    READS = (("level2:", "depth", 0), ("market_trades:", "trades", 0))
+
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, "coinbase", clock=clock)
         self._connects: deque[float] = deque()

@@ -45,6 +45,8 @@ ASKED = Rate(15, 1.0)  #: REST: ten a second, bursts of fifteen
 class Server(VenueServer):
     """Coinbase Exchange over the sample market. Topics are ``channel:product``."""
 
+    READS = (("level2_batch:", "depth", 0), ("matches:", "trades", 0))
+
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, "coinbase_exchange", clock=clock)
         self._connects: deque[float] = deque()

@@ -18,6 +18,7 @@ from dope.sim.journal import Fault, Journal, Planted, Value
 from dope.sim.kinds import KINDS, Kind
 from dope.sim.market import SampleMarket
 from dope.sim.port import Port
+from dope.sim.truth_log import Voice
 from dope.sim.venue import VenueClock
 
 MAX_ACTIVE = 1_000  #: faults under way or still to come
@@ -29,6 +30,7 @@ class Server(Protocol):
     """What the world needs of a venue's server."""
 
     port: Port
+    voice: Voice
 
     def publish(self) -> None: ...
 

@@ -41,7 +41,8 @@ class GateServer(VenueServer):
     """One market of Gate."""
 
     def __init__(self, sample: SampleMarket, venue: str, *, clock: Callable[[], float]) -> None:
-        """``venue`` is "gate" or "gate_futures"."""
+        """``venue`` is "gate" or "gate_futures", whose touch is told in whole contracts."""
+        self.READS = (("obu:", "depth", 0), ("book_ticker:", "touch", int(venue == "gate")), ("trades:", "trades", 0))
         super().__init__(sample, venue, clock=clock)
         self.path, self.bare = PATHS[venue], CHANNELS[venue]
         self.prefix = "futures" if venue == "gate_futures" else "spot"

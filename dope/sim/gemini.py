@@ -85,6 +85,8 @@ class Instrument:
 class Server(VenueServer):
     """Topics of a client are the stream names."""
 
+    READS = (("@depth", "depth", 0), ("@bookticker", "touch", 1), ("@trade", "trades", 0))
+
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, "gemini", clock=clock)
         self.instruments = {native: Instrument(market) for native, market in self.markets.items()}

@@ -116,6 +116,8 @@ class Stream:
 class HtxServer(VenueServer):
     """What both do alike. ``PATHS``: path → ends of the channels that are served there."""
 
+    READS = ((".mbp.", "depth", 0), (".depth.", "depth", 0), (".bbo", "touch", 1), (".trade.", "trades", 0))
+
     PATHS: Mapping[str, tuple[str, ...]] = {}
     LIST = ""  #: path of the list of instruments
     REQUESTS = Rate(10, 1.0)  #: of REST

@@ -45,6 +45,8 @@ CHANNELS = ("l2Book", "bbo", "trades", "candle", "activeAssetCtx")
 class Server(VenueServer):
     """Hyperliquid over the sample market. Topics are ``type:coin``."""
 
+    READS = (("l2book:", "depth", 20), ("bbo:", "touch", 1), ("trades:", "trades", 0))
+
     POSTS = True
 
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float], depth: int = DEPTH) -> None:

@@ -133,6 +133,8 @@ class Instrument:
 class Server(VenueServer):
     """Topics of a client are ``channel:symbol``, of books ``book:symbol:depth``. While ``lying``, all checksums are wrong."""
 
+    READS = (("book:", "depth", 25), ("trade:", "trades", 0))
+
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, "kraken", clock=clock)
         self.instruments = {native: Instrument(market) for native, market in self.markets.items()}

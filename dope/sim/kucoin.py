@@ -48,6 +48,8 @@ WEIGHTS = {"/api/v2/symbols": 4, f"/api/v1/market/orderbook/level2_{DEPTH}": 4}
 class Server(VenueServer):
     """KuCoin over the sample market. Topics are those of the venue, one market each."""
 
+    READS = (("level2:", "depth", 0), ("ticker:", "touch", 1), ("match:", "trades", 0))
+
     POSTS = True
 
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:

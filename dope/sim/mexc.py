@@ -142,6 +142,8 @@ class Symbol:
 class Server(VenueServer):
     """MEXC over the sample market."""
 
+    READS = ((".depth.", "depth", 0), (".bookticker.", "touch", 1), (".deals.", "trades", 0))
+
     def __init__(self, sample: SampleMarket, *, clock: Callable[[], float]) -> None:
         super().__init__(sample, "mexc", clock=clock)
         self.symbols = {native: Symbol(market, 3 * rank) for rank, (native, market) in enumerate(self.markets.items())}

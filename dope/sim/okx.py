@@ -18,6 +18,7 @@ from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
 from dope.sim.okx_text import KEEPALIVE_MS, Instrument
 from dope.sim.port import Client, Close, Ping, Port, Rate, Reply, as_json, read_json
+from dope.sim.truth_log import Voice
 
 #: its spot markets come last
 LISTINGS = (
@@ -37,6 +38,7 @@ ASKED = {"/api/v5/market/books": Rate(40, 2.0), "/api/v5/public/instruments": Ra
 KINDS = ("SPOT", "SWAP")
 IDLE_S = 30.0  #: a connection on which nothing is said in either direction is closed
 BUSINESS = ("candle", "trades-all")
+READS = (("books:", "depth", 0), ("bbo-tbt:", "touch", 1), ("trades:", "trades", 0))
 
 
 class OkxTalk:
@@ -106,6 +108,7 @@ class OkxServer:
         self._talk = OkxTalk(self._exists)
         self._asked: dict[tuple[str, str], deque[float]] = {}  # path, type of instruments → when
         self.port = Port("okx", self, clock, Ping(None, None))
+        self.voice = Voice(READS, {market.spec.native: market.key for market in markets})
 
     def publish(self) -> None:
         """Send what the market step just made means for the subscribed topics; new book subscribers get their snapshot."""
@@ -115,13 +118,17 @@ class OkxServer:
                 if begun:
                     subscribed.setdefault(topic, []).append(client)
         for topic, message in self.messages(subscribed):
+            sent = self.port.sent
             self.port.send(subscribed[topic], message, topic=topic)
+            self.voice.said(topic, lost=self.port.sent == sent)
         for client in list(self.port.clients):
             for topic, begun in client.topics.items():
                 first = None if begun else self._first(topic)
                 if first is not None:
                     client.topics[topic] = True
+                    sent = self.port.sent
                     self.port.send([client] if first else [], first, topic=topic)
+                    self.voice.said(topic, lost=self.port.sent == sent)
         self._close_idle()
 
     def messages(self, wanted: Container[str]) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
 from dope.sim.port import Client, Close, Ping, Port, Reply
 from dope.sim.quoting import Market
+from dope.sim.truth_log import Voice, Words
 
 Message = str | bytes  #: text frame or binary frame
 Changed = tuple[dict[int, int], dict[int, int]]  #: per side: tick → lots now, 0 = gone
@@ -44,12 +45,14 @@ class VenueServer:
 
     PING = Ping(None, None)  #: protocol pings of the venue
     POSTS = False  #: its REST takes POST, too
+    READS: Words = ()  #: which topics carry depth, touch and trades: for the log of what was published
 
     def __init__(self, sample: SampleMarket, venue: str, *, clock: Callable[[], float]) -> None:
         self.sample, self.clock = sample, clock
         self.markets: dict[str, Market] = {m.spec.native: m for m in sample.markets.values() if m.spec.venue == venue}
         self.lose: dict[str, int] = dict.fromkeys(self.markets, 0)  #: book messages of each native name still to be lost
         self.port = Port(venue, self, clock, self.PING, posted=self.posted if self.POSTS else None)
+        self.voice = Voice(self.READS, {m.spec.native: m.key for m in self.markets.values()})
 
     # -- what a venue's server says ------------------------------------------------------------------------------------
     def admit(self, path: str, now: float) -> Reply | None:
@@ -99,14 +102,18 @@ class VenueServer:
             for topic, message in self.changes(market, subscribed):
                 for_whom = subscribed.get(topic)
                 if for_whom:
+                    sent = self.port.sent
                     self.deliver(for_whom, topic, message)
+                    self.voice.said(topic, lost=self.port.sent == sent)
         for client in list(self.port.clients):
             for topic, begun in list(client.topics.items()):
                 found = None if begun else self.first(topic, client)
                 if found is not None:
                     client.topics[topic] = True
                     for message in found:
+                        sent = self.port.sent
                         self.deliver([client], topic, message)
+                        self.voice.said(topic, lost=self.port.sent == sent)
         self.beat()
 
     def drop(self, symbol: str) -> None:

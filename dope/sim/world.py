@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from loguru import logger
@@ -14,6 +14,7 @@ from dope.sim.faults import Faults, Server
 from dope.sim.journal import Journal
 from dope.sim.listings import ListingSpec
 from dope.sim.market import EPOCH_MS, STEP_MS, SampleMarket
+from dope.sim.truth_log import TruthLog
 
 MAX_LATE_STEPS = 200  #: a loop that comes later than this skips the rest instead of racing after it
 PULSE_S = 0.01
@@ -38,6 +39,9 @@ class World:
         self.servers: dict[str, Server] = {
             venue: venues_of.module(venue).Server(clocks[venue], clock=clock, **(options or {}).get(venue, {})) for venue in venues
         }
+        self.log = TruthLog(self.sample)  #: what was published; with ``Truth``, every book that was
+        for server in self.servers.values():
+            server.voice.log = self.log
         self.faults = Faults(self.sample, self.servers, clocks, self.journal)
         self._clock = clock
         self._drive: asyncio.Task[None] | None = None
@@ -69,10 +73,16 @@ class World:
     def advance(self, steps: int = 1) -> None:
         """Make so many steps of 10 ms at once and send what they bring."""
         for _ in range(steps):
-            self.sample.step()
-            self.faults.step()
-            for server in self.servers.values():
-                server.publish()
+            for _ in self.turn():
+                pass
+
+    def turn(self) -> Iterator[Server]:
+        """One step of 10 ms, venue after venue: what it brings has been sent by each that is given out."""
+        self.sample.step()
+        self.faults.step()
+        for server in self.servers.values():
+            server.publish()
+            yield server
 
     async def _run(self) -> None:
         origin, done = self._clock(), 0
