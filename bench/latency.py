@@ -8,6 +8,7 @@ sender gave the message to the socket: the difference is the machine's, not the 
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,9 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import psutil
 
-from bench import plants
+from bench import plants, slowest
 from bench.figures import OUT, Figure, Machine, figure, publish, quantiles
 from bench.latency_runner import BUSY, settings
 from bench.run import ROOT, TIMEOUT_S
@@ -40,11 +42,14 @@ class Run(NamedTuple):
     found: int
     planted: int
     parts: dict[str, np.ndarray]  #: where the time went: turn waited for, turn itself, collections, publishing
+    slow: dict[str, np.ndarray]  #: (n, causes) of the slowest one percent, see ``bench.slowest``
+    others: float = 0.0  #: % of all processors that neither sender nor receiver had
 
 
 def measure(file: Path, rate: float, seconds: float, warm_s: float) -> Run:
     """One sender, one receiver."""
     count = len(SYMBOLS) + round(rate * (warm_s + seconds))
+    used = Used()
     with tempfile.TemporaryDirectory() as folder:
         sent, done = Path(folder) / "sent.npz", Path(folder) / "done.npz"
         command = [sys.executable, "-m", "bench.paced", str(file), str(count), str(rate), str(sent)]
@@ -57,16 +62,35 @@ def measure(file: Path, rate: float, seconds: float, warm_s: float) -> Run:
             finally:
                 sender.stdin.close()
                 sender.wait(TIMEOUT_S)
+        others = used.by_others()
         with np.load(sent) as out, np.load(done) as seen:
-            return evaluate(dict(out), dict(seen), plants.read(file, count)[1], round(rate * warm_s))
+            run = evaluate(dict(out), dict(seen), plants.read(file, count)[1], round(rate * warm_s))
+            return run._replace(others=others)
+
+
+class Used:
+    """The machine's processors from now on."""
+
+    def __init__(self) -> None:
+        self._before = self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        times, ours = psutil.cpu_times(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        idle = times.idle + times.iowait
+        return sum(times) - times.guest - times.guest_nice, idle, ours.ru_utime + ours.ru_stime
+
+    def by_others(self) -> float:
+        """% of all processors that were neither idle nor used by children of this process that have ended."""
+        whole, idle, ours = (after - before for before, after in zip(self._before, self._now(), strict=True))
+        return 100.0 * max(whole - idle - ours, 0.0) / whole if whole > 0 else 0.0
 
 
 def evaluate(sent: dict[str, np.ndarray], done: dict[str, np.ndarray], letters: str, warm: int) -> Run:
     """Joins what sender and receiver noted, by the number of the message; the first ``warm`` messages are left out."""
-    shift, count = len(SYMBOLS), len(sent["due"])
+    shift = len(SYMBOLS)
     upto, began, over = done["batches"].T
-    batch = np.minimum(np.searchsorted(upto, np.arange(shift, shift + count), side="right"), len(upto) - 1)
-    ended, started = over[batch], began[batch]
+    started, ended = turns(sent, done)
     numbers, at = done["signals"].T
     numbers = numbers - shift
     kept = numbers >= warm
@@ -81,7 +105,26 @@ def evaluate(sent: dict[str, np.ndarray], done: dict[str, np.ndarray], letters: 
         "one turn of the engine": (over - began)[later] / 1e3, "one collection of garbage": pauses["collections"],
         "one slice of a publication": pauses["publishing"],
     }  # fmt: skip
-    return Run(book, signal, len(numbers), planted, parts)
+    rest = np.arange(warm, len(ended))
+    slow = {"slowest 1 % of signals": slow_of(sent, done, numbers, at), "slowest 1 % of messages": slow_of(sent, done, rest, ended[warm:])}
+    return Run(book, signal, len(numbers), planted, parts, slow)
+
+
+def turns(sent: dict[str, np.ndarray], done: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Of each message the beginning and the end of the turn that took it."""
+    upto, began, over = done["batches"].T
+    shift = len(SYMBOLS)
+    batch = np.minimum(np.searchsorted(upto, np.arange(shift, shift + len(sent["due"])), side="right"), len(upto) - 1)
+    return began[batch], over[batch]
+
+
+def slow_of(sent: dict[str, np.ndarray], done: dict[str, np.ndarray], numbers: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """µs by cause of the slowest among the messages of these numbers, which were done at ``ends``."""
+    due, out, began = sent["due"][numbers], sent["sent"][numbers], turns(sent, done)[0][numbers]
+    if not len(due):
+        return np.zeros((0, len(slowest.CAUSES)))
+    chosen, marks = slowest.slowest(ends - due), done["marks"]
+    return np.array([slowest.split(int(due[i]), int(out[i]), int(began[i]), int(ends[i]), marks) for i in chosen]) / 1e3
 
 
 def figures(runs: dict[float, list[Run]]) -> list[Figure]:
@@ -102,6 +145,9 @@ def figures(runs: dict[float, list[Run]]) -> list[Figure]:
         missed = [100.0 * (1 - run.found / run.planted) for run in repeated if run.planted]
         if missed:
             told.append(figure(f"{name} planted signals missed", "%", missed, sum(run.planted for run in repeated), target=0.0))
+        for words in repeated[0].slow:
+            told += slowest.told(f"{name} · {words}", [run.slow[words] for run in repeated])
+        told.append(figure(f"{name} · processors used by others", "%", [run.others for run in repeated], len(repeated)))
         for part in repeated[0].parts:
             values = [run.parts[part] for run in repeated if len(run.parts[part])]
             for q in ("p50", "p99", "max"):

@@ -28,10 +28,9 @@ import psutil
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
-from bench import latency
+from bench import latency, slowest
 from bench.figures import Figure, Machine, figure, publish, quantiles
 from bench.run import ROOT
-from bench.stream import SYMBOLS
 
 RATE = 2_000.0  #: messages a second
 BROWSERS, WATCHERS = 5, 20
@@ -212,10 +211,9 @@ class Watchers:
         return float(times.user + times.system)
 
 
-def ingest(sent: dict[str, np.ndarray], done: dict[str, np.ndarray], phase: Phase) -> np.ndarray:
-    """µs from planned sending to book and picture, of the messages that were due within the phase."""
-    run = latency.evaluate(sent, done, " " * (len(SYMBOLS) + len(sent["due"])), 0)
-    return run.book["due"][(sent["due"] >= phase.start) & (sent["due"] < phase.end)]
+def within(sent: dict[str, np.ndarray], phase: Phase) -> np.ndarray:
+    """Numbers of the messages that were due within the phase."""
+    return np.flatnonzero((sent["due"] >= phase.start) & (sent["due"] < phase.end))
 
 
 def figures(phases: Sequence[Phase], sent: dict[str, np.ndarray], done: dict[str, np.ndarray]) -> list[Figure]:
@@ -226,13 +224,17 @@ def figures(phases: Sequence[Phase], sent: dict[str, np.ndarray], done: dict[str
 
     told: list[Figure] = []
     p99: dict[str, list[float]] = {}
+    ended = latency.turns(sent, done)[1]
     for kind in dict.fromkeys(phase.kind for phase in phases):
-        values = [ingest(sent, done, phase) for phase in of(kind)]
+        numbers = [within(sent, phase) for phase in of(kind)]
+        values = [(ended - sent["due"])[each] / 1e3 for each in numbers]
         each, samples = [quantiles(one) for one in values], sum(map(len, values))
         p99[kind] = [e["p99"] for e in each if "p99" in e]
         told += [figure(f"ingest, {kind}: {q}", "µs", [e[q] for e in each if q in e], samples) for q in each[0]]
         cpu = [100 * phase.cpu_s / (phase.end - phase.start) * 1e9 for phase in of(kind)]
         told.append(figure(f"CPU of the program, {kind}", "%", cpu, len(cpu)))
+        slow = [latency.slow_of(sent, done, each, ended[each]) for each in numbers]
+        told += slowest.told(f"ingest, {kind}, slowest 1 %", slow)
     for kind in list(p99)[1:]:
         pairs = [watched / alone for watched, alone in zip(p99[kind], p99["nobody watches"], strict=False)]
         if pairs:

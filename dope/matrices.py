@@ -67,7 +67,7 @@ class Matrices:
         pair = self.arbitrage.pairs[(buy, sell)]
         if not self.arbitrage.usable(pair, self.engine.market, now):
             return None, None, None, pair.wall_bps, "stale"
-        walk = pair.walk(self.engine.market, max_quote=self.arbitrage.rules.order_size, fill_all=True)
+        walk = pair.walk(pair.sides(self.engine.market), max_quote=self.arbitrage.rules.order_size, fill_all=True)
         if walk.buy_vwap is None or walk.sell_vwap is None or walk.net_bps is None:
             return None, None, None, pair.wall_bps, "stale"
         gross = (walk.sell_vwap / walk.buy_vwap - 1.0) * 1e4

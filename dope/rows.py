@@ -8,7 +8,7 @@ A gap is told when it opens (``until`` null) and once more when it is over: equa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -161,8 +161,18 @@ class Collector:
 
     def take(self, market: Market) -> dict[str, pa.RecordBatch]:
         """All rows since the last time, by table; tables without new rows are left out."""
+        return dict(found for found in self.taking(market) if found is not None)
+
+    def taking(self, market: Market) -> Iterator[tuple[str, pa.RecordBatch] | None]:
+        """The same in pieces of a fraction of a millisecond, None between two of one table; the market may go on in between."""
         self._learn(market)
-        found = {"bbo": self._take_touches(market), "trade": self._take_trades()}
+        touches = self._new_touches(market)
+        if touches is not None:
+            yield None
+            yield "bbo", self._touch_rows(*touches)
+        trades = self._take_trades()
+        if trades is not None:
+            yield "trade", trades
         for table, (count, first, last) in self._lost.items():
             self.lost += count
             self._rows["gap"].append(tables.gap(first, last, "rows", f"more than {WAITING} rows of {table} were waiting", lost=count))
@@ -170,9 +180,10 @@ class Collector:
         self._rows["gap"] += [self._gaps[name] for name in self._fresh]
         self._fresh.clear()
         for table, rows in self._rows.items():
-            found[table] = tables.batch(table, rows) if rows else None
-            rows.clear()
-        return {table: batch for table, batch in found.items() if batch is not None}
+            if rows:
+                batch = tables.batch(table, rows)
+                rows.clear()
+                yield table, batch
 
     def _learn(self, market: Market) -> None:
         """New books get their numbers."""
@@ -189,7 +200,8 @@ class Collector:
         for key, code in self._codes.items():
             self._slot_codes[market.books[key].slot] = code
 
-    def _take_touches(self, market: Market) -> pa.RecordBatch | None:
+    def _new_touches(self, market: Market) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """(slot, received and stamped, touch) of each, copied: the rings go on."""
         slots = market.slots
         have = slots.ring_n[: len(self._seen)].copy()
         new = have - self._seen
@@ -206,6 +218,9 @@ class Collector:
         self._seen = have
         moved = new > 0
         self._until[moved] = times[0, np.cumsum(new)[moved] - 1]
+        return slot_of, times, touch
+
+    def _touch_rows(self, slot_of: np.ndarray, times: np.ndarray, touch: np.ndarray) -> pa.RecordBatch:
         no_bid, no_ask = ~(touch[0] > 0.0), ~(touch[2] > 0.0)
         columns = [
             pa.array(times[0]), *self._names.columns(self._slot_codes[slot_of]), _nullable(times[1], times[1] <= 0),

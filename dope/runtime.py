@@ -291,6 +291,8 @@ class Runtime:
         while True:
             await asyncio.sleep(SEAL_S)
             session = self.session
+            if session is not None:
+                await asyncio.to_thread(session.tail.tidy)
             if session is None or session.journal is None:
                 continue
             if left and not await self._seal_left(session, left[0], begun):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ class Session:
         )  # fmt: skip
         self._volumes: dict[str, float] = {}
         self._collected = self._collected_frames = 0
+        self._collecting: Iterator[None] | None = None  # rows are being taken, a piece a turn
         self.take_rules(self.arbitrage.rules)  # what is recorded begins with the rules and fees in force
         self._tell_of_idle_venues()
 
@@ -131,25 +132,50 @@ class Session:
             self.rows.note(event)
             if type(event) is Instruments:  # names that were not known are now, and other markets trade
                 self.feed.replan(event.venue)
-        if engine.market.now - self._collected >= COLLECT_NS or engine.frames - self._collected_frames >= HURRY_FRAMES:
-            self._collect_if_due()
+        if (
+            self._collecting is not None
+            or engine.market.now - self._collected >= COLLECT_NS
+            or engine.frames - self._collected_frames >= HURRY_FRAMES
+        ):
+            self._collect_some()
         actions = engine.drain()
         if actions:
             self.feed.actions(actions)
 
-    def _collect_if_due(self) -> None:
-        market = self.engine.market
-        self._collected_frames = self.engine.frames
-        if market.now - self._collected >= COLLECT_NS or self.rows.hurry(market):
-            self.collect()
+    def _collect_some(self) -> None:
+        """Another piece of the rows that are being taken, or the first one of the next, where they are due: a market waits meanwhile."""
+        market, due = self.engine.market, False
+        if self._collecting is None or self.engine.frames - self._collected_frames >= HURRY_FRAMES:
+            self._collected_frames = self.engine.frames
+            due = market.now - self._collected >= COLLECT_NS or self.rows.hurry(market)
+        if due:
+            self._finish_collecting()
+            self._collecting = self._pieces()
+        if self._collecting is not None and next(self._collecting, self) is self:
+            self._collecting = None
+
+    def _finish_collecting(self) -> None:
+        for _ in self._collecting or ():
+            pass
+        self._collecting = None
 
     def collect(self) -> None:
-        """Rows since the last time: to the tape, and into the tail."""
+        """Rows since the last time, all of them now: to the tape, and into the tail."""
+        self._finish_collecting()
+        for _ in self._pieces():
+            pass
+
+    def _pieces(self) -> Iterator[None]:
         self._collected = self.engine.market.now
-        for name, batch in self.rows.take(self.engine.market).items():
+        for found in self.rows.taking(self.engine.market):
+            yield
+            if found is None:
+                continue
+            name, batch = found
             ticket = 0 if self.journal is None else self.journal.append_rows(name, batch)
             if ticket or self.journal is None:  # what the journal refuses is lost, and it says so in a row of its own
                 self.tail.add(name, batch, ticket)
+            yield
         if self.journal is not None:
             for ticket, batch in self.journal.losses():
                 self.tail.add("gap", batch, ticket)

@@ -14,7 +14,7 @@ from dope.tables import TABLES
 
 #: rows kept per table, about 100 MB in all; ``Tail`` says what happens beyond
 KEEP = {"bbo": 1_000_000, "trade": 300_000, "opportunity": 20_000, "signal": 20_000, "gap": 20_000}
-MERGE = 8  #: parts of one tape and one generation that are made one of the next; few at a time, because the market waits meanwhile
+MERGE = 8  #: parts of one tape and one generation that are made one of the next
 LARGE = 16_384  #: rows from which a part is left as it is
 
 
@@ -49,7 +49,7 @@ class Tail:
         times = batch.column("ts").to_numpy()
         part = _Part(batch, ticket, None if ticket else "", int(times.min()), int(times.max()))
         with self._lock:
-            self._parts[name] = self._bounded(name, _merged([*self._parts[name], part]))
+            self._parts[name] = self._bounded(name, [*self._parts[name], part])
 
     def placed(self, where: Iterable[tuple[int, str]]) -> None:
         """The disk has confirmed the rows of these tickets on these tapes."""
@@ -60,7 +60,18 @@ class Tail:
             for name, parts in self._parts.items():
                 if any(part.ticket in tapes for part in parts):
                     found = [part._replace(tape=tapes[part.ticket], ticket=0) if part.ticket in tapes else part for part in parts]
-                    self._parts[name] = self._bounded(name, _merged(found))
+                    self._parts[name] = self._bounded(name, found)
+
+    def tidy(self) -> None:
+        """Few parts out of many. Takes milliseconds, all but moments of them without the lock: not for the market's thread."""
+        for name in TABLES:
+            with self._lock:
+                before = self._parts[name]
+            after = _merged(before)
+            with self._lock:
+                now = self._parts[name]
+                if len(after) < len(before) and all(a is b for a, b in zip(before, now, strict=False)) and len(now) >= len(before):
+                    self._parts[name] = [*after, *now[len(before) :]]  # else something has changed meanwhile: another time
 
     def forget(self, tape: str) -> None:
         """The rows of this tape (a file's name) are in sealed files now."""

@@ -75,6 +75,30 @@ def test_at_each_moment_history_shows_the_touch_of_the_book_then_and_nothing_whi
             assert name != venue or current == touch, ts
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_taken_a_piece_at_a_time_while_the_market_goes_on_are_the_same(seed: int) -> None:
+    frames, collector = sorted(lane_tape(seed), key=attrgetter("ts")), Collector("run-1")
+    engine, rows, pieces = house(collector), {table: list[Row]() for table in TABLES}, 0
+    taking = collector.taking(engine.market)
+    for at in range(0, len(frames), 7):
+        for event in engine.step_many(frames[at : at + 7]):
+            collector.note(event)
+        found = next(taking, collector)
+        if isinstance(found, Collector):
+            taking = collector.taking(engine.market)
+        elif found is not None:
+            rows[found[0]] += found[1].to_pylist()
+            pieces += 1
+    for rest in (taking, collector.taking(engine.market)):
+        for found in rest:
+            if found is not None:
+                rows[found[0]] += found[1].to_pylist()
+    _, _, whole = collected(frames, seed)
+    assert pieces > 10 and {name: sorted(map(repr, kept)) for name, kept in rows.items()} == {
+        name: sorted(map(repr, kept)) for name, kept in whole.items()
+    }
+
+
 def test_a_touch_has_its_sizes_and_the_stamp_of_the_venue() -> None:
     _, _, rows = collected(play("okx", okx_script(), start=T0))
     first, *others = rows["bbo"]

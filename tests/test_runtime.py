@@ -105,6 +105,15 @@ def test_what_is_on_screen_is_in_history_at_once_and_only_once(running: Running)
         board.query("bbo", "BTC-USDT", source="moon")
 
 
+def test_the_rows_in_memory_are_put_together_some_times_a_minute(running: Running) -> None:
+    runtime, board = running
+    session = runtime.session
+    assert session is not None
+    tail = session.tail
+    until(lambda: any(part.generation for part in tail._parts["bbo"]), "small batches made one")
+    assert len({tuple(row.values()) for row in board.query("bbo", "BTC-USDT").table.select(["ts", "venue", "bid", "ask"]).to_pylist()}) > 1
+
+
 def test_a_wish_that_cannot_be_meant_is_refused_to_whoever_asks(running: Running) -> None:
     _, board = running
     for name, args, error in (

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from dope import tail as tail_module
 from dope.tables import TABLES
 from dope.tail import MERGE, Tail
 from tests.tape.frames import START, trades
@@ -71,6 +74,7 @@ def test_many_small_batches_become_few_and_stay_what_they_are() -> None:
     for n in range(5 * tape):
         tail.add("trade", trades(n, n + 1), ticket=n + 1)
         tail.placed([(n + 1, f"{n // tape}.dope")])
+        tail.tidy()
         assert tail.table("trade").column("trade_id").num_chunks <= 2 * (n // tape) + 3 * MERGE
     assert ids(tail.table("trade")) == list(range(5 * tape))
     tail.forget("1.dope")
@@ -78,7 +82,7 @@ def test_many_small_batches_become_few_and_stay_what_they_are() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_query_beside_the_recorder_sees_each_row_once(seed: int) -> None:
+def test_a_query_beside_the_recorder_and_tidying_up_sees_each_row_once(seed: int) -> None:
     tail, rng, stop = Tail(), random.Random(seed), threading.Event()
     seen: list[list[int]] = []
 
@@ -86,8 +90,13 @@ def test_a_query_beside_the_recorder_sees_each_row_once(seed: int) -> None:
         while not stop.is_set():
             seen.append(ids(tail.table("trade")))
 
-    thread = threading.Thread(target=ask)
-    thread.start()
+    def tidy() -> None:
+        while not stop.is_set():
+            tail.tidy()
+
+    threads = [threading.Thread(target=each) for each in (ask, tidy)]
+    for thread in threads:
+        thread.start()
     for n in range(300):
         tail.add("trade", trades(n, n + 1), ticket=n + 1)
         if rng.random() < 0.5:
@@ -95,5 +104,32 @@ def test_a_query_beside_the_recorder_sees_each_row_once(seed: int) -> None:
         if n % 100 == 99:
             tail.forget(f"{n // 50 - 1}.dope")
     stop.set()
-    thread.join()
+    for thread in threads:
+        thread.join()
     assert seen and all(got == sorted(set(got)) for got in seen)
+    assert {n for n in range(300) if (n + 1) // 50 % 2} <= set(ids(tail.table("trade"))), "rows of the tapes that are still there"
+
+
+def test_what_changes_while_the_tail_is_tidied_up_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merging runs beside the market: rows that came meanwhile stay, and a tape that was let go of meanwhile does not come back."""
+    tail = Tail()
+    for n in range(MERGE):
+        tail.add("trade", trades(n, n + 1), ticket=n + 1)
+    tail.placed([(n + 1, "a.dope") for n in range(MERGE)])
+    real = tail_module._merged
+    meanwhile: list[Callable[[], None]] = [lambda: tail.add("trade", trades(MERGE, MERGE + 1), ticket=99), lambda: tail.forget("a.dope")]
+
+    def merged(parts: list[Any]) -> list[Any]:
+        found = real(parts)
+        if parts and meanwhile:
+            meanwhile.pop(0)()
+        return found
+
+    monkeypatch.setattr(tail_module, "_merged", merged)
+    tail.tidy()
+    assert ids(tail.table("trade")) == list(range(MERGE + 1)) and tail.table("trade").column("ts").num_chunks == 2
+    for n in range(MERGE):
+        tail.add("trade", trades(100 + n, 101 + n), ticket=200 + n)
+    tail.placed([(200 + n, "b.dope") for n in range(MERGE)])
+    tail.tidy()
+    assert ids(tail.table("trade")) == [MERGE, *range(100, 100 + MERGE)]

@@ -118,8 +118,8 @@ def test_a_benchmark_of_before_is_not_taken_for_todays(tmp_path: Path, monkeypat
 
 
 FIGURES = (
-    '{"figures": [{"name": "p99", "value": 3, "unit": "µs", "target": 2, "met": %s, "samples": 5},'
-    ' {"name": "waiting", "value": 1.5, "unit": "µs", "target": null, "met": null, "samples": 7}]}'
+    '{"figures": [{"name": "p99", "value": 3, "unit": "µs", "target": 2, "met": %s, "samples": 5, "note": ""},'
+    ' {"name": "waiting", "value": 1.5, "unit": "µs", "target": null, "met": null, "samples": 7, "note": "50 %%"}]}'
 )
 
 
@@ -128,7 +128,7 @@ def test_of_a_benchmark_that_missed_a_target_all_figures_are_told(met: str, tmp_
     monkeypatch.setattr(verify, "OUT", tmp_path)
     program = f"open({str(tmp_path / 'any.json')!r}, 'w').write({FIGURES % met!r})"
     page = verify.report(verify.run_bench("any", ("-c", program), ("p99",)), seconds=1, now=datetime(2026, 11, 21, tzinfo=UTC))
-    assert ("| waiting | 1.5 µs | 7 |" in page) == ("## Where it goes" in page) == (met == "false")
+    assert ("| waiting | 1.5 µs (50 %) | 7 |" in page) == ("## Where it goes" in page) == (met == "false")
 
 
 def test_the_benchmarks_of_the_report_show_the_promises_under_the_names_looked_for() -> None:

@@ -84,7 +84,7 @@ def run_bench(name: str, command: Sequence[str], promised: Sequence[str]) -> lis
     machine = "".join(f", {key} {told['machine'][key]:.1f}" for key in ("load_start", "load_end")) if "machine" in told else ""
     outcome, seconds = ("failed" if why else "passed"), round(time.monotonic() - began, 1)
     if not all(row["met"] for row in rows):
-        shown = ("name", "value", "unit", "samples")
+        shown = ("name", "value", "unit", "samples", "note")
         rows += [{"kind": "part", "test": test, **{name: each[name] for name in shown}} for each in told["figures"]]
     return [*rows, {"kind": "test", "test": test, "outcome": outcome, "seconds": seconds, "reason": why or machine.strip(", ")}]
 
@@ -134,7 +134,7 @@ def report(rows: Sequence[Row], *, seconds: float, now: datetime) -> str:
     if parts:
         lines += ["", "## Where it goes, for what was missed", "", "| | measured | samples | where |", "|---|---|---|---|"]
         for row in parts:
-            measured = f"{row['value']:,.4g} {row['unit']}".strip()
+            measured = f"{row['value']:,.4g} {row['unit']}".strip() + (f" ({row['note']})" if row["note"] else "")
             lines.append(f"| {row['name']} | {measured} | {row['samples']:,} | `{_short(row['test'])}` |")
     lines += ["", "## Tests and benchmarks", "", "| what | outcome | s | |", "|---|---|---|---|"]
     order = {"failed": 0, "skipped": 1, "passed": 2}

@@ -19,7 +19,7 @@ from dope.detectors.lifecycle import Life, Lifecycle, LifeRules
 from dope.market.book import Book
 from dope.market.freshness import age_limit_ns
 from dope.market.market import Market
-from dope.market.walk import NOTHING, Walk, two_book
+from dope.market.walk import NOTHING, Level, Walk, two_book
 from dope.types import BookState, DepthChange, Event, Fault, Instrument, Listed, Setting, Tick, Touch
 
 WALK_LEVELS = 50  #: levels per side that a walk may use
@@ -117,6 +117,9 @@ class Opportunity(Event, frozen=True):
         return ((self.ts if self.closed is None else self.closed) - self.opened) / 1e9
 
 
+Sides = tuple[list[Level], list[Level]]  #: (asks where it is bought, bids where it is sold), best first
+
+
 class Pair:
     """One ordered pair of markets and the life it may be in."""
 
@@ -150,13 +153,18 @@ class Pair:
         """Net of fees at the touch, bps of the buy cost; the net matrix is exactly this."""
         return (bid * (1.0 - self.cost_sell.fee) / (ask * (1.0 + self.fee_buy)) - 1.0) * 1e4
 
-    def walk(self, market: Market, *, max_quote: float = math.inf, fill_all: bool = False) -> Walk:
-        """The depth walk of this pair as the books stand now."""
+    def sides(self, market: Market) -> Sides:
+        """What can be bought and sold as the books stand now, for any number of walks."""
         asks = market.books[self.buy.key].levels("ask", WALK_LEVELS)
         bids = market.books[self.sell.key].levels("bid", WALK_LEVELS)
         if self.cost_buy.currency == "base":
             kept = 1.0 - self.cost_buy.fee
             asks = [(price, size * kept) for price, size in asks]
+        return asks, bids
+
+    def walk(self, sides: Sides, *, max_quote: float = math.inf, fill_all: bool = False) -> Walk:
+        """The depth walk of this pair."""
+        asks, bids = sides
         return two_book(asks, bids, self.fee_buy, self.cost_sell.fee, max_quote=max_quote, lot=self.lot, fill_all=fill_all)
 
 
@@ -315,14 +323,15 @@ class Arbitrage:
             return self._tell(pair, pair.life.update(now, None), now, market) if pair.life.life is not None else []
         if not pair.watched:
             self._watch(pair, market, True)
-        walk = pair.walk(market)
+        sides = pair.sides(market)
+        walk = pair.walk(sides)
         if walk is NOTHING or walk.cost < pair.min_notional:
             buy, sell = market.books[pair.buy.key], market.books[pair.sell.key]
             ask, bid = buy.touch()[2], sell.touch()[0]
             net = min(pair.net_touch_bps(ask, bid), -1e-9) if ask > 0.0 and bid > 0.0 else -math.inf
             too_small = walk is not NOTHING
             lives = pair.life.update(now, -math.inf if too_small else net)
-            self._refresh(pair, market, now, walk) if pair.life.life is not None and not too_small else None
+            self._refresh(pair, market, now, (walk, sides)) if pair.life.life is not None and not too_small else None
             return self._tell(pair, lives, now, market)
         assert walk.net_bps is not None
         lives = pair.life.update(now, walk.net_bps)
@@ -332,20 +341,20 @@ class Arbitrage:
                 closed = [life for life in lives if life.close is not None]
                 out = self._tell(pair, closed, now, market)
                 pair.id = self.opened
-                pair.last = self._describe(pair, market, now, walk, pair.life.life)
+                pair.last = self._describe(pair, market, now, (walk, sides), pair.life.life)
                 self._live.add((pair.buy.key, pair.sell.key))
                 return [*out, pair.last]
-            self._refresh(pair, market, now, walk)
+            self._refresh(pair, market, now, (walk, sides))
         return self._tell(pair, lives, now, market)
 
-    def _refresh(self, pair: Pair, market: Market, now: int, walk: Walk) -> None:
-        life = pair.life.life
+    def _refresh(self, pair: Pair, market: Market, now: int, walked: tuple[Walk, Sides]) -> None:
+        life, walk = pair.life.life, walked[0]
         if life is None:
             return
         if walk is NOTHING and pair.last is not None:
             pair.last = msgspec.structs.replace(pair.last, ts=now, state="fading", updates=life.updates)
         elif walk is not NOTHING:
-            pair.last = self._describe(pair, market, now, walk, life)
+            pair.last = self._describe(pair, market, now, walked, life)
 
     def _tell(self, pair: Pair, lives: list[Life], now: int, market: Market) -> list[Opportunity]:
         """Signals of the lives that ended."""
@@ -373,9 +382,10 @@ class Arbitrage:
             elif not any(p.watched for p in self.of[key]):
                 market.watch(key, False)
 
-    def _describe(self, pair: Pair, market: Market, now: int, walk: Walk, life: Life) -> Opportunity:
+    def _describe(self, pair: Pair, market: Market, now: int, walked: tuple[Walk, Sides], life: Life) -> Opportunity:
+        walk, sides = walked
         buy, sell = market.books[pair.buy.key], market.books[pair.sell.key]
-        order = pair.walk(market, max_quote=self.rules.order_size, fill_all=True)
+        order = pair.walk(sides, max_quote=self.rules.order_size, fill_all=True)
         ask, bid = buy.touch()[2], sell.touch()[0]
         buy_age, sell_age = market.age(buy, now), market.age(sell, now)
         mid_buy, mid_sell = buy.mid() or ask, sell.mid() or bid

@@ -122,7 +122,10 @@ class Book:
             best, size = (q.bid, q.bid_size) if bid_side else (q.ask, q.ask_size)
             behind = [level for level in raw if (level[0] < best if bid_side else level[0] > best)]
             raw = [[best, size], *behind] if best > 0.0 and size > 0.0 else behind
-        return [(price, self.base_size(size, price)) for price, size in raw[:limit]]
+        if self.instrument.inverse:
+            return [(price, self.base_size(size, price)) for price, size in raw[:limit]]
+        mult = self.mult  # what ``base_size`` does, without a call per level
+        return [(price, size * mult) for price, size in raw[:limit]]
 
     def depth(self, windows_bps: tuple[int, ...]) -> dict[int, tuple[float, float, bool]]:
         """Base size within each window of the mid: {bps: (bids, asks, complete)}; not complete = the book ends before."""

@@ -13,10 +13,12 @@ import pytest
 from bench import latency, plants
 from bench.endless import Endless
 from bench.figures import Figure, Machine, figure, publish, quantiles, table
+from bench.marks import COLUMNS
 from bench.paced import acknowledged, planned
 from bench.stream import SYMBOLS
 
 MS = 1_000_000
+NO_MARKS = np.zeros((0, COLUMNS), dtype=np.int64)
 
 
 def test_the_plan_is_an_open_loop_of_the_rate_asked_for_the_same_each_time() -> None:
@@ -77,7 +79,7 @@ def scene(stall_ms: int) -> latency.Run:
     batches = np.column_stack([np.arange(1, 101) + len(SYMBOLS), began, began + 1000])
     letters = " " * (len(SYMBOLS) + 60) + "o" + " " * 39
     signals = np.array([[len(SYMBOLS) + 60, began[60] + 1000]])
-    done = {"batches": batches, "signals": signals, "collections": np.zeros((0, 2)), "publishing": np.zeros((0, 2))}
+    done = {"batches": batches, "signals": signals, "collections": np.zeros((0, 2)), "publishing": np.zeros((0, 2)), "marks": NO_MARKS}
     return latency.evaluate({"due": due, "sent": due}, done, letters, 10)
 
 

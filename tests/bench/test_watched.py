@@ -9,9 +9,11 @@ import pytest
 
 from bench import served, watched
 from bench.figures import Figure
+from bench.marks import COLUMNS
 from bench.stream import SYMBOLS
 
 MS = 1_000_000
+NO_MARKS = np.zeros((0, COLUMNS), dtype=np.int64)
 assert served  # run as a process of its own by what is tested here
 
 
@@ -20,7 +22,7 @@ def test_only_messages_of_a_phase_count_for_it() -> None:
     over = due + np.where(np.arange(4000) < 2000, 100_000, 300_000)
     batches = np.column_stack([np.arange(1, 4001) + len(SYMBOLS), due, over])
     none = np.zeros((0, 2), dtype=np.int64)
-    done = {"batches": batches, "signals": none, "collections": none, "publishing": none}
+    done = {"batches": batches, "signals": none, "collections": none, "publishing": none, "marks": NO_MARKS}
     calm = watched.Phase("nobody watches", 0, 2000 * MS, 1.0, 0, {})
     pixel = {"newest": [30.0] * 100, "every": [80.0] * 100, "own": [29.0, 40.0]}
     busy = watched.Phase("20 watchers", 2000 * MS, 4000 * MS, 1.5, 1000, pixel)

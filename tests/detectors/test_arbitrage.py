@@ -217,5 +217,5 @@ def test_what_a_venues_list_says_of_lots_holds_for_pairs_that_stand_already() ->
     pair = desk.arbitrage.pairs[("binance_spot:BTC-USDT", "okx:BTC-USDT")]
     assert pair is before and pair.sell == listed == desk.engine.market.books["okx:BTC-USDT"].instrument
     assert pair.lot == pytest.approx(common_lot(pair.buy.lot, 0.7))
-    assert pair.walk(desk.engine.market).qty == pytest.approx(2.8)
+    assert pair.walk(pair.sides(desk.engine.market)).qty == pytest.approx(2.8)
     assert all(peer.lot == 0.7 for peer in desk.arbitrage._groups[("BTC", "USDT", "spot")] if peer.venue == "okx")
