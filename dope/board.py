@@ -8,7 +8,9 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
 ``mode``     {source: "live"|"sim"|"tape"|"replay", banner: str|None, live_available: bool, started: ms, version: str,
               recording: {on, path, bytes, reason}, order_size, min_net_bps, paused: False, stopped: bool (the engine died),
               troubles: [str] (parts of the program that ended lately and were started anew),
-              notices: [str] (what stays wrong beside the market, such as records that cannot be kept)}
+              notices: [str] (what stays wrong beside the market, such as records that cannot be kept),
+              self_test: {state: "off"|"waiting" (none yet)|"ok"|"failed"|"idle" (the rules in force allow none), text: what is wrong,
+              at: ms|None, run, found, missed, mispriced, late, unclosed, void: counts since start, pages: that watched the newest one}}
 ``venues``   [{id, label, short, state: "live"|"rest" (books by REST, no socket delivers)|"connecting"|
               "degraded"|"down"|"blocked"|"refused"|"maintenance", since, books_live, books_total,
               msgs_s, excess_p50_ms, excess_p99_ms, errors_min, reconnects, gaps, faults, checksums_ok, checksum_bad,
@@ -30,6 +32,7 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
               skew_ms, fee_buy_bps, fee_sell_bps, fee_slack_bps, gross (quote), fees (quote), buy_cost, sell_proceeds,
               levels: [[buy px, sell px, qty], …], max_age_ms}
 ``misses``   [{symbol, kind, buy, sell, buy_venue, sell_venue, gross_bps, fees_bps, net_bps, blocks: str}] nearest five
+``sentinel`` the newest opportunity of the self-test, a row as in ``opps``, or None: nobody shows it, pages answer that it has arrived
 ``matrix``   [{id, base, quote, kind, venues: [id], labels: [short], gross: [[bps|None]], net: [[bps|None]],
               z: [[…|None]], wall: [[bps]], state: [["ok"|"stale"|"self"]]}]  row buys, column sells, at the order size
 ``pairs``    [{a: key, b: key, symbol, kind, mean, sd, current, min, max, n}] mid spread lp_a − lp_b in bps
@@ -94,6 +97,7 @@ COMMANDS = (
     "train", "backtest", "cancel", "set", "source", "reconnect", "mute", "unmute", "watch", "unwatch", "replay", "save_view", "delete_view",
 )  # fmt: skip
 
+ARRIVALS = 16  #: self-tests whose arrival is remembered
 EMPTY = Snapshot(seq=0, t_ns=0, data={})
 
 
@@ -103,6 +107,9 @@ class Board:
     def __init__(self) -> None:
         self._snapshot = EMPTY
         self.reads = 0  #: rises as long as anybody looks
+        self.pages = 0  #: pages of the dashboard that are looked at now, as far as they say so
+        self.arrivals: dict[int, int] = {}  #: number of a self-test → when the first page had it, ns UTC; the newest few
+        self.screen: tuple[float, float, int] | None = None  #: ms p50, ms p99, count: event → screen, as a page measured it last
         self._ids = itertools.count(1)
         self._handler: Callable[[int, Command], None] | None = None
         self._query: Callable[..., Any] | None = None
@@ -122,6 +129,13 @@ class Board:
         """The newest snapshot; never blocks."""
         self.reads += 1
         return self._snapshot
+
+    def arrived(self, number: int, t_ns: int) -> None:
+        """A page has the row of this self-test; the first one counts."""
+        with self._lock:
+            self.arrivals.setdefault(number, t_ns)
+            while len(self.arrivals) > ARRIVALS:
+                del self.arrivals[min(self.arrivals)]
 
     def follow(self, told: Callable[[], None]) -> Callable[[], None]:
         """``told`` is called after each publication, in the publisher's thread: it must return at once. Calling the result ends that."""

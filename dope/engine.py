@@ -45,6 +45,7 @@ from dope.types import (
     Setting,
     Tick,
     Trade,
+    of_sentinel,
 )
 from dope.venues.base import Venue
 
@@ -67,11 +68,13 @@ class Detector(Protocol):
 class Engine:
     """Venues + market + detectors. ``step`` returns what is worth telling: signals, state changes, gaps, faults, notices."""
 
-    def __init__(self, venues: dict[str, Venue], detectors: Sequence[Detector] = ()) -> None:
+    def __init__(self, venues: dict[str, Venue], detectors: Sequence[Detector] = (), hidden: dict[str, Venue] | None = None) -> None:
+        """``hidden`` = venues of the self-test: stepped like all others, and none of ``venues``."""
         self.venues, self.detectors = venues, tuple(detectors)
+        self.every = {**venues, **(hidden or {})}
         self.market = Market()
         self.connections: dict[int, str] = {}  #: open connections → venue
-        self.counts: dict[str, int] = {}  #: signals by kind
+        self.counts: dict[str, int] = {}  #: signals by kind, without those of the self-test
         self.faults: dict[str, int] = {}  #: faults per venue
         self.frames = 0
         self.lane = FastLane(self, self.detectors)
@@ -92,7 +95,7 @@ class Engine:
                 self.detect(event, out)
         market.now = frame.ts
         if frame.kind == DATA:
-            venue = self.venues.get(frame.venue)
+            venue = self.every.get(frame.venue)
             if venue is None:
                 return [self._note(Fault(frame.ts, frame.venue, "", "no such venue here"))]
             for event in venue.receive(frame):
@@ -113,7 +116,7 @@ class Engine:
         elif frame.kind == SET:
             self.detect(Setting(frame.ts, frame.data), out)
         else:
-            venue = self.venues.get(frame.venue)
+            venue = self.every.get(frame.venue)
             if venue is None:
                 return [self._note(Fault(frame.ts, frame.venue, "", "no such venue here"))]
             if frame.kind == OPEN:
@@ -224,9 +227,10 @@ class Engine:
 
     def _note(self, event: Event) -> Event:
         name = type(event).__name__
-        self.counts[name] = self.counts.get(name, 0) + 1
-        if isinstance(event, Fault):
-            self.faults[event.venue] = self.faults.get(event.venue, 0) + 1
+        if not of_sentinel(event):
+            self.counts[name] = self.counts.get(name, 0) + 1
+            if isinstance(event, Fault):
+                self.faults[event.venue] = self.faults.get(event.venue, 0) + 1
         self._hash.update(name.encode())
         self._hash.update(_encode(event))
         return event
@@ -256,7 +260,7 @@ class Engine:
         wishes, self.market.resyncs = self.market.resyncs, []
         for key, reason in wishes:
             instrument: Instrument = self.market.books[key].instrument
-            venue = self.venues[instrument.venue]
+            venue = self.every[instrument.venue]
             if reason == "window":
                 venue.reseed(instrument.symbol, frame.ts)
             else:

@@ -8,7 +8,7 @@ from typing import Any
 from dope.detectors import Cost, Rules, default_detectors
 from dope.engine import Detector, Engine
 from dope.settings import Settings
-from dope.venues import VENUES, make
+from dope.venues import SENTINELS, VENUES, make
 from dope.venues.base import Venue
 
 MS = 1_000_000
@@ -16,9 +16,8 @@ MS = 1_000_000
 
 def costs(settings: Settings) -> dict[tuple[str, str], Cost]:
     """The taker fee of every venue and kind: the dated table, with the user's own figures on top."""
-    table = {
-        (fee.venue, fee.kind): Cost(fee.taker_bps / 1e4, fee.currency, fee.source, fee.as_of) for venue in VENUES for fee in venue.FEES
-    }
+    known = [fee for venue in (*VENUES, *SENTINELS) for fee in venue.FEES]
+    table = {(fee.venue, fee.kind): Cost(fee.taker_bps / 1e4, fee.currency, fee.source, fee.as_of) for fee in known}
     for venue, kinds in settings.fees.items():
         for kind, bps in kinds.items():
             old = table.get((venue, kind))
@@ -44,7 +43,7 @@ def build_engine(
     """Engine with venues and the default detectors, ``also`` behind them; the same for live, simulation, replay and backtest."""
     venues: dict[str, Venue] = {v: make(v, settings.symbols, endpoints.get(v)) for v in venue_ids}
     detectors: list[Detector] = [*default_detectors(costs(settings), rules(settings)), *also]
-    return Engine(venues, detectors)
+    return Engine(venues, detectors, {venue.ID: venue(()) for venue in SENTINELS})
 
 
 def detector_of(engine: Engine, kind: type) -> Any:

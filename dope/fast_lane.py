@@ -32,7 +32,7 @@ class Stepper(Protocol):
     """What is needed of the engine."""
 
     market: Market
-    venues: dict[str, Venue]
+    every: dict[str, Venue]
     frames: int
 
     def step(self, frame: Frame) -> list[Event]: ...
@@ -58,7 +58,7 @@ class FastLane:
         apart = all(getattr(detector, "TRADES_APART", False) for detector in detectors if Trade in detector.KINDS)
         self._venues = {
             name: _Venue([parts for parts in venue.TEMPLATES if apart or kind_of(parts) != TRADE])
-            for name, venue in engine.venues.items()
+            for name, venue in engine.every.items()
             if venue.TEMPLATES and venue.NUMBERED
         }
         wanting = [d for d in detectors if Touch in d.KINDS]
@@ -97,7 +97,7 @@ class FastLane:
         engine, market = self._engine, self._engine.market
         self._learn()
         slots, conn = market.slots, frames[0].conn
-        venue = engine.venues[frames[0].venue]
+        venue = engine.every[frames[0].venue]
         delays = market.delays.get(venue.ID)
         if delays is None or frames[k].ts - market.now > lane.SILENCE_NS:
             out += engine.step(frames[k])
@@ -142,11 +142,11 @@ class FastLane:
         self._keys[slot] = book.key
         bid, _, ask, _ = book.touch()
         slots.prices[slot] = bid, ask
-        if i.venue in self._venues and self._engine.venues[i.venue].verbatim(i):
+        if i.venue in self._venues and self._engine.every[i.venue].verbatim(i):
             self._venues[i.venue].names.add(i.native, slot)
         state[lane.TRADES_FROM] = book.trades_from if i.contract_value is not None else -1  # sizes of unknown meaning stay as sent
         whole = book.state == LIVE and book.bid > 0.0 and book.ask > 0.0 and book.seq >= 0 and (quote is None or quote.seq >= 0)
-        chain = self._engine.venues[i.venue].chain(i.symbol)
+        chain = self._engine.every[i.venue].chain(i.symbol)
         bound = chain is not None and chain[2] == book.seq and not (book.checksum_rule and book.checksums_ok)
         state[lane.READY] = 0 if not whole else lane.ALL if bound else lane.QUOTES_ONLY
         state[lane.CONN], state[lane.LAST] = book.conn if chain is None else chain[1], book.seq
@@ -168,7 +168,7 @@ class FastLane:
             row, touch = state.tolist(), slots.touch[slot].tolist()
             state[lane.NEWS] = 0
             moved = row[lane.DIRTY]
-            venue = self._engine.venues[book.instrument.venue]
+            venue = self._engine.every[book.instrument.venue]
             venue.seen[book.key] = venue.seen.get(book.key, 0) + row[lane.SEEN]
             if moved & lane.LEVELS_MOVED:
                 book.seq, book.own_ts, book.conn = row[lane.LAST], row[lane.OWN_TS], row[lane.CONN]

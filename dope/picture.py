@@ -17,7 +17,8 @@ from dope.market.book import Book
 from dope.market.market import Market
 from dope.matrices import Matrices, short
 from dope.muting import Muting
-from dope.types import DOWN, HALTED, SYNCING, Ack, BookState, Event, Fault, Gap, Notice
+from dope.types import DOWN, HALTED, SYNCING, Ack, BookState, Event, Fault, Gap, Notice, of_sentinel
+from dope.venues.sentinel import KEYS as SENTINEL_KEYS
 
 MS = 1_000_000
 NS = 1_000_000_000
@@ -77,7 +78,8 @@ class Picture:
         self.last_event = first_event  #: number of the newest line of the event tape
         self._told: dict[tuple[str, str], tuple[int, int]] = {}
         self._matrices, self._matrices_at = Matrices(engine, arbitrage, spreads), -NS
-        self._hidden_venues, self._hidden = frozenset[str](), frozenset[str]()  # keys
+        self._hidden_venues, self._hidden = frozenset[str](), frozenset(SENTINEL_KEYS)  # keys
+        self._probe: dict[str, Any] | None = None  # the newest one that was seen
         self._past: dict[str, deque[tuple[int, str]]] = {}  # venue → (since ms, state)
         self._t: deque[int] = deque(maxlen=SERIES_POINTS)
         self._mid: dict[str, deque[float | None]] = {}
@@ -88,7 +90,7 @@ class Picture:
 
     def hide(self, venues: Iterable[str], keys: Iterable[str]) -> None:
         """Show nothing of these venues and markets any more: they are not watched."""
-        self._hidden_venues, self._hidden = frozenset(venues), frozenset(keys)
+        self._hidden_venues, self._hidden = frozenset(venues), frozenset((*keys, *SENTINEL_KEYS))
         for key in self._hidden & self._mid.keys():
             del self._mid[key]
 
@@ -98,6 +100,8 @@ class Picture:
     # -- what happens ------------------------------------------------------------------------------------------------
     def note(self, event: Event) -> None:
         """Take one event or signal of the engine."""
+        if of_sentinel(event):
+            return
         if isinstance(event, Opportunity):
             self._opportunity(event)
         elif isinstance(event, BookState):
@@ -210,7 +214,10 @@ class Picture:
         for row in rows:
             row["life_s"] = (now // MS - row["opened"]) / 1e3
         recent = [self._row(o) for o in list(self.closed)[-ROWS_SHOWN:][::-1][: max(ROWS_SHOWN - len(rows), 0)]]
-        return {"opps": rows + recent, "cards": self._cards(now, rows)}
+        for o in self.arbitrage.probes():
+            if self._probe is None or self._probe["opened"] != o.opened // MS:
+                self._probe = opportunity_row(o)
+        return {"opps": rows + recent, "cards": self._cards(now, rows), "sentinel": self._probe}
 
     def slow(self) -> dict[str, Any]:
         """Sections that change once per second."""

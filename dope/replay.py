@@ -13,6 +13,7 @@ from dope.feed.clock import Clock
 from dope.settings import Settings
 from dope.tape.pace import paced
 from dope.tape.read import Tape, merge
+from dope.types import SENTINEL
 
 
 async def replay(paths: Sequence[Path], settings: Settings, speed: float = math.inf) -> tuple[Engine, list[Tape]]:
@@ -47,6 +48,7 @@ def summary(engine: Engine, tapes: Sequence[Tape]) -> dict[str, Any]:
                 "live_seconds": round(book.live_seconds(market.now), 6),
             }
             for key, book in sorted(market.books.items())
+            if book.instrument.kind != SENTINEL
         },
         "signals": dict(sorted(engine.counts.items())),
         "opportunities": {"opened": opened, "closed": closed},

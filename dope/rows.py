@@ -20,7 +20,23 @@ from dope import tables
 from dope.detectors.arbitrage import Opportunity
 from dope.market import lane
 from dope.market.market import Market
-from dope.types import LIVE, Ack, BookState, ClosedInfo, Event, Fault, Gap, Instruments, Link, Listed, Notice, OpenInfo, Trade
+from dope.types import (
+    LIVE,
+    SENTINEL,
+    Ack,
+    BookState,
+    ClosedInfo,
+    Event,
+    Fault,
+    Gap,
+    Instruments,
+    Link,
+    Listed,
+    Notice,
+    OpenInfo,
+    Trade,
+    of_sentinel,
+)
 
 WAITING = 100_000  #: rows of one table that wait to be taken; more are lost and counted
 RECENT = 8192  #: trades kept for those who follow them, of all markets together
@@ -53,6 +69,8 @@ class Collector:
         self._seen = np.zeros(0, dtype=np.int64)  # touches taken, per slot
         self._until = np.zeros(0, dtype=np.int64)  # ts of the last one of them
         self._slot_codes = np.zeros(0, dtype=np.int32)
+        self._shown = np.zeros(0, dtype=np.bool_)  # slots of markets that have rows at all
+        self._met = 0  # books learned of
 
     # -- as it happens -----------------------------------------------------------------------------------------------
     def on(self, event: Event, market: Market) -> Sequence[Event]:
@@ -61,6 +79,8 @@ class Collector:
                 self._trades.append(event)
             else:
                 self._lose("trade", event.ts)
+        elif of_sentinel(event):
+            pass
         elif isinstance(event, BookState):
             self._book(event.key, event.ts, event.state, event.reason)
         elif isinstance(event, Link):
@@ -72,6 +92,8 @@ class Collector:
 
     def note(self, event: Event) -> None:
         """One event that the engine told; signals among them become rows."""
+        if of_sentinel(event):
+            return
         if isinstance(event, Opportunity):
             self._opportunity(event)
         elif not isinstance(event, TOLD):
@@ -187,11 +209,12 @@ class Collector:
 
     def _learn(self, market: Market) -> None:
         """New books get their numbers."""
-        new = len(self._codes)
-        if len(market.books) == new:
+        if len(market.books) == self._met:
             return
-        for key in list(market.books)[new:]:
-            self._codes[key] = len(self._codes)
+        for key, book in list(market.books.items())[self._met :]:
+            if book.instrument.kind != SENTINEL:
+                self._codes[key] = len(self._codes)
+        self._met = len(market.books)
         self._names = _Names([key.partition(":")[2] for key in self._codes], [key.partition(":")[0] for key in self._codes])
         grown = np.zeros((2, market.slots.count), dtype=np.int64)
         grown[0, : len(self._seen)], grown[1, : len(self._until)] = self._seen, self._until
@@ -199,13 +222,16 @@ class Collector:
         self._slot_codes = np.zeros(market.slots.count, dtype=np.int32)
         for key, code in self._codes.items():
             self._slot_codes[market.books[key].slot] = code
+        self._shown = np.zeros(market.slots.count, dtype=np.bool_)
+        self._shown[[market.books[key].slot for key in self._codes]] = True
 
     def _new_touches(self, market: Market) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """(slot, received and stamped, touch) of each, copied: the rings go on."""
         slots = market.slots
         have = slots.ring_n[: len(self._seen)].copy()
-        new = have - self._seen
+        new = np.where(self._shown, have - self._seen, 0)
         if not new.any():
+            self._seen = have
             return None
         for slot in np.flatnonzero(new > lane.RING).tolist():
             self._overran(slot, int(new[slot]) - lane.RING, int(slots.ring_t[slot, have[slot] & lane.RING - 1, 0]))

@@ -17,6 +17,7 @@ import psutil
 from loguru import logger
 
 from dope import __version__
+from dope.audit import Audit
 from dope.board import Board
 from dope.commands import MUTED, WATCHING, Commands
 from dope.engines import costs
@@ -39,6 +40,7 @@ from dope.storage import storage
 from dope.store.records import NAME, Records
 from dope.tables import KINDS
 from dope.training import Training
+from dope.types import SENTINEL
 from dope.venues import chosen
 from dope.watch import Watch
 from dope.watchdog import END_S, Watchdog
@@ -81,6 +83,9 @@ class Runtime:
         self._jobs = Jobs()
         self._sealing = Sealing(keep(settings), clock_ns=self.clock.now)
         self._left = Sealing(keep(settings), clock_ns=self.clock.now)  #: for sources that are not running
+        self.audit = Audit(
+            lambda: self._sources.session, board, self.clock, period_s=settings.self_test_s, push_hz=settings.push_hz, seed=self.clock.now()
+        )
         self._training = Training(settings, self.clock, self._jobs)
         self.records = Records(settings.data_dir / NAME, clock_ms=lambda: self.clock.now() // 1_000_000)
         kept = self.records.kept()
@@ -103,6 +108,7 @@ class Runtime:
         self._fees = [
             {"venue": v, "kind": k, "taker_bps": c.fee * 1e4, "currency": c.currency, "source": c.source, "as_of": c.as_of}
             for (v, k), c in costs(settings).items()
+            if k != SENTINEL
         ]
 
     def _watching(self, kept: Any) -> Watching:
@@ -262,6 +268,8 @@ class Runtime:
         self._task = task
         self.watchdog.attend(LOOP, self._loop)
         beside = [self.watch.kept("runtime probe", self._sources.probe), self.watch.kept("runtime sealing", self._seal)]
+        if self.settings.self_test_s:
+            beside.append(self.watch.kept("runtime self-test", self.audit.run))
         for each in beside:
             each.add_done_callback(self._kept_no_more)
         try:
@@ -338,6 +346,7 @@ class Runtime:
             if not self.board.read().seq:
                 self.watchdog.arm(LOOP, self._die)  # not before: the first start may have to compile
             self.board.publish(self.clock.now(), sections)
+            self.audit.published(sections.get("sentinel"))
             if session is not settled and self.clock.now() - session.picture.started_ns > SETTLED_S * 1e9:
                 settled = session
                 gc.freeze()  # what is here by now stays: looking through all of it again stops the market for 0.15 s
@@ -375,7 +384,7 @@ class Runtime:
             "recording": session.recording() | {"sealed": self._sealing.status()},
             "order_size": rules.order_size, "min_net_bps": rules.enter, "leave_net_bps": rules.leave,
             "min_notional": rules.min_notional, "paused": False, "stopped": False, "troubles": self.watch.troubles(),
-            "notices": self.records.troubles(),
+            "notices": self.records.troubles(), "self_test": self.audit.status(),
             "retrain_s": settings.retrain_s,
             "alert_pct": settings.min_profit_threshold,
             "fees": self._fees,

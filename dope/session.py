@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,10 @@ from dope.tape.catalogue import list_tapes
 from dope.tape.format import Meta, parse_name
 from dope.tape.journal import Journal
 from dope.tape.writer import Bounds
-from dope.types import SET, Frame, Instruments
+from dope.types import SET, Event, Frame, Instruments, of_sentinel
 from dope.venues import chosen
 from dope.venues.base import Venue
+from dope.venues.sentinel import KEYS as SENTINEL_KEYS
 from dope.watch import Watch
 from dope.watching import Watching
 
@@ -86,6 +87,7 @@ class Session:
             lists=source != "tape",  # what a tape has not recorded nobody can tell
             connect=network.connect, client=network.client,
         )  # fmt: skip
+        self.on_probe: Callable[[Event], None] = lambda event: None  #: hears what the engine tells of the markets of the self-test
         self._volumes: dict[str, float] = {}
         self._collected = self._collected_frames = 0
         self._collecting: Iterator[None] | None = None  # rows are being taken, a piece a turn
@@ -128,6 +130,9 @@ class Session:
             self.journal.append(frames)
         engine = self.engine
         for event in engine.step_many(frames):
+            if of_sentinel(event):
+                self.on_probe(event)
+                continue
             self.picture.note(event)
             self.rows.note(event)
             if type(event) is Instruments:  # names that were not known are now, and other markets trade
@@ -189,6 +194,8 @@ class Session:
         self.picture.second(now)
         legs: dict[str, tuple[float, float, float, float] | None] = {}
         for key, book in self.engine.market.books.items():
+            if key in SENTINEL_KEYS:
+                continue
             bid, _, ask, _ = book.touch()
             volume = book.volume - self._volumes.get(key, 0.0)
             self._volumes[key] = book.volume

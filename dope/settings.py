@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     sim_rate: float = Field(1.0, gt=0, description="speed of the simulated market")
 
     # operation
+    self_test_s: float = Field(60.0, ge=0, description="s between two self-tests: a hidden opportunity that must be found, priced and shown; 0 = none")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR", validation_alias=_alias("LOG_LEVEL", "LOG_LEVEL"))
     log_json: bool = Field(False, description="log one JSON object per line")
 

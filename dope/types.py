@@ -63,6 +63,9 @@ class ReplyInfo(msgspec.Struct, frozen=True):
     retry_after_s: float = 0.0
 
 
+SENTINEL = "sentinel"  #: kind of the hidden markets by which the program tests itself; ids of their venues begin with it
+
+
 # -- what is traded --------------------------------------------------------------------------------------------------
 class Instrument(msgspec.Struct, frozen=True):
     """One listed market at one venue.
@@ -78,7 +81,7 @@ class Instrument(msgspec.Struct, frozen=True):
     native: str
     base: str
     quote: str
-    kind: str  #: "spot" | "perp" | "future" | "option" | "reference" (a price that nobody trades at)
+    kind: str  #: "spot" | "perp" | "future" | "option" | "reference" (a price that nobody trades at) | SENTINEL
     contract_value: float | None = 1.0
     inverse: bool = False
     tick: float = 0.0
@@ -247,6 +250,14 @@ class Link(Event, frozen=True):
     conn: int
     up: bool
     about: bytes
+
+
+def of_sentinel(event: Event) -> bool:
+    """Whether this is about the hidden markets of the self-test: no table, chart, row or statistic shows it."""
+    if isinstance(event, Listed):
+        return event.instrument.kind == SENTINEL
+    name: str = getattr(event, "venue", "") or getattr(event, "key", "") or getattr(event, "buy", "")
+    return name.startswith(SENTINEL)
 
 
 # -- actions: what a venue asks the feed to do -----------------------------------------------------------------------

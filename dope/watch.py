@@ -47,6 +47,7 @@ PARTS = (
     Part("runtime main", "the board has a fresh publication", PROCESS),
     Part("runtime probe", "kept", RESTART),
     Part("runtime sealing", "kept", RESTART),
+    Part("runtime self-test", "kept", RESTART),
     Part("runtime loop", "the watchdog's probes", PROCESS),
     Part("web loop", "the watchdog's probes", PROCESS),
     Part("feed", "looked after with each publication", PROCESS),

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: room → floor; imports go strictly down. ``errors`` lies below everything: whoever refuses something needs it.
 FLOORS = {
     "errors": -1.0,
-    "types": 0, "format": 0, "tables": 0, "settings": 0.2, "symbols": 0.2,
+    "types": 0, "format": 0, "tables": 0, "quantiles": 0, "settings": 0.2, "symbols": 0.2,
     "venues": 0.5, "market": 0.5,
     "detectors": 1, "model": 1,
     "engine": 2, "rows": 2, "backtest": 2,
@@ -26,7 +26,7 @@ FLOORS = {
 #: rooms that fill several files without a folder of their own
 RUNTIME = ("session", "history", "sources", "commands", "training", "picture", "replay", "care", "sealing", "workers", "worlds",
            "engines", "recordings", "reel", "player", "projector", "replays", "tail", "storage", "watching", "instruments",
-           "matrices", "relay", "muting", "trial")  # fmt: skip
+           "matrices", "relay", "muting", "trial", "scene", "audit", "promises")  # fmt: skip
 ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "__init__": "errors"}
 #: the screens read the board and show it: of what lies below they may know only this
 SCREENS = ("dashboard", "api")

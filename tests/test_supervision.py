@@ -35,6 +35,7 @@ class House:
 
     def __init__(self, folder: Path, **changes: Any) -> None:
         given = {"source": "sim", "data_dir": folder / "data", "model_dir": folder / "models", "push_hz": 20.0, **changes}
+        given.setdefault("self_test_s", 3600.0)
         self.settings = Settings(_env_file=None, **given)
         self.board, self.died = Board(), threading.Event()
         self.runtime = Runtime(self.settings, self.board, on_death=self.died.set)
@@ -119,7 +120,9 @@ def mended(house: House, name: str, kill: Callable[[], object]) -> float:
 
 
 #: part → where it is ended; a test is marked ``kills`` with the names of the parts that it ends
-RESTARTED = ("runtime probe", "runtime sealing", "feed ticks", "feed health", "feed lists", "connection", "market listener")
+RESTARTED = (
+    "runtime probe", "runtime sealing", "runtime self-test", "feed ticks", "feed health", "feed lists", "connection", "market listener",
+)  # fmt: skip
 
 
 @pytest.mark.kills(*RESTARTED)

@@ -15,7 +15,7 @@ from dope.backtest.naive import naive
 from dope.backtest.report import Gaps, Report, summarise
 from dope.detectors.arbitrage import Opportunity, common_lot
 from dope.market.walk import two_book
-from dope.types import Event, Frame, Gap, Instrument
+from dope.types import Event, Frame, Gap, Instrument, of_sentinel
 
 LATENCIES_MS = (0.0, 50.0, 100.0, 200.0, 500.0)  #: the sensitivity table
 SILENCE_NS = 1_000_000_000  #: a hole in the recording: clock frames come every 10 ms
@@ -72,6 +72,8 @@ def run(
         if log.frames % DRAIN_FRAMES == 0:
             engine.drain()  # nobody is there to carry out what venues ask for: the answers are in the recording
         for event in engine.step(frame):
+            if of_sentinel(event):
+                continue
             if isinstance(event, Gap):
                 log.gap(event)
             elif isinstance(event, Opportunity) and event.state == "open":

@@ -20,13 +20,14 @@ from dope.market.book import Book
 from dope.market.freshness import age_limit_ns
 from dope.market.market import Market
 from dope.market.walk import NOTHING, Level, Walk, two_book
-from dope.types import BookState, DepthChange, Event, Fault, Instrument, Listed, Setting, Tick, Touch
+from dope.types import SENTINEL, BookState, DepthChange, Event, Fault, Instrument, Listed, Setting, Tick, Touch
 
 WALK_LEVELS = 50  #: levels per side that a walk may use
 NEAR_BPS = 2.0  #: a pair this close to the enter level is walked and its depth watched
 RECHECK_NS = 100_000_000  #: open lives are looked at this often even when nothing moves: ages grow
 MAX_GAP_NS = 1_000_000_000  #: no look at an open life for longer than this: it is closed as stale
 MS = 1_000_000
+LEGS = ("spot", "perp", SENTINEL)  #: kinds of markets that may be legs; each only with its own
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -190,6 +191,7 @@ class Arbitrage:
         self._groups: dict[tuple[str, str, str], list[Instrument]] = {}
         self._live: set[tuple[str, str]] = set()
         self.opened = self.closed = 0  #: lives so far
+        self.probed = 0  #: lives of the self-test, which are none of those: their ids count downwards
         self._next_check = 0
 
     def on(self, event: Event, market: Market) -> Sequence[Event]:
@@ -210,7 +212,14 @@ class Arbitrage:
 
     def rows(self) -> list[Opportunity]:
         """The lives that are open now, as last looked at."""
-        return [pair.last for key in sorted(self._live) if (pair := self.pairs[key]).last is not None]
+        return [row for row in self._last() if row.kind != SENTINEL]
+
+    def probes(self) -> list[Opportunity]:
+        """Those of the self-test."""
+        return [row for row in self._last() if row.kind == SENTINEL]
+
+    def _last(self) -> list[Opportunity]:
+        return [row for key in sorted(self._live) if (row := self.pairs[key].last) is not None]
 
     def set_rules(self, rules: Rules, market: Market) -> None:
         """Take new levels and sizes; open lives go on under them."""
@@ -250,7 +259,7 @@ class Arbitrage:
         if instrument.key in self.of:
             self._relist(instrument)
             return
-        if instrument.kind not in ("spot", "perp") or instrument.contract_value is None or cost is None:
+        if instrument.kind not in LEGS or instrument.contract_value is None or cost is None:
             return
         self.of[instrument.key] = []
         peers = self._groups.setdefault((instrument.base, instrument.quote, instrument.kind), [])
@@ -337,15 +346,22 @@ class Arbitrage:
         lives = pair.life.update(now, walk.net_bps)
         if pair.life.life is not None:
             if not pair.id or any(life.close is None for life in lives):
-                self.opened += 1
                 closed = [life for life in lives if life.close is not None]
                 out = self._tell(pair, closed, now, market)
-                pair.id = self.opened
+                pair.id = self._number(pair)
                 pair.last = self._describe(pair, market, now, (walk, sides), pair.life.life)
                 self._live.add((pair.buy.key, pair.sell.key))
                 return [*out, pair.last]
             self._refresh(pair, market, now, (walk, sides))
         return self._tell(pair, lives, now, market)
+
+    def _number(self, pair: Pair) -> int:
+        """The id of a life that begins."""
+        if pair.buy.kind == SENTINEL:
+            self.probed += 1
+            return -self.probed
+        self.opened += 1
+        return self.opened
 
     def _refresh(self, pair: Pair, market: Market, now: int, walked: tuple[Walk, Sides]) -> None:
         life, walk = pair.life.life, walked[0]
@@ -368,7 +384,7 @@ class Arbitrage:
                 peak_bps=life.peak_bps, peak_t=life.peak_t, updates=life.updates,
             )  # fmt: skip
             out.append(done)
-            self.closed += 1
+            self.closed += pair.buy.kind != SENTINEL
             pair.last, pair.id = None, 0
             self._live.discard((pair.buy.key, pair.sell.key))
         return out
@@ -420,7 +436,7 @@ def near_misses(arbitrage: Arbitrage, market: Market, now: int, count: int) -> l
     for pair in arbitrage.pairs.values():
         buy, sell = market.books[pair.buy.key], market.books[pair.sell.key]
         ask, bid = buy.touch()[2], sell.touch()[0]
-        if pair.life.life is not None or ask <= 0.0 or bid <= 0.0:
+        if pair.life.life is not None or ask <= 0.0 or bid <= 0.0 or pair.buy.kind == SENTINEL:
             continue
         net = pair.net_touch_bps(ask, bid)
         gross = (bid / ask - 1.0) * 1e4

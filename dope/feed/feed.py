@@ -15,6 +15,7 @@ from dope.feed.clock import Clock
 from dope.feed.connection import Connection, Shared, Timing, VenueDesk
 from dope.feed.fetch import Fetcher
 from dope.feed.health import VenueHealth, errors_in_last_minute, judge
+from dope.feed.inlet import Inlet
 from dope.feed.link import LinkRules, Registry
 from dope.feed.outbox import OnFrames, Outbox
 from dope.feed.pace import ConnectPace, WeightPace
@@ -192,6 +193,10 @@ class Feed:
     def tell(self, kind: int, data: bytes) -> None:
         """A frame of our own between those of the venues, handed over at once."""
         self._outbox.tell(kind, data)
+
+    def inlet(self, venue_id: str) -> Inlet:
+        """A connection without a socket, for messages of our own."""
+        return Inlet(venue_id, self._outbox, self._registry)
 
     def replan(self, venue_id: str) -> None:
         """The venue's plan may be another one now: connections to the same markets stay, the others are replaced, opened or closed."""

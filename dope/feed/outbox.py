@@ -36,11 +36,13 @@ class Outbox:
         """The first frame of a turn is about to be appended: hand over when the turn is done."""
         asyncio.get_running_loop().call_soon(self.hand_over)
 
-    def put(self, venue: str, conn: int, kind: int, data: bytes) -> None:
-        """Append one frame, stamped now."""
+    def put(self, venue: str, conn: int, kind: int, data: bytes) -> int:
+        """Append one frame, stamped now; gives the stamp."""
         if not self.frames:
             self.wake()
-        self.frames.append(Frame(self._clock.now(), venue, conn, kind, data))
+        now = self._clock.now()
+        self.frames.append(Frame(now, venue, conn, kind, data))
+        return now
 
     def tell(self, kind: int, data: bytes) -> None:
         """A frame of our own, handed over at once, behind all that came before it. ``on_frames``'s errors are raised here."""

@@ -27,6 +27,7 @@ from dope.tape.format import (
 )
 from dope.tape.read import next_block, read_meta
 from dope.tape.segment import DRAFT, Segment
+from dope.types import SENTINEL
 
 NOT_CLOSED = "the recorder ended without closing its tape"
 
@@ -92,7 +93,7 @@ def _meta(file: IO[bytes], path: Path) -> tuple[Meta, int, bool]:
     for head, data, _ in _blocks(file, start):
         if head is not None and head.kind == FRAMES and data:
             frames = unpack_frames(head, data[BLOCK_HEAD:])
-            venues |= {frame.venue for frame in frames if frame.venue}
+            venues |= {frame.venue for frame in frames if frame.venue and not frame.venue.startswith(SENTINEL)}
             first = first or head.first
     named = parse_name(path.name)
     return Meta(named[0] if named else "import", first, venues=tuple(sorted(venues)), session=path.stem), start, True

@@ -26,6 +26,7 @@ from dope.venues.kraken import Kraken
 from dope.venues.kucoin import Kucoin
 from dope.venues.mexc import Mexc
 from dope.venues.okx import Okx
+from dope.venues.sentinel import SENTINELS as SENTINELS  # apart from all others: no venue of a user
 
 VENUES: tuple[type[Venue], ...] = (
     BinanceSpot,
