@@ -33,11 +33,11 @@ from dope.types import (
 )
 from dope.venues._bundles import bundle, exponent_of, moved
 from dope.venues._differences import DifferencesVenue
-from dope.venues._written import amount, least, number, signed
+from dope.venues._requests import Requests
+from dope.venues._written import funding_rate, least, number, volume
 from dope.venues.base import LIST, MS, TRADING, Known
 
 _NO = msgspec.Raw(b"")
-REQUESTS_KEPT = 1000  #: requests that may still be confirmed
 
 
 class Candle(msgspec.Struct):
@@ -141,8 +141,7 @@ class BinanceVenue(DifferencesVenue):
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)
-        self._requests: dict[str, tuple[str, ...]] = {}  # id of a request → its topics
-        self._ids = 0
+        self._requests = Requests()
         self._handlers: dict[str, Handler] = {
             "depthUpdate": self._on_depth,
             "bookTicker": self._on_quote,
@@ -196,15 +195,11 @@ class BinanceVenue(DifferencesVenue):
         if k is None:
             raise ValueError("kline without k")
         o, h, low, c = (number(text + exponent_of(known.instrument)) for text in (k.o, k.h, k.l, k.c))
-        v = amount(k.q) if known.instrument.inverse else amount(k.v) * (known.instrument.contract_value or 1.0)
-        if not 0.0 <= v < 1e15:
-            raise ValueError("volume out of range")
+        v = volume(k.q) if known.instrument.inverse else volume(k.v, known.instrument.contract_value or 1.0)
         return (Bar(frame.ts, known.key, k.t * MS, 60, o, h, low, c, v, k.x),)
 
     def _on_mark(self, frame: Frame, known: Known, m: Message) -> Sequence[Event]:
-        rate = signed(m.r) if m.r else None
-        if rate is not None and not -1.0 < rate < 1.0:
-            raise ValueError("funding rate out of range")
+        rate = funding_rate(m.r) if m.r else None
         exponent = exponent_of(known.instrument)
         index = number(m.i + exponent) if isinstance(m.i, str) and m.i else None
         return (Funding(frame.ts, known.key, m.E * MS, rate, m.T * MS, number(m.p + exponent), index),)
@@ -215,23 +210,20 @@ class BinanceVenue(DifferencesVenue):
             events.append(Notice(frame.ts, self.ID, "shutdown", "the venue announced a shutdown"))
         elif m.error is not _NO or m.code is not None:
             text = (m.msg or bytes(m.error).decode(errors="replace"))[:200]
-            self.acked(frame, self._requests.pop(f"{frame.conn}/{m.id}", ()), events, ok=False, reason=text)
+            self.acked(frame, self._requests.pop(frame.conn, m.id), events, ok=False, reason=text)
             events.append(Notice(frame.ts, self.ID, "error", text))
         elif m.result is not _NO:
-            self.acked(frame, self._requests.pop(f"{frame.conn}/{m.id}", ()), events)
+            self.acked(frame, self._requests.pop(frame.conn, m.id), events)
         elif not m.e and not m.stream:  # else a stream that we did not ask for and do not need
             events.append(self.fault(frame, "unknown message"))
 
     # -- requests ----------------------------------------------------------------------------------------------------
     def requests(self, conn: int, wish: str, topics: Sequence[str]) -> Iterable[tuple[str, Sequence[str]]]:
-        self._ids += 1
-        self._requests[f"{conn}/{self._ids}"] = tuple(topics)
-        if len(self._requests) > REQUESTS_KEPT:
-            del self._requests[next(iter(self._requests))]
-        yield msgspec.json.encode({"method": wish.upper(), "params": topics, "id": self._ids}).decode(), topics
+        number_ = self._requests.new(conn, topics)
+        yield msgspec.json.encode({"method": wish.upper(), "params": topics, "id": number_}).decode(), topics
 
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
-        self._requests = {name: topics for name, topics in self._requests.items() if not name.startswith(f"{frame.conn}/")}
+        self._requests.closed(frame.conn)
         super().on_closed(frame, events)
 
     # -- snapshots ---------------------------------------------------------------------------------------------------

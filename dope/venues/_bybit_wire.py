@@ -35,11 +35,11 @@ from dope.types import Bar, BookUpdate, Event, Fetch, Frame, Funding, Gap, Instr
 from dope.venues._bundles import exponent_of, moved
 from dope.venues._bybit_list import LISTING, PAGE, PAGES, Listing, with_limits
 from dope.venues._bybit_rest import Comparison
-from dope.venues._written import amount, number, signed
+from dope.venues._requests import Requests
+from dope.venues._written import amount, funding_rate, number, volume
 from dope.venues.base import LIST, MS, Known, Venue
 
 _NO = msgspec.Raw(b"")
-REQUESTS_KEPT = 1000  #: requests that may still be confirmed
 ARGS = 10  #: topics in one request: the limit of spot
 BOOK, TOUCH = "50", "1"  #: depths that are subscribed to
 POLL_PLAN = "rest"  #: name of the plan whose epoch has no socket
@@ -132,8 +132,7 @@ class BybitVenue(Venue):
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)
-        self._requests: dict[str, tuple[str, ...]] = {}  # connection/req_id → the topics that it subscribes to
-        self._ids = 0
+        self._requests = Requests()
         self._quotes: dict[str, tuple[int, int, Quote]] = {}  # native → connection, number and last touch, for deltas of it
         self._tickers: dict[str, tuple[int, Ticker]] = {}  # native → connection and all fields so far
         self._polled: dict[int, dict[str, int]] = {}  # epoch without a socket → native → seq of its newest answer
@@ -174,22 +173,16 @@ class BybitVenue(Venue):
     def requests(self, conn: int, wish: str, topics: Sequence[str]) -> Iterable[tuple[str, Sequence[str]]]:
         for at in range(0, len(topics), ARGS):
             some = topics[at : at + ARGS]
-            self._ids += 1
-            if wish == "subscribe":
-                self._requests[f"{conn}/{self._ids}"] = tuple(some)
-                if len(self._requests) > REQUESTS_KEPT:
-                    del self._requests[next(iter(self._requests))]
-            yield msgspec.json.encode({"req_id": str(self._ids), "op": wish, "args": some}).decode(), some
+            number_ = self._requests.new(conn, some if wish == "subscribe" else ())
+            yield msgspec.json.encode({"req_id": str(number_), "op": wish, "args": some}).decode(), some
 
     def again(self, known: Known, ts: int) -> None:
         if known.conn in self._polled:
             return  # the next answer is a whole book
-        topics = [f"orderbook.{BOOK}.{known.native}"]
-        self.ask(known.conn, ts, "unsubscribe", topics)
-        self.ask(known.conn, ts, "subscribe", topics)
+        self.renew(known, ts, f"orderbook.{BOOK}.{known.native}")
 
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
-        self._requests = {name: topics for name, topics in self._requests.items() if not name.startswith(f"{frame.conn}/")}
+        self._requests.closed(frame.conn)
         for known in self.known.values():
             if known.conn == frame.conn:
                 self._comparison.forget(known.native)
@@ -284,9 +277,7 @@ class BybitVenue(Venue):
             fields = zip(msgspec.structs.astuple(new), msgspec.structs.astuple(old), strict=True)
             merged = Ticker(*(value or before for value, before in fields))
         exponent = exponent_of(instrument)
-        rate = signed(merged.fundingRate) if merged.fundingRate else None
-        if rate is not None and not -1.0 < rate < 1.0:
-            raise ValueError("funding rate out of range")
+        rate = funding_rate(merged.fundingRate) if merged.fundingRate else None
         mark, index = (number(text + exponent) if text else None for text in (merged.markPrice, merged.indexPrice))
         due, hours = int(merged.nextFundingTime or 0) * MS, number(merged.fundingIntervalHour or "8")
         self._tickers[instrument.native] = frame.conn, merged  # only what can be read is kept
@@ -298,7 +289,7 @@ class BybitVenue(Venue):
     def _on_answer(self, frame: Frame, push: Push, events: list[Event]) -> None:
         if push.op in ("ping", "pong") or push.ret_msg == "pong":
             return
-        asked = self._requests.pop(f"{frame.conn}/{push.req_id}", ())
+        asked = self._requests.pop(frame.conn, push.req_id)
         if push.op == "unsubscribe":
             return  # what follows it, a subscription, has its own answer
         if push.success:
@@ -375,7 +366,5 @@ def _trade(ts: int, instrument: Instrument, deal: Deal) -> Trade:
 
 def _bar(ts: int, instrument: Instrument, candle: Candle) -> Bar:
     o, h, low, c = (number(text + exponent_of(instrument)) for text in (candle.open, candle.high, candle.low, candle.close))
-    volume = amount(candle.volume) * (instrument.contract_value or 1.0)
-    if not 0.0 <= volume < 1e15:
-        raise ValueError("volume out of range")
-    return Bar(ts, instrument.key, candle.start * MS, 60, o, h, low, c, volume, candle.confirm)
+    traded = volume(candle.volume, instrument.contract_value or 1.0)
+    return Bar(ts, instrument.key, candle.start * MS, 60, o, h, low, c, traded, candle.confirm)

@@ -30,7 +30,7 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Frame, Instrument, Notice, Quote, Reconnect
 from dope.venues._differences import DifferencesVenue
-from dope.venues._written import amount, number
+from dope.venues._written import amount, number, volume
 from dope.venues.base import MS, Known
 
 _NO = msgspec.Raw(b"")
@@ -157,9 +157,7 @@ class GateVenue(DifferencesVenue):
         if known.native in self._by_rest:
             super().again(known, ts)
             return
-        topics = [f"obu:ob.{known.native}.{LEVELS}"]
-        self.ask(known.conn, ts, "unsubscribe", topics)
-        self.ask(known.conn, ts, "subscribe", topics)
+        self.renew(known, ts, f"obu:ob.{known.native}.{LEVELS}")
 
     # -- frames ------------------------------------------------------------------------------------------------------
     def read(self, frame: Frame, events: list[Event]) -> None:
@@ -231,13 +229,11 @@ class GateVenue(DifferencesVenue):
         for candle in _candles.decode(rows(result)):
             interval, _, native = candle.n.partition("_")
             known = self.entitled(frame, native, events)
-            volume = None if known is None else self.volume(known.instrument, candle)
-            if known is None or interval != "1m" or volume is None:
+            traded = None if known is None else self.volume(known.instrument, candle)
+            if known is None or interval != "1m" or traded is None:
                 continue
             o, h, low, c = (number(text) for text in (candle.o, candle.h, candle.l, candle.c))
-            if not 0.0 <= volume < 1e15:
-                raise ValueError("volume out of range")
-            events.append(Bar(frame.ts, known.key, candle.t * SECOND, 60, o, h, low, c, volume, candle.w))
+            events.append(Bar(frame.ts, known.key, candle.t * SECOND, 60, o, h, low, c, volume(traded), candle.w))
 
     def volume(self, instrument: Instrument, candle: Candle) -> float | None:
         """Base units traded in this candle, None where it does not say."""

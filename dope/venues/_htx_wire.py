@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from dope.types import Bar, Event, Frame, Notice, Send, Trade
-from dope.venues._written import amount, number
+from dope.venues._written import number, volume
 from dope.venues.base import MS, Known, Venue
 
 MAX_UNPACKED = 4 * 1024 * 1024  #: bytes of one message
@@ -192,11 +192,8 @@ class HtxVenue(Venue):
     def _on_candle(self, frame: Frame, known: Known, message: Message, events: list[Event]) -> None:
         candle = _candle.decode(message.tick)
         o, h, low, c = (number(x) for x in (candle.open, candle.high, candle.low, candle.close))
-        volume = amount(candle.amount)
-        if not 0.0 <= volume < 1e15:
-            raise ValueError("volume out of range")
         closed = message.ts >= (candle.id + 60) * 1000
-        events.append(Bar(frame.ts, known.key, candle.id * 1000 * MS, 60, o, h, low, c, volume, closed))
+        events.append(Bar(frame.ts, known.key, candle.id * 1000 * MS, 60, o, h, low, c, volume(candle.amount), closed))
 
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
         self._since.pop(frame.conn, None)

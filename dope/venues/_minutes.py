@@ -15,11 +15,7 @@ class Minutes:
 
     def take(self, bar: Bar, events: list[Event]) -> None:
         """Tell a candle as it stands now; before the first of a new minute the one before it, closed. Older ones are not told.
-
-        Raises ValueError for a volume that cannot be.
         """
-        if not 0.0 <= bar.volume < 1e15:
-            raise ValueError("volume out of range")
         last = self._running.get(bar.key)
         if last is not None and last.open_ts < bar.open_ts:
             events.append(msgspec.structs.replace(last, ts=bar.ts, closed=True))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 MAX_DECIMALS = 30  #: of a price or size
+MAX_VOLUME = 1e15  #: of a candle, base units
 
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
@@ -27,11 +28,19 @@ def amount(text: str | float) -> float:
     return value
 
 
-def signed(text: str | float) -> float:
-    """A finite decimal of either sign, as funding rates are told; raises ValueError on everything else."""
+def volume(text: str | float, unit: float = 1.0) -> float:
+    """What was traded in a candle, ``unit`` base units each; raises ValueError on what no market trades in a minute."""
+    found = amount(text) * unit
+    if not 0.0 <= found < MAX_VOLUME:
+        raise ValueError("volume out of range")
+    return found
+
+
+def funding_rate(text: str | float) -> float:
+    """A fraction of either sign; raises ValueError on everything else."""
     value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"not a rate: {str(text)[:40]!r}")
+    if not -1.0 < value < 1.0:
+        raise ValueError(f"funding rate out of range: {str(text)[:40]!r}")
     return value
 
 

@@ -269,6 +269,11 @@ class Venue:
             self.actions.append(Send(conn, text, tuple(asked)))
             waiting.update(dict.fromkeys(asked, self.leaves(conn, ts)))
 
+    def renew(self, known: Known, ts: int, topic: str) -> None:
+        """Unsubscribe the topic of a book and subscribe it anew: its first message is a snapshot."""
+        self.ask(known.conn, ts, "unsubscribe", [topic])
+        self.ask(known.conn, ts, "subscribe", [topic])
+
     def leaves(self, conn: int, ts: int) -> int:
         """When a text that is to be sent now leaves: behind those before it, at the pace of ``LIMITS.messages_per_s``."""
         at = max(ts, self._free.get(conn, 0))

@@ -31,7 +31,7 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Confirmed, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, OpenInfo, Reconnect, Trade
 from dope.venues._minutes import Minutes
-from dope.venues._written import amount, decimals, least, number
+from dope.venues._written import decimals, least, number, volume
 from dope.venues.base import LIST, MS, UNREADABLE, Known, Venue
 
 SEQ_ALL, OB_CHECKSUM, TIMESTAMP = 65536, 131072, 32768
@@ -174,9 +174,7 @@ class Bitfinex(Venue):
                 yield _text(event=wish, channel=channel, symbol=name), [topic]
 
     def again(self, known: Known, ts: int) -> None:
-        topics = [f"book:{known.native}"]
-        self.ask(known.conn, ts, "unsubscribe", topics)
-        self.ask(known.conn, ts, "subscribe", topics)
+        self.renew(known, ts, f"book:{known.native}")
 
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
         self._channels.pop(frame.conn, None)
@@ -243,9 +241,9 @@ class Bitfinex(Venue):
             events.append(Trade(frame.ts, known.key, ms * MS, number(price), size, side, str(trade_id)))
         elif channel == "candles" and _opens(word) not in (b"[", b"]"):  # not those from before
             ms, *values = [value for value in _values.decode(parts[1])[:6] if value is not None]
-            begin, close, high, low, volume = values
+            begin, close, high, low, traded = values
             prices = number(begin), number(high), number(low), number(close)
-            self._minutes.take(Bar(frame.ts, known.key, int(ms) * MS, 60, *prices, amount(volume), False), events)
+            self._minutes.take(Bar(frame.ts, known.key, int(ms) * MS, 60, *prices, volume(traded), False), events)
 
     def _on_book(self, frame: Frame, known: Known, checksum: bytes | None, word: bytes, mark: tuple[int, int], events: list[Event]) -> None:
         seq, stamp = mark

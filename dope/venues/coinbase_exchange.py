@@ -137,9 +137,7 @@ class CoinbaseExchange(Venue):
             yield msgspec.json.encode(wanted).decode(), asked
 
     def again(self, known: Known, ts: int) -> None:
-        topics = [f"level2_batch:{known.native}"]
-        self.ask(known.conn, ts, "unsubscribe", topics)
-        self.ask(known.conn, ts, "subscribe", topics)
+        self.renew(known, ts, f"level2_batch:{known.native}")
 
     def check(self, known: Known) -> Fetch | None:
         url = f"{self.endpoints['rest']}/products/{known.native}/book?level=1"

@@ -24,7 +24,7 @@ import msgspec
 
 from dope.types import Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Trade
 from dope.venues._gate_wire import RAWS, SECOND, Candle, GateVenue, rows
-from dope.venues._written import least, number, signed
+from dope.venues._written import funding_rate, least, number
 from dope.venues.base import LIST, MS, TRADING
 
 _NAME = re.compile(r"([A-Z0-9]+)_(USDT|USD)(_\d{8})?")
@@ -143,9 +143,7 @@ class GateFutures(GateVenue):
         known = self.entitled(frame, ticker.contract, events)
         if known is None or not ticker.mark_price:
             return
-        rate = signed(ticker.funding_rate) if ticker.funding_rate else None
-        if rate is not None and not -1.0 < rate < 1.0:
-            raise ValueError("funding rate out of range")
+        rate = funding_rate(ticker.funding_rate) if ticker.funding_rate else None
         mark, index = number(ticker.mark_price), number(ticker.index_price) if ticker.index_price else None
         due, hours = ticker.funding_next_apply * SECOND, number(ticker.funding_interval) / 3600
         events.append(Funding(frame.ts, known.key, ticker.t * MS, rate, due, mark, index, hours))

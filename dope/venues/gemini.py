@@ -159,9 +159,7 @@ class Gemini(Venue):
         self._tried.add(known.native)
         self._leaving.add(known.native)
         self._heard.discard((known.conn, known.native))
-        topics = [f"{known.native}@{STREAMS[0]}"]
-        self.ask(known.conn, ts, "unsubscribe", topics)
-        self.ask(known.conn, ts, "subscribe", topics)
+        self.renew(known, ts, f"{known.native}@{STREAMS[0]}")
 
     def reseed(self, symbol: str, ts: int) -> None:
         self.open_beside(symbol, ts)

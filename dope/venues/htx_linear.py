@@ -26,7 +26,7 @@ import msgspec
 
 from dope.types import BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Send
 from dope.venues._htx_wire import Handler, HtxVenue, Message, rows_of
-from dope.venues._written import number, signed
+from dope.venues._written import funding_rate, number
 from dope.venues.base import LIST, MS, TRADING, Known
 
 #: base units per contract and tick of the default swaps, as of 2026-11 (general knowledge; the venue's list is the authority)
@@ -132,9 +132,7 @@ class HtxLinear(HtxVenue):
         return super().request(wish, topic)
 
     def again(self, known: Known, ts: int) -> None:
-        topics = [f"market.{known.native}.{BOOK}"]
-        self.ask(known.conn, ts, "unsubscribe", topics)
-        self.ask(known.conn, ts, "subscribe", topics)
+        self.renew(known, ts, f"market.{known.native}.{BOOK}")
 
     # -- frames ------------------------------------------------------------------------------------------------------
     def _on_book(self, frame: Frame, known: Known, message: Message, events: list[Event]) -> None:
@@ -183,8 +181,6 @@ class HtxLinear(HtxVenue):
         known = self.entitled(frame, row.contract_code, events)
         if known is None:
             return
-        rate, due = signed(row.funding_rate), int(row.funding_time)
-        if not -1.0 < rate < 1.0:
-            raise ValueError("funding rate out of range")
+        rate, due = funding_rate(row.funding_rate), int(row.funding_time)
         due += INTERVAL_MS if due <= now else 0
         events.append(Funding(frame.ts, known.key, now * MS, rate, due * MS, None))

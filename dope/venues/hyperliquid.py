@@ -31,7 +31,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Trade
-from dope.venues._written import amount, decimals, least, number, signed, step
+from dope.venues._written import decimals, funding_rate, least, number, step, volume
 from dope.venues.base import LIST, MS, TRADING, Known, Venue
 
 BACKLOG_NS = 10_000_000_000  #: trades older than this in the first message of a subscription are history
@@ -205,9 +205,7 @@ class Hyperliquid(Venue):
             yield msgspec.json.encode({"method": wish, "subscription": wanted}).decode(), (topic,)
 
     def again(self, known: Known, ts: int) -> None:
-        topics = [f"l2Book:{known.native}"]
-        self.ask(known.conn, ts, "unsubscribe", topics)
-        self.ask(known.conn, ts, "subscribe", topics)
+        self.renew(known, ts, f"l2Book:{known.native}")
 
     # -- frames ------------------------------------------------------------------------------------------------------
     def read(self, frame: Frame, events: list[Event]) -> None:
@@ -278,19 +276,15 @@ class Hyperliquid(Venue):
             return
         places = _places(known)
         o, h, low, c = (number(text + places) for text in (candle.o, candle.h, candle.l, candle.c))
-        volume = amount(candle.v) * (known.instrument.contract_value or 1.0)
-        if not 0.0 <= volume < 1e15:
-            raise ValueError("volume out of range")
+        traded = volume(candle.v, known.instrument.contract_value or 1.0)
         closed = frame.ts > _ns(candle.T)  # nothing marks the last one: what comes after the minute's end is final
-        events.append(Bar(frame.ts, known.key, _ns(candle.t), 60, o, h, low, c, volume, closed))
+        events.append(Bar(frame.ts, known.key, _ns(candle.t), 60, o, h, low, c, traded, closed))
 
     def _on_context(self, frame: Frame, asset: AssetContext, events: list[Event]) -> None:
         known = self.entitled(frame, asset.coin, events)
         if known is None:
             return
-        rate = signed(asset.ctx.funding)
-        if not -1.0 < rate < 1.0:
-            raise ValueError("funding rate out of range")
+        rate = funding_rate(asset.ctx.funding)
         due = frame.ts - frame.ts % HOUR_NS + HOUR_NS
         mark, index = (number(text + _places(known)) for text in (asset.ctx.markPx, asset.ctx.oraclePx))
         events.append(Funding(frame.ts, known.key, 0, rate, due, mark, index, 1.0))

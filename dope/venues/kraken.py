@@ -31,12 +31,12 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Confirmed, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Quote, Trade
 from dope.venues._minutes import Minutes
-from dope.venues._written import amount, least, number, step
+from dope.venues._requests import Requests
+from dope.venues._written import least, number, step, volume
 from dope.venues.base import LIST, TRADING, Known, Venue
 
 DEPTHS = (10, 25, 100, 500, 1000)  #: what may be asked for
 TRADABLE = ("online", "limit_only")  #: states of the venue and of a pair in which a market order is carried out
-REQUESTS_KEPT = 1000  #: requests that may still be confirmed
 RENAMED = {"XBT": "BTC", "XDG": "DOGE"}  #: names in REST of what the socket calls otherwise
 #: tick, lot and least order (both base) of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
 MARKETS = {
@@ -160,8 +160,7 @@ class Kraken(Venue):
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)
-        self._requests: dict[int, tuple[int, tuple[str, ...]]] = {}  # id → connection, topics
-        self._ids = 0
+        self._requests = Requests()
         self._stamps: dict[str, int] = {}  # native → ns of its newest book message
         self._minutes = Minutes()
 
@@ -209,10 +208,7 @@ class Kraken(Venue):
         for topic in topics:
             channels.setdefault(topic.partition(":")[0], []).append(topic)
         for channel, asked in channels.items():
-            self._ids += 1
-            self._requests[self._ids] = conn, tuple(asked) if wish == "subscribe" else ()
-            if len(self._requests) > REQUESTS_KEPT:
-                del self._requests[next(iter(self._requests))]
+            number_ = self._requests.new(conn, asked if wish == "subscribe" else [])
             params: dict[str, object] = {"channel": channel, "symbol": [topic.partition(":")[2] for topic in asked]}
             own: dict[str, dict[str, object]] = {
                 "book": {"depth": self.DEPTH}, "ticker": {"event_trigger": "bbo"}, "ohlc": {"interval": 1},
@@ -220,19 +216,17 @@ class Kraken(Venue):
             params |= own.get(channel, {})
             if wish == "subscribe":
                 params["snapshot"] = channel in ("book", "ticker")
-            yield msgspec.json.encode({"method": wish, "params": params, "req_id": self._ids}).decode(), asked
+            yield msgspec.json.encode({"method": wish, "params": params, "req_id": number_}).decode(), asked
 
     def again(self, known: Known, ts: int) -> None:
-        topics = [f"book:{known.native}"]
-        self.ask(known.conn, ts, "unsubscribe", topics)
-        self.ask(known.conn, ts, "subscribe", topics)
+        self.renew(known, ts, f"book:{known.native}")
 
     def chain(self, symbol: str) -> tuple[str, int, int] | None:
         """Never: these books have no numbers."""
         return None
 
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
-        self._requests = {number: request for number, request in self._requests.items() if request[0] != frame.conn}
+        self._requests.closed(frame.conn)
         super().on_closed(frame, events)
 
     # -- frames ------------------------------------------------------------------------------------------------------
@@ -300,7 +294,7 @@ class Kraken(Venue):
         if known is None or row.interval != 1:
             return
         prices = number(row.open), number(row.high), number(row.low), number(row.close)
-        self._minutes.take(Bar(frame.ts, known.key, _ns(row.interval_begin), 60, *prices, amount(row.volume), False), events)
+        self._minutes.take(Bar(frame.ts, known.key, _ns(row.interval_begin), 60, *prices, volume(row.volume), False), events)
 
     def _on_status(self, frame: Frame, system: str, events: list[Event]) -> None:
         if system != "online":
@@ -310,7 +304,7 @@ class Kraken(Venue):
     def _on_answer(self, frame: Frame, push: Envelope, events: list[Event]) -> None:
         if push.method not in ("subscribe", "unsubscribe"):
             return  # pong
-        asked = self._requests.get(push.req_id, (frame.conn, ()))[1]
+        asked = self._requests.of(frame.conn, push.req_id)
         if push.success:
             result = _answer.decode(push.result or b"{}")
             if push.method == "subscribe":

@@ -21,6 +21,7 @@ when it comes near the end of what the snapshot covered a wider one is fetched; 
 The ticker (100 ms) carries the book's own sequence (recorded: equal to the book of the same number in 429 cases of 429), so the newer
 of the two is the touch. Subscribing does not wait for "welcome": what
 came too early is not confirmed and asked for again (not verified). Client ping below the 18 s that the venue names.
+Not verified: what requests weigh (list of instruments 4, snapshot 4, token 10).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Plan, Quote, Trade
 from dope.venues._differences import DifferencesVenue
-from dope.venues._written import amount, least, number
+from dope.venues._requests import Requests
+from dope.venues._written import least, number, volume
 from dope.venues.base import LIST, MS, TRADING, Known
 
 BATCHED = ("/market/level2", "/market/ticker", "/market/match")
@@ -41,7 +43,6 @@ MINUTE_NS = 60_000_000_000
 SNAPSHOT_LEVELS = 100
 NEAR_END = 75  #: level of the snapshot from which on a wider one is wanted
 GOOD = "200000"
-REQUESTS_KEPT = 1000  #: requests that may still be confirmed
 MAX_NS = 1 << 63
 #: tick and lot of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
 MARKETS = {
@@ -156,9 +157,8 @@ class Kucoin(DifferencesVenue):
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)
         self._edges: dict[str, Edges] = {}  # by native name
-        self._requests: dict[str, tuple[str, ...]] = {}  # "connection/id" → its topics
+        self._requests = Requests()
         self._refused: set[int] = set()  # connections on which something was
-        self._ids = 0
 
     # -- names -------------------------------------------------------------------------------------------------------
     def native(self, symbol: str) -> str | None:
@@ -210,12 +210,8 @@ class Kucoin(DifferencesVenue):
             channel = topic.partition(":")[0]
             groups.setdefault(topic if channel == CANDLES or conn in self._refused else channel, []).append(topic)
         for group, asked in groups.items():
-            self._ids += 1
-            self._requests[f"{conn}/{self._ids}"] = tuple(asked)
-            if len(self._requests) > REQUESTS_KEPT:
-                del self._requests[next(iter(self._requests))]
             names = ",".join(topic.partition(":")[2] for topic in asked)
-            wanted = {"id": str(self._ids), "type": wish, "topic": f"{group.partition(':')[0]}:{names}"}
+            wanted = {"id": str(self._requests.new(conn, asked)), "type": wish, "topic": f"{group.partition(':')[0]}:{names}"}
             yield msgspec.json.encode({**wanted, "privateChannel": False, "response": True}).decode(), asked
 
     # -- frames ------------------------------------------------------------------------------------------------------
@@ -267,19 +263,16 @@ class Kucoin(DifferencesVenue):
     def _on_candle(self, frame: Frame, known: Known, told: Candle, events: list[Event]) -> None:
         begin = _ns(int(told.candles[0]), 1_000_000_000)
         o, c, h, low = (number(text) for text in told.candles[1:5])  # the close stands before the high
-        volume = amount(told.candles[5])
-        if not 0.0 <= volume < 1e15:
-            raise ValueError("volume out of range")
-        events.append(Bar(frame.ts, known.key, begin, 60, o, h, low, c, volume, told.time >= begin + MINUTE_NS))
+        events.append(Bar(frame.ts, known.key, begin, 60, o, h, low, c, volume(told.candles[5]), told.time >= begin + MINUTE_NS))
 
     def _on_answer(self, frame: Frame, push: Push, events: list[Event]) -> None:
         match push.type:
             case "ack":
-                self.acked(frame, self._requests.pop(f"{frame.conn}/{push.id}", ()), events)
+                self.acked(frame, self._requests.pop(frame.conn, push.id), events)
             case "error":
                 text = f"{push.code} {bytes(push.data).decode(errors='replace')}"[:200]
                 self._refused.add(frame.conn)
-                topics = self._requests.pop(f"{frame.conn}/{push.id}", ())
+                topics = self._requests.pop(frame.conn, push.id)
                 if len(topics) > 1:  # which of them was it? each is asked for alone
                     self.ask(frame.conn, frame.ts, "subscribe", topics)
                 else:
@@ -289,7 +282,7 @@ class Kucoin(DifferencesVenue):
                 events.append(self.fault(frame, "unknown message"))
 
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
-        self._requests = {name: topics for name, topics in self._requests.items() if not name.startswith(f"{frame.conn}/")}
+        self._requests.closed(frame.conn)
         self._refused.discard(frame.conn)
         for known in self.known.values():
             if known.conn == frame.conn:

@@ -19,7 +19,7 @@ In the list precisions are counts of decimals (quoteAssetPrecision that of price
 baseSizePrecision is the least size and quoteAmountPrecision the least value of an order. Status 1 = trades, 2 = paused, 3 = offline;
 isSpotTradingAllowed is about orders by API and is not read: it is false of markets that trade.
 Not verified: what a trade's side means (1 = bought), how one answer names several channels (read as a list with commas), the
-rate of requests that is allowed, and that a trade always has an id (one without gets its receive time and place).
+rate of requests that is allowed, what a list of instruments weighs (10), and that a trade always has an id (one without gets its receive time and place).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import msgspec
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, Quote, Trade
 from dope.venues import _protobuf as protobuf
 from dope.venues._differences import DifferencesVenue
-from dope.venues._written import amount, least, number, split_quote, step
+from dope.venues._written import least, number, split_quote, step, volume
 from dope.venues.base import LIST, MS, TRADING, Known
 
 QUOTES = ("USDT", "USDC", "USDE", "USD1", "EUR", "BRL", "BTC", "ETH")
@@ -209,11 +209,8 @@ class Mexc(DifferencesVenue):
         if texts[1] != "Min1" or not isinstance(begin, int) or not isinstance(end, int):
             raise ValueError("a candle of another length")
         o, c, h, low = (number(texts[i]) for i in (3, 4, 5, 6))
-        volume = amount(texts.get(7) or 0)
-        if not 0.0 <= volume < 1e15:
-            raise ValueError("volume out of range")
         closed = 0 < end * 1000 <= stamp
-        events.append(Bar(frame.ts, known.key, begin * 1000 * MS, 60, o, h, low, c, volume, closed))
+        events.append(Bar(frame.ts, known.key, begin * 1000 * MS, 60, o, h, low, c, volume(texts.get(7) or 0), closed))
 
     def _on_answer(self, frame: Frame, events: list[Event]) -> None:
         answer = _answer.decode(frame.data)

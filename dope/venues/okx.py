@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Reconnect, Trade
-from dope.venues._written import amount, number, signed
+from dope.venues._written import amount, funding_rate, number
 from dope.venues.base import LIST, MS, TRADING, Known, Venue
 
 UNNUMBERED = -2  #: prevSeqId of messages from before 2022, which have none
@@ -195,9 +195,7 @@ class Okx(Venue):
         yield msgspec.json.encode({"op": wish, "args": args}).decode(), topics
 
     def again(self, known: Known, ts: int) -> None:
-        topics = [f"{self._channels.get(known.native, 'books')}:{known.native}"]
-        self.ask(known.conn, ts, "unsubscribe", topics)
-        self.ask(known.conn, ts, "subscribe", topics)
+        self.renew(known, ts, f"{self._channels.get(known.native, 'books')}:{known.native}")
 
     # -- frames ------------------------------------------------------------------------------------------------------
     def read(self, frame: Frame, events: list[Event]) -> None:
@@ -266,10 +264,7 @@ class Okx(Venue):
                 size = size * instrument.contract_value / (price if instrument.inverse else 1.0)
             return [Trade(frame.ts, instrument.key, ts, price, size, row.side, row.tradeId)]
         if channel == "funding-rate" and row.fundingRate:
-            rate = signed(row.fundingRate)
-            if not -1.0 < rate < 1.0:
-                raise ValueError("funding rate out of range")
-            return [Funding(frame.ts, instrument.key, ts, rate, int(row.fundingTime) * MS, None)]
+            return [Funding(frame.ts, instrument.key, ts, funding_rate(row.fundingRate), int(row.fundingTime) * MS, None)]
         if channel == "mark-price" and row.markPx:
             return [Funding(frame.ts, instrument.key, ts, None, 0, number(row.markPx))]
         return []
