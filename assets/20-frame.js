@@ -24,7 +24,9 @@
   DOPE.icon = (name) => DOPE.h("i", { class: "bi bi-" + name, "aria-hidden": "true" });
   DOPE.text = (id, value) => { const node = $(id); if (node && node.textContent !== value) node.textContent = value; };
   DOPE.fill = (id, ...nodes) => { const node = typeof id === "string" ? $(id) : id; if (node) node.replaceChildren(...nodes); };
-  DOPE.venueName = (id) => { const v = DOPE.state.venues.get(id); return v ? v.label : id; };
+  const labels = new Map();   // of venues, also of those that are not watched, as far as anybody has told
+  DOPE.called = (id, label) => { labels.set(id, label); };
+  DOPE.venueName = (id) => { const v = DOPE.state.venues.get(id); if (v) DOPE.called(id, v.label); return labels.get(id) || id; };
   DOPE.venueShort = (id) => { const v = DOPE.state.venues.get(id); return v ? v.short : id; };
 
   DOPE.toast = function (text, tone) {

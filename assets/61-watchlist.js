@@ -13,7 +13,7 @@
     const answer = await fetch("/api/v1/instruments?" + new URLSearchParams(query), { signal, credentials: "same-origin", cache: "no-store" });
     const body = await answer.json().catch(() => ({}));
     if (!answer.ok) throw new Error(body.error ? [body.error, body.hint].filter(Boolean).join("; ") : `the server refused (${answer.status})`);
-    body.venues.forEach((v) => lists.set(v.venue, v.listed));
+    body.venues.forEach((v) => { lists.set(v.venue, v.listed); DOPE.called(v.venue, v.label); });
     return body;
   }
   async function search() {
@@ -67,8 +67,7 @@
     if (told && pending.size) { pending.clear(); trouble(`Not done: ${told.text}`); }
   }
   const on = (venue) => DOPE.state.venues.has(venue);
-  const names = new Map();   // of venues that were watched, also when they are no longer
-  const nameOf = (venue) => { if (on(venue)) names.set(venue, DOPE.venueName(venue)); return names.get(venue) || venue; };
+  const nameOf = DOPE.venueName;
   function settle() {
     for (const [mark, { drop, at }] of pending) {
       const book = DOPE.state.instruments.get(mark), there = mark.includes(":") ? Boolean(book) : on(mark);
@@ -131,7 +130,7 @@
     if (places !== shownPlaces) {
       shownPlaces = places;
       const chosen = place.value;
-      DOPE.fill(place, h("option", { value: "" }, "all venues"), ...[...lists.keys()].sort().map((v) => h("option", { value: v }, `${nameOf(v)} (${fmt.number(lists.get(v))})`)));
+      DOPE.fill(place, h("option", { value: "" }, "all venues"), ...[...lists.keys()].sort((a, b) => nameOf(a).localeCompare(nameOf(b))).map((v) => h("option", { value: v }, `${nameOf(v)} (${fmt.number(lists.get(v))})`)));
       place.value = lists.has(chosen) ? chosen : "";
     }
   }

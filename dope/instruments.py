@@ -13,7 +13,7 @@ def instrument_rows(session: Session) -> list[dict[str, Any]]:
     """One row per instrument and venue, unsorted; any thread may ask.
 
     venue, symbol, native, base, quote, kind, tick, lot, min_size, min_notional, contract_value, inverse, status as in ``Instrument``;
-    ``watched``; ``source`` "list" or "table".
+    ``watched``; ``source`` "list" or "table"; ``label`` = the venue's name for people.
     """
     rows: list[dict[str, Any]] = []
     watching = session.watching
@@ -21,7 +21,8 @@ def instrument_rows(session: Session) -> list[dict[str, Any]]:
         symbols = frozenset(watching.of(venue_id))
         listed = venue.offers()
         source, instruments = ("list", listed.values()) if listed else ("table", _shipped(venue, (*DEFAULT_SYMBOLS, *symbols)))
-        rows += [_row(i, watched=i.symbol in symbols and venue.name_of(i.symbol) == i.native, source=source) for i in instruments]
+        head = {"label": venue.LABEL, "source": source}
+        rows += [head | _row(i, watched=i.symbol in symbols and venue.name_of(i.symbol) == i.native) for i in instruments]
     return rows
 
 
@@ -31,9 +32,9 @@ def _shipped(venue: Venue, symbols: tuple[str, ...]) -> list[Instrument]:
     return [instrument for instrument in found if instrument.tick > 0.0]
 
 
-def _row(i: Instrument, *, watched: bool, source: str) -> dict[str, Any]:
+def _row(i: Instrument, *, watched: bool) -> dict[str, Any]:
     return {
         "venue": i.venue, "symbol": i.symbol, "native": i.native, "base": i.base, "quote": i.quote, "kind": i.kind, "tick": i.tick,
         "lot": i.lot, "min_size": i.min_size, "min_notional": i.min_notional, "contract_value": i.contract_value, "inverse": i.inverse,
-        "status": i.status, "watched": watched, "source": source,
+        "status": i.status, "watched": watched,
     }  # fmt: skip

@@ -124,8 +124,8 @@ def test_what_could_be_watched_is_listed_by_venue(house: House) -> None:
     until(lambda: all(row["source"] == "list" for row in listed(house)), "the lists of all venues")
     rows = {(row["venue"], row["symbol"]): row for row in listed(house)}
     assert rows[("okx", "BTC-USDT-PERP")] == {
-        "venue": "okx", "symbol": "BTC-USDT-PERP", "native": "BTC-USDT-SWAP", "base": "BTC", "quote": "USDT", "kind": "perp",
-        "tick": 0.1, "lot": 0.0001, "min_size": 0.0001, "min_notional": 0.0, "contract_value": 0.01, "inverse": False,
+        "label": "OKX", "venue": "okx", "symbol": "BTC-USDT-PERP", "native": "BTC-USDT-SWAP", "base": "BTC", "quote": "USDT",
+        "kind": "perp", "tick": 0.1, "lot": 0.0001, "min_size": 0.0001, "min_notional": 0.0, "contract_value": 0.01, "inverse": False,
         "status": "trading", "watched": True, "source": "list",
     }  # fmt: skip
     assert not rows[("okx", "USDC-USDT")]["watched"]

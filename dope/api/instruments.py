@@ -53,7 +53,8 @@ def _usual(markets: list[Instrument], rows: list[dict[str, Any]], limit: int) ->
 def _listings(rows: list[dict[str, Any]]) -> list[ListingOut]:
     listed = Counter(row["venue"] for row in rows)
     watched = Counter(row["venue"] for row in rows if row["watched"])
-    return [ListingOut(venue=venue, listed=listed[venue], watched=watched[venue]) for venue in sorted(listed)]
+    labels = {row["venue"]: row["label"] for row in rows}
+    return [ListingOut(venue=venue, label=labels[venue], listed=listed[venue], watched=watched[venue]) for venue in sorted(listed)]
 
 
 def _market(row: dict[str, Any]) -> Instrument:

@@ -70,6 +70,7 @@ class InstrumentOut(BaseModel):
 
 class ListingOut(BaseModel):
     venue: str
+    label: str = Field(description="its name for people, watched or not")
     listed: int = Field(description="markets known of this venue")
     watched: int
 

@@ -81,7 +81,8 @@ def instrument(venue_id: str, symbol: str, **changes: Any) -> dict[str, Any]:
 def listed(venue_id: str, symbol: str, **changes: Any) -> dict[str, Any]:
     """A row of the answer about all markets that a venue lists."""
     base, quote, *more = symbol.split("-")
-    market = {"venue": venue_id, "symbol": symbol, "native": base + quote, "base": base, "quote": quote, "kind": "perp" if more else "spot"}
+    names = {"venue": venue_id, "label": venue_id.upper(), "symbol": symbol, "native": base + quote, "base": base, "quote": quote}
+    market = names | {"kind": "perp" if more else "spot"}
     rules = {"tick": 0.01, "lot": 0.001, "min_size": 0.0, "min_notional": 5.0, "contract_value": 1.0, "inverse": False, "status": "trading"}
     return market | rules | {"watched": (venue_id, symbol) in MARKETS, "source": "list"} | changes
 

@@ -58,6 +58,7 @@ def test_without_a_text_what_is_watched_comes_first_and_every_venue_is_named_wit
     answer = house.get("/api/v1/instruments", limit=len(MARKETS) + 1).json()
     assert [row["watched"] for row in answer["rows"]] == [True] * len(MARKETS) + [False]
     assert answer["more"] is True
+    assert {row["venue"]: row["label"] for row in answer["venues"]}["kraken"] == "KRAKEN"
     counts = {row["venue"]: (row["listed"], row["watched"]) for row in answer["venues"]}
     assert counts == {"binance_coinm": (1, 0), "binance_spot": (2, 2), "binance_usdm": (1, 1), "hyperliquid": (1, 0), "kraken": (1, 0),
                       "okx": (5, 3)}  # fmt: skip

@@ -12,16 +12,18 @@ SYNCING_STEPS = 5  #: publications before a new book is LIVE
 MORE = {
     "okx": (("ETH-BTC", "ETH-BTC"), ("PEPE-USDT", "PEPE-USDT"), ("OLD-USDT", "OLD-USDT")),
     "binance_spot": (("ETH-BTC", "ETHBTC"), ("PEPE-USDT", "PEPEUSDT")),
-    "binance_usdm": (("PEPE-USDT-PERP", "1000PEPEUSDT"),),
+    "binance_usdm": (("PEPE-USDT-PERP", "1000PEPEUSDT"), ("CHEEMS-USDT-PERP", "1000000CHEEMSUSDT")),
     "kraken": (("BTC-USD", "BTC/USD"), ("ETH-USD", "ETH/USD")),
 }
+LABELS = {"okx": "OKX", "binance_spot": "Binance", "binance_usdm": "Binance USD-M", "kraken": "Kraken"}
 
 
 def listed(venue: str, symbol: str, native: str, *, watched: bool) -> Row:
     """One row as the engine tells it."""
     base, quote, *more = symbol.split("-")
     return {
-        "venue": venue, "symbol": symbol, "native": native, "base": base, "quote": quote, "kind": "perp" if more else "spot",
+        "venue": venue, "label": LABELS[venue], "symbol": symbol, "native": native, "base": base, "quote": quote,
+        "kind": "perp" if more else "spot",
         "tick": 0.01, "lot": 0.0001, "min_size": 0.0, "min_notional": 5.0, "contract_value": 1000.0 if native.startswith("1000") else 1.0,
         "inverse": False, "status": "suspend" if base == "OLD" else "trading", "watched": watched,
         "source": "table" if venue == "kraken" else "list",

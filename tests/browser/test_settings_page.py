@@ -385,6 +385,28 @@ def test_of_a_file_that_is_not_right_nothing_is_taken(page: Any) -> None:
     assert page.evaluate("[DOPE.display.get('colours'), DOPE.display.get('zone')]") == ["blue-orange", "utc"]
 
 
+def test_a_venue_that_was_never_watched_has_its_name(page: Any) -> None:
+    page.wait_for_selector('[data-test="watched-kraken"]:has-text("Kraken")')
+    seek(page, "xbt/usd")
+    page.wait_for_function("document.querySelector('#finds-rows td:nth-child(2)').innerText === 'Kraken'")
+    assert "Kraken (2)" in page.inner_text('[data-test="finds-venue"]')
+
+
+def test_all_that_is_known_of_a_market_is_seen_at_once(page: Any) -> None:
+    seek(page, "cheems")
+    page.click('[data-test="watch-binance_usdm:CHEEMS-USDT-PERP"]')
+    page.wait_for_selector('[data-test="unwatch-binance_usdm:CHEEMS-USDT-PERP"]')
+    for width, height in ((1680, 1020), (1580, 900), (1366, 768), (1280, 720)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(100)
+        scrolled, covered = page.evaluate("""() => { const box = document.querySelector('#finds .scroll');
+          const [contract, act] = [...document.querySelector('#finds-rows tr').children].slice(8).map((td) => td.getBoundingClientRect());
+          return [box.scrollWidth - box.clientWidth, contract.right - act.left]; }""")
+        assert scrolled <= 0 and covered <= 1, width
+    page.set_viewport_size({"width": 1680, "height": 1020})
+    page.click('[data-test="unwatch-binance_usdm:CHEEMS-USDT-PERP"]')
+
+
 def test_it_fits_every_screen(page: Any) -> None:
     seek(page, "eth")
     for width, height in ((1680, 1020), (1366, 768), (412, 900)):

@@ -124,6 +124,7 @@ def test_a_muted_venue_says_until_when_shows_what_it_is_and_alarms_nobody(page: 
     page.keyboard.press("Escape")
     page.wait_for_selector(f'[data-test="venue-mute-{name}"]:focus')
     page.click(f'[data-test="venue-mute-{name}"]')
+    assert page.evaluate("(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector('#fleet .scroll'))") <= 0
     page.click(f'[data-test="venue-hush-60-{name}"]')
     page.wait_for_selector(f'[data-test="venue-unmute-{name}"]')
     assert market.commands == [("mute", {"venue": name, "seconds": 3600})]
