@@ -19,7 +19,8 @@ In the list precisions are counts of decimals (quoteAssetPrecision that of price
 baseSizePrecision is the least size and quoteAmountPrecision the least value of an order. Status 1 = trades, 2 = paused, 3 = offline;
 isSpotTradingAllowed is about orders by API and is not read: it is false of markets that trade.
 Not verified: what a trade's side means (1 = bought), how one answer names several channels (read as a list with commas), the
-rate of requests that is allowed, what a list of instruments weighs (10), and that a trade always has an id (one without gets its receive time and place).
+rate of requests that is allowed, what a list of instruments weighs (10), and that a trade always has an id (one without gets its
+receive time and place).
 """
 
 from __future__ import annotations
