@@ -23,6 +23,7 @@ from dope.watch import Watch
 
 ROWS_COST = 4096  #: bytes that a batch of rows takes in memory besides its columns
 BUNDLE = 128  #: frames at once that are encoded at once: later they would be out of the cache, and memory would grow by them meanwhile
+SHORT = 1 / 3  #: of ``flush_s``: a round while many frames come
 LOSSES = 1000  #: rows about losses kept until somebody asks for them
 
 
@@ -216,8 +217,9 @@ class Journal:
         }
 
     def _run(self) -> None:
-        while not self._stop.wait(self._bounds.flush_s):
-            self._writer.step()
+        share, bounds = 1.0, self._bounds
+        while not self._stop.wait(bounds.flush_s * share):
+            share = SHORT if self._writer.step(share) >= bounds.busy_frames * share else 1.0
         self._unsaved = self._writer.finish()
 
 

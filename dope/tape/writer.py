@@ -35,6 +35,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     close_s: float = 5.0  #: close() waits no longer for the disk
     rotate_s: int = 3600  #: a new file at each multiple of this, UTC
     block_bytes: int = BLOCK_BYTES
+    busy_frames: int = 500  #: so many in one round: the next ones are a third as long, because the market stands still while one is packed
     hurry_frames: int = 5_000  #: more waiting in one round: written uncompressed, so that a burst takes no CPU from the market
     segment_bytes: int = 256 * MB
     total_bytes: int = 4096 * MB  #: all tapes of the folder; the oldest are removed first
@@ -79,16 +80,17 @@ class Writer:
         self._number = max((number for number, _, _ in tapes), default=0)
 
     # -- one round -------------------------------------------------------------------------------------------------
-    def step(self) -> None:
-        """Pack what waits and bring it as far as the disk allows; called each ``flush_s``."""
-        self._pack()
+    def step(self, share: float = 1.0) -> int:
+        """Pack what waits and bring it as far as the disk allows; called each ``share`` of ``flush_s``. How many frames were waiting."""
+        frames = self._pack(share)
         now = self._monotonic()
         if self._broken and now < self._retry_at:
-            return
+            return frames
         try:
             self._advance(now)
         except OSError as error:
             self._pause(now, error)
+        return frames
 
     def finish(self) -> int:
         """Bring everything to disk and close the file in order. Gives the number of frames that could not be saved."""
@@ -101,13 +103,14 @@ class Writer:
             self._pause(self._monotonic(), error)
         return sum(block.count for block in self._backlog if block.kind == FRAMES)
 
-    def _pack(self) -> None:
+    def _pack(self, share: float) -> int:
         take = self.queue.popleft
         waiting = [take() for _ in range(len(self.queue))]
         frames = sum([record.count if type(record) is Bundle else 1 for record in waiting])
-        for block in pack(waiting, self._bounds.block_bytes, compress=frames < self._bounds.hurry_frames):
+        for block in pack(waiting, self._bounds.block_bytes, compress=frames < self._bounds.hurry_frames * share):
             self._backlog.append(block)
             self.released += block.cost - _held(block)
+        return frames
 
     def _advance(self, now: float) -> None:
         if self._broken:

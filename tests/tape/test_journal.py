@@ -15,10 +15,11 @@ import msgspec
 import pytest
 
 from dope.errors import TapeError
+from dope.tape.files import RealFiles
 from dope.tape.format import BLOCK_HEAD, FRAMES, RAW, ZSTD, Hole, read_head, unpack_meta
-from dope.tape.journal import BUNDLE, Journal
+from dope.tape.journal import BUNDLE, SHORT, Journal
 from dope.tape.read import Tape, merge
-from dope.tape.writer import Bounds
+from dope.tape.writer import Bounds, Writer
 from dope.types import Frame
 from tests.tape.disks import FailingDisk
 from tests.tape.frames import META, numbered, numbers, on_disk, until
@@ -58,6 +59,38 @@ def test_large_and_small_portions_keep_their_order_and_their_number(tmp_path: Pa
         at += BLOCK_HEAD + head.length
         codecs |= {head.codec} if head.kind == FRAMES else set()
     assert codecs == {RAW if hurry == 1 else ZSTD}
+
+
+def test_rounds_are_short_while_many_frames_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting, shares, over = [10, 500, 166, 167, 0, 0], list[float](), threading.Event()
+
+    def step(_: Writer, share: float = 1.0) -> int:
+        shares.append(share)
+        if len(shares) == len(waiting):
+            over.set()
+        return waiting[min(len(shares), len(waiting)) - 1]
+
+    monkeypatch.setattr(Writer, "step", step)
+    journal = Journal(tmp_path, META, bounds=msgspec.structs.replace(QUICK, busy_frames=500))
+    assert over.wait(60)
+    journal.close()
+    assert shares[: len(waiting)] == [1.0, 1.0, SHORT, 1.0, 1.0, 1.0]
+
+
+def test_what_is_too_much_for_compression_is_a_rate_and_no_number_of_frames(tmp_path: Path) -> None:
+    for share, codec in ((1.0, ZSTD), (SHORT, RAW)):
+        folder = tmp_path / str(share)
+        folder.mkdir()
+        writer = Writer(
+            folder, META, msgspec.structs.replace(QUICK, hurry_frames=300), files=RealFiles(), monotonic=time.monotonic, wall=time.time
+        )
+        writer.queue.extend(numbered(0, 100))
+        assert writer.step(share) == 100
+        writer.finish()
+        assert writer.path is not None
+        data = writer.path.read_bytes()
+        head = read_head(data[unpack_meta(data)[1] :])
+        assert head is not None and head.codec == codec
 
 
 def test_a_recording_without_frames_leaves_no_tape(tmp_path: Path) -> None:
@@ -187,7 +220,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from dope.tape.journal import Journal
-from dope.tape.writer import Bounds
+from dope.tape.writer import Bounds, Writer
 from tests.tape.frames import META, numbered
 journal = Journal(Path(sys.argv[1]), META, bounds=Bounds(flush_s=0.01, sync_s=0.03, segment_bytes=20_000, block_bytes=10_000))
 n = 0
@@ -227,7 +260,7 @@ LIMITED = """
 import random, resource, sys
 from pathlib import Path
 from dope.tape.journal import Journal
-from dope.tape.writer import Bounds
+from dope.tape.writer import Bounds, Writer
 from tests.tape.frames import META, numbered, until
 noise = random.Random(1)
 def frames(begin, end):
