@@ -7,6 +7,8 @@ DEV_MARK := .venv/dev-$(shell cat requirements*.txt requirements*.lock | cksum |
 # A Python that was moved or upgraded away leaves an environment that cannot start: forget its marks.
 $(shell .venv/bin/python -c '' 2>/dev/null || rm -f .venv/*.ok)
 PY := .venv/bin/python
+# Each of the many processes of a test would compile our source anew where this is set.
+export PYTHONDONTWRITEBYTECODE :=
 
 help:   ## list the verbs
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/'
@@ -22,7 +24,7 @@ ALONE := --last-failed --last-failed-no-failures none
 
 test: check   ## everything: lint, types, tests
 	$(PY) -m pytest -q -n 4 --dist loadfile -m "not browser and not full" || $(PY) -m pytest -q -m "not browser and not full" $(ALONE)
-	$(PY) -m pytest -q -n 2 --dist loadfile -m "browser and not full" || $(PY) -m pytest -q -m "browser and not full" $(ALONE)
+	$(PY) -m pytest -q -n 2 --dist loadfile -m "browser and not full" tests/browser || $(PY) -m pytest -q -m "browser and not full" $(ALONE) tests/browser
 
 check: $(DEV_MARK)   ## lint and types only
 	$(PY) -m ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,8 @@ from tests.figures import figure, pytest_runtest_makereport
 os.environ.update(PINNED)
 
 __all__ = ["figure", "pytest_runtest_makereport"]  # of every test
+
+BROWSER = Path(__file__).parent / "browser"
 
 settings.register_profile("house", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
@@ -30,4 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     twice = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
     if twice:
         raise pytest.UsageError(f"several tests have the id {', '.join(twice[:5])}")
+    lost = [item.nodeid for item in items if item.get_closest_marker("browser") and not item.get_closest_marker("full")
+            and BROWSER not in item.path.parents]  # fmt: skip
+    if lost:
+        raise pytest.UsageError(f"make test looks for tests with a browser in {BROWSER.name}/ alone: {', '.join(lost[:5])}")
     items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,12 +66,16 @@ SEAMS: dict[str, tuple[frozenset[str], str]] = {
 SUPERVISORS = ("dope/runtime.py", "dope/jobs.py", "dope/watch.py")
 
 
-class Module(NamedTuple):
-    """One source file: ``path`` relative to the repository, with forward slashes."""
+@dataclass(frozen=True)
+class Module:
+    """One source file: ``path`` relative to the repository, with forward slashes. Parsed when a rule looks at it."""
 
     path: str
     text: str
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text, self.path)
 
     @property
     def name(self) -> str:
@@ -85,14 +90,10 @@ class Module(NamedTuple):
 Rule = Callable[[Module], Iterable[str]]
 
 
-def parse(path: str, text: str) -> Module:
-    return Module(path, text, ast.parse(text, path))
-
-
 def modules(*folders: str) -> list[Module]:
     """All files below these folders (or these files), in a fixed order."""
     found = [path for folder in folders for path in ([ROOT / folder] if folder.endswith(".py") else sorted((ROOT / folder).rglob("*.py")))]
-    return [parse(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in found if path.exists()]
+    return [Module(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in found if path.exists()]
 
 
 def room(name: str) -> str:

@@ -14,7 +14,7 @@ from textwrap import dedent
 import pytest
 
 from tests import house_rules as house
-from tests.house_rules import Module, Rule, parse
+from tests.house_rules import Module, Rule
 
 PROGRAM = house.modules("dope", "app.py")
 TESTS = house.modules("tests")
@@ -118,7 +118,7 @@ MANY = ", ".join(f"a{i}: int" for i in range(11))
     ],
 )  # fmt: skip
 def test_bad_code_is_complained_about(rule: Rule, path: str, code: str, complaint: str) -> None:
-    complaints = list(rule(parse(path, code)))
+    complaints = list(rule(Module(path, code)))
     assert len(complaints) == 1 and complaint in complaints[0], complaints
 
 
@@ -138,15 +138,15 @@ def test_bad_code_is_complained_about(rule: Rule, path: str, code: str, complain
     ],
 )
 def test_good_code_is_left_alone(rule: Rule, path: str, code: str) -> None:
-    assert not list(rule(parse(path, code)))
+    assert not list(rule(Module(path, code)))
 
 
 def test_a_circle_of_three_is_found() -> None:
     ring = [
-        parse("dope/feed/a.py", "from dope.feed.b import x"),
-        parse("dope/feed/b.py", "import dope.feed.c"),
-        parse("dope/feed/c.py", "def f() -> None:\n    from dope.feed import a"),
-        parse("dope/feed/d.py", "import dope.feed.a"),
+        Module("dope/feed/a.py", "from dope.feed.b import x"),
+        Module("dope/feed/b.py", "import dope.feed.c"),
+        Module("dope/feed/c.py", "def f() -> None:\n    from dope.feed import a"),
+        Module("dope/feed/d.py", "import dope.feed.a"),
     ]
     assert [line.split()[0] for line in house.cycles(ring)] == ["dope.feed.a", "dope.feed.b", "dope.feed.c"]
 
@@ -154,10 +154,10 @@ def test_a_circle_of_three_is_found() -> None:
 def test_a_module_that_no_test_reaches_is_found() -> None:
     code = "def f() -> None: ..."
     program = [
-        parse("dope/feed/a.py", "import dope.feed.b\nimport dope.tape.d\n" + code),
-        *(parse(path, code) for path in ("dope/feed/b.py", "dope/feed/c.py", "dope/tape/d.py")),
+        Module("dope/feed/a.py", "import dope.feed.b\nimport dope.tape.d\n" + code),
+        *(Module(path, code) for path in ("dope/feed/b.py", "dope/feed/c.py", "dope/tape/d.py")),
     ]
-    assert house.untested(program, [parse("tests/feed/test_a.py", "from dope.feed.a import f")]) == ["dope/feed/c.py", "dope/tape/d.py"]
+    assert house.untested(program, [Module("tests/feed/test_a.py", "from dope.feed.a import f")]) == ["dope/feed/c.py", "dope/tape/d.py"]
 
 
 def test_the_map_of_floors_knows_every_room_that_exists() -> None:

@@ -25,6 +25,7 @@ from dope.dashboard.app import build
 from dope.settings import Settings
 from tests.browser.fake_board import FakeMarket
 
+USED: list[int] = []  #: the port of the first server of this process
 KEYED = {"venues": "id", "instruments": "key", "opps": "id", "jobs": "id"}
 
 
@@ -63,6 +64,23 @@ def encode(data: Any, old: Any, seq: int) -> dict[str, Any]:
     return {"type": "snapshot" if old is None else "delta", "seq": seq, "t": time.time() * 1000, "event_ns": event_ns, "data": out}
 
 
+def listen(port: int = 0) -> socket.socket:
+    """A listening socket: on ``port``, else on the one that was used before if it is free again, else on any.
+
+    A browser keeps compiled scripts by address: at a new one it would compile all of them anew.
+    """
+    for wanted in (port,) if port else (*USED, 0):
+        try:
+            found = socket.create_server(("127.0.0.1", wanted))
+        except OSError:
+            if wanted == port != 0:
+                raise
+        else:
+            USED[:] = USED or [found.getsockname()[1]]
+            return found
+    raise OSError("no port is free")
+
+
 class Server:
     """Runs in threads of its own on a free port. ``cut`` refuses and closes live streams; ``no_ws`` refuses sockets only."""
 
@@ -82,7 +100,7 @@ class Server:
         server.include_router(views.router)
         server.include_router(instruments.router)
         answer_errors(server)
-        self._socket = socket.create_server(("127.0.0.1", port))
+        self._socket = listen(port)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._uvicorn = uvicorn.Server(uvicorn.Config(server, log_level="warning", ws="websockets-sansio", lifespan="off"))
         self._stop, self.hold = threading.Event(), threading.Event()
@@ -92,9 +110,7 @@ class Server:
 
     def __enter__(self) -> Server:
         if self._publishes:
-            start = int(time.time() * 1000)
-            for step in range(self._past, 0, -1):
-                self.market.step(start - step * 100)
+            self.market.live_through(self._past)
         for thread in self._threads:
             thread.start()
         while not self._uvicorn.started:

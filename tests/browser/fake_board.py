@@ -103,13 +103,7 @@ class FakeMarket:
     def step(self, now_ms: int | None = None) -> None:
         """Move the market by one step and publish it."""
         now = int(time.time() * 1000) if now_ms is None else now_ms
-        self.mode.setdefault("started", now)
-        self.mode["started"] = self.mode["started"] or now
-        self._move(now)
-        books = {key: self._book(key) for key in KEYS}
-        opps = self._opportunities(books, now)
-        self._sample(books, now)
-        self._steps += 1
+        books, opps = self._advance(now)
         self.board.publish(now * 1_000_000, {
             "mode": dict(self.mode),
             "venues": self.watching.venues([self._venue(venue, now) for venue in VENUES]),
@@ -121,6 +115,24 @@ class FakeMarket:
             "jobs": [], "sys": {"msgs_s": 1240 + self.random.randint(-90, 90), "frames": self._steps * 124, "loop_lag_ms": 0.4,
                                 "rss_mb": 212.0, "event_ns": time.time_ns(), "tick": self._steps},
         })
+
+    def live_through(self, steps: int) -> None:
+        """Move through so many steps, one each 100 ms, up to now; only the last is published: nobody has looked before."""
+        now = int(time.time() * 1000)
+        for ago in range(steps, 1, -1):
+            self._advance(now - ago * 100)
+        self.step(now - 100)
+
+    def _advance(self, now: int) -> tuple[dict[tuple[str, str, str], Row], list[Row]]:
+        """The books after one more step, and what opportunities there are."""
+        self.mode.setdefault("started", now)
+        self.mode["started"] = self.mode["started"] or now
+        self._move(now)
+        books = {key: self._book(key) for key in KEYS}
+        opps = self._opportunities(books, now)
+        self._sample(books, opps, now)
+        self._steps += 1
+        return books, opps
 
     def run(self, stop: threading.Event, hz: float = 10.0) -> None:
         """Step at ``hz`` until ``stop`` is set."""
@@ -255,11 +267,7 @@ class FakeMarket:
         }
 
     def _cards(self, opps: list[Row]) -> Row:
-        live = [row for row in opps if row["state"] in ("open", "fading")]
-        best = max(live, key=lambda row: row["net_at_order"], default=None)
-        if self._steps % 10 == 0:
-            self._history["best"] = [*self._history["best"][-119:], best["net_bps"] if best else None]
-            self._history["open"] = [*self._history["open"][-119:], len(live)]
+        live, best = open_and_best(opps)
         lives = sorted(self._lives)
         return {
             "total": self._ids["opp"], "avg_pct": sum(self._pcts) / len(self._pcts) if self._pcts else None,
@@ -314,10 +322,13 @@ class FakeMarket:
                          "deviation": bps - 2.0, "funding_8h_bps": 1.0})
         return rows
 
-    def _sample(self, books: Row, now: int) -> None:
+    def _sample(self, books: Row, opps: list[Row], now: int) -> None:
         """One point per second (per ten steps), 200 kept; a venue that is down leaves a gap."""
         if self._steps % 10:
             return
+        live, best = open_and_best(opps)
+        self._history["best"] = [*self._history["best"][-119:], best["net_bps"] if best else None]
+        self._history["open"] = [*self._history["open"][-119:], len(live)]
         series = self._series
         series["t"] = [*series["t"][-199:], now]
         for key in KEYS:
@@ -326,6 +337,11 @@ class FakeMarket:
 
     def _series_copy(self) -> Row:
         return {"t": self._series["t"], "mid": dict(self._series["mid"])}
+
+
+def open_and_best(opps: list[Row]) -> tuple[list[Row], Row | None]:
+    live = [row for row in opps if row["state"] in ("open", "fading")]
+    return live, max(live, key=lambda row: row["net_at_order"], default=None)
 
 
 def label_of(venue: str) -> str:

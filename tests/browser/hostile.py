@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ from dope.dashboard.app import build, policy
 from dope.settings import Settings
 from dope.storage import storage
 from dope.tables import GAP, History
+from tests.browser.dev_server import listen
 from tests.browser.fake_board import FakeMarket
 from tests.browser.patience import patient
 
@@ -194,7 +194,7 @@ class Guarded:
         self.app = build(board, settings)
         shown = [page.PATH for page in pages()]
         mount(self.app.server, board, settings, alive=lambda: True, pages=shown, page_policy=policy(self.app))
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = listen()
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._uvicorn = uvicorn.Server(uvicorn.Config(self.app.server, log_level="warning", **server_options(settings)))
@@ -214,9 +214,7 @@ class Guarded:
         return found
 
     def __enter__(self) -> Guarded:
-        start = int(time.time() * 1000)
-        for step in range(60, 0, -1):
-            self.market.step(start - step * 100)
+        self.market.live_through(60)
         for thread in self._threads:
             thread.start()
         while not self._uvicorn.started:

@@ -11,8 +11,11 @@ STEP_MS = 40
 MOVED = ("context was destroyed", "Cannot find context", "frame was detached")  #: the page went elsewhere meanwhile: look again
 
 
-def patient(page: Any, default_ms: float = 30_000) -> Any:
-    """``page`` whose ``wait_for_function`` asks it again and again; gives a handle of the first true value, as the library's does."""
+def patient(page: Any, default_ms: float = 120_000) -> Any:
+    """``page`` that waits long, as a busy machine needs it, and whose ``wait_for_function`` asks it again and again.
+
+    That gives a handle of the first true value, as the library's does.
+    """
     patience = {"ms": default_ms}
     set_default = page.set_default_timeout
 
@@ -34,5 +37,6 @@ def patient(page: Any, default_ms: float = 30_000) -> Any:
                 raise AssertionError(f"never on the page: {expression}")
             page.wait_for_timeout(STEP_MS)
 
+    set_default(default_ms)
     page.set_default_timeout, page.wait_for_function = set_default_timeout, wait_for_function
     return page
