@@ -60,16 +60,14 @@ class Lifecycle:
         return out
 
     def _continue(self, life: Life, t: int, net: float | None) -> list[Life]:
-        if net is None:
-            return [self._close(t, "stale")]
         if self._fell is not None and t - self._fell > self.rules.debounce:
-            if net < self.rules.leave:
-                return [self._close(self._fell, "faded")]
-            closed = self._close(self._fell, "faded")
-            if net < self.rules.enter:
+            closed = self._close(self._fell, "faded")  # whatever became of it afterwards
+            if net is None or net < self.rules.enter:
                 return [closed]
             self.life = Life(t, net, t)
             return [closed, self.life]
+        if net is None:
+            return [self._close(t, "stale")]
         life.updates += 1
         if net < self.rules.leave:
             if self._fell is None:

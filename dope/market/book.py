@@ -115,12 +115,16 @@ class Book:
     def levels(self, side: str, limit: int) -> list[Level]:
         """Best ``limit`` levels of ``side`` ("bid" | "ask"), best first, as (price, base size), under the newer quote."""
         bid_side = side == "bid"
-        raw: list[list[float]] = kernel.levels(self.a, bid_side, limit + 8).tolist()
+        read = limit + 8
+        raw: list[list[float]] = kernel.levels(self.a, bid_side, read).tolist()
         if self.quote_leads():
             q = self.quote
             assert q is not None
             best, size = (q.bid, q.bid_size) if bid_side else (q.ask, q.ask_size)
             behind = [level for level in raw if (level[0] < best if bid_side else level[0] > best)]
+            if len(behind) < limit <= read == len(raw):  # the quote has gone past many of them: there are more behind it
+                raw = kernel.levels(self.a, bid_side, kernel.CAPACITY).tolist()
+                behind = [level for level in raw if (level[0] < best if bid_side else level[0] > best)]
             raw = [[best, size], *behind] if best > 0.0 and size > 0.0 else behind
         if self.instrument.inverse:
             return [(price, self.base_size(size, price)) for price, size in raw[:limit]]

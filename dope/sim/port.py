@@ -147,6 +147,7 @@ class Port:
         self.refusing = 0  #: HTTP status for every request and handshake; 0 = none
         self.connects = 0  #: handshakes accepted so far
         self.sent = 0  #: data messages sent so far
+        self.said = 0  #: messages of all sorts given to sockets so far
         self._dialogue = dialogue
         self._clock = clock
         self._ping = ping
@@ -214,6 +215,7 @@ class Port:
             ready.append(client.ws)
         broadcast(ready, message, text=not binary)
         self.sent += len(ready) if data else 0
+        self.said += len(ready)
 
     def through(self, client: Client, said: Said, *, behind: Effect | None = None) -> None:
         """Send what the effects make of a message, all of them or those ``behind`` one."""
@@ -227,10 +229,12 @@ class Port:
             else:
                 broadcast([client.ws], each.payload, text=not each.binary)
             self.sent += each.data
+            self.said += not each.raw
 
     def raw(self, frame: str | bytes) -> None:
         """Send one arbitrary frame to every client: str as a text frame, bytes as a binary one."""
         broadcast([client.ws for client in self.clients], frame)
+        self.said += len(self.clients)
 
     # -- faults --------------------------------------------------------------------------------------------------------
     async def kick(self, code: int = 1001, reason: str = "") -> None:

@@ -16,7 +16,7 @@ from dope.sim.market import STEP_MS, SampleMarket
 DEPTH, TOUCH, TRADES, OTHER = range(4)  #: channels
 CHANNELS = ("depth", "touch", "trades", "other")
 KEPT = 4_000_000  #: rows in memory, eight bytes each; of more the older half is forgotten
-WALKED = 50  #: levels per side that a published book is read with
+WALKED = 50  #: levels per side of a published book
 WHOLE = 10**8  #: ``lot_e8`` of a whole unit
 
 Sides = tuple[list[tuple[int, int]], list[tuple[int, int]]]  #: bids and asks as (tick, lots), best first
@@ -111,13 +111,15 @@ class Shown:
 
         A touch that is newer than the levels is the best level, and what was better than it is gone.
         """
-        if self.depth is None or self.touch is None or self.touch_step <= self.depth_step:
-            return self.depth
+        if self.depth is None:
+            return None
+        if self.touch is None or self.touch_step <= self.depth_step:
+            return self.depth[0][:WALKED], self.depth[1][:WALKED]
         bid, bid_lots, ask, ask_lots = self.touch
         bids, asks = self.depth
         return (
-            [*([(bid, bid_lots)] if bid_lots else []), *(level for level in bids if level[0] < bid)],
-            [*([(ask, ask_lots)] if ask_lots else []), *(level for level in asks if level[0] > ask)],
+            [*([(bid, bid_lots)] if bid_lots else []), *(level for level in bids if level[0] < bid)][:WALKED],
+            [*([(ask, ask_lots)] if ask_lots else []), *(level for level in asks if level[0] > ask)][:WALKED],
         )
 
 
@@ -155,8 +157,8 @@ class Published:
     def _take(self, row: Row) -> None:
         shown, market = self.shown[row.key], self.twin.markets[row.key]
         if row.channel == DEPTH:
-            levels = min(row.levels or WALKED, WALKED)
-            shown.depth = market.book.side(BID, levels), market.book.side(ASK, levels)
+            told = row.levels or None  # more than are walked: a newer touch may hide many
+            shown.depth = market.book.side(BID, told), market.book.side(ASK, told)
             shown.depth_step, shown.lost = row.step, row.lost
         elif row.channel == TOUCH:
             bid, bid_lots, ask, ask_lots = market.book.touch()

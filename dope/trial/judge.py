@@ -6,9 +6,10 @@ The truth: the log of what was published, the twin of the seed that says what it
   found    the session told an opportunity of the same two markets that overlaps it within NEAR_MS
   false    the session told one that overlaps none
   unsure   it cannot be said: the session's began in a step of 10 ms in which a venue told of a market's levels in several messages,
-           and between two of them nobody knows what was true
-  stale    found, but closed early, when nothing had confirmed the book of a leg for OLD_MS; or not told at all, because the book
-           of a leg comes each SLOW_MS or less often
+           and between two of them nobody knows what was true; or, where time goes by, in which both venues spoke, in an unknown order
+  stale    found, but begun late or closed early, when nothing had confirmed the book of a leg for OLD_MS; or not told at all,
+           because the book of a leg comes each SLOW_MS or less often
+  late     as off, but our own loop stood still meanwhile (it came 20 ms late or more)
   off      found, but size or net by more than one lot or one tick of the price away, or a lifetime by more than NEAR_MS
 """
 
@@ -26,12 +27,16 @@ import msgspec
 from dope.detectors.arbitrage import Opportunity
 from dope.engines import costs
 from dope.sim.exact import FEES, Exact, Figure, Leg, Life, Rules
+from dope.sim.journal import Planted
+from dope.sim.kinds import KINDS
 from dope.sim.market import STEP_MS, SampleMarket
-from dope.sim.truth_log import DEPTH, Published
+from dope.sim.truth_log import DEPTH, TOUCH, Published
 from dope.trial.stage import MS, Played, Sample
 
 DUE_MS = 50
 NEAR_MS = 20
+RECOVERY_MS = 30_000  #: after a fault, in which a book may leave once more
+UNHEARD = 3  #: looks
 OLD_MS = 250  #: nothing younger may be held stale
 SLOW_MS = 2_000  #: a venue whose books come less often: between two of them they may be too old to be used, and rightly so
 
@@ -89,11 +94,11 @@ def truth(played: Played) -> list[Life]:
     exact = Exact(legs(played), rules)
     twin = SampleMarket(sample.seed, sample.listings, epoch_ms=sample.epoch_ms)
     published = Published(played.world.log.rows(), twin)
-    while published.now_ms < played.end_ms:
+    for at_ms in played.at_ms[1:]:
         for key in published.step():
             if (sides := published.shown[key].sides()) is not None:
                 exact.moved(key, *sides)
-                exact.judge(key, published.now_ms)
+                exact.judge(key, at_ms)
     return exact.finish(played.end_ms)
 
 
@@ -106,6 +111,17 @@ def told(played: Played) -> list[Told]:
         Told(o.id, o.buy, o.sell, o.opened // MS, None if o.closed is None else o.closed // MS, o.reason) for o in found.values()
     ]
     return sorted(lives, key=lambda life: (life.start_ms, life.buy, life.sell))
+
+
+def faults_of(played: Played) -> list[Planted]:
+    """What was done to the venues, oldest first."""
+    return [entry for entry in played.world.journal.entries if entry.kind in KINDS]
+
+
+def lasted(played: Played, entry: Planted) -> tuple[int, int]:
+    """From when to when a fault was there."""
+    over = entry.id not in played.world.faults.active
+    return played.at(entry.start_ms), played.at(entry.end_ms or entry.start_ms + STEP_MS) if over else played.end_ms
 
 
 class Unreadable:
@@ -123,12 +139,12 @@ class Unreadable:
         for key, start in since.items():
             left.setdefault(key, []).append((start, played.end_ms))
         self.left = left  #: key → spans in which its book was not LIVE
-        for entry in played.world.journal.entries:
+        for entry in faults_of(played):
             for key, market in played.world.sample.markets.items():
                 if entry.venue == market.spec.venue and entry.symbol in ("", market.spec.symbol):
-                    end = entry.end_ms or entry.start_ms + STEP_MS
-                    ends = [stop for start, stop in left.get(key, ()) if start <= end + 10_000 and stop >= entry.start_ms]
-                    self._spans.setdefault(key, []).append((entry.start_ms, max([end, *ends])))
+                    start, end = lasted(played, entry)
+                    ends = [stop for since, stop in left.get(key, ()) if since <= end + RECOVERY_MS and stop >= start]
+                    self._spans.setdefault(key, []).append((start, max([end, *ends])))
 
     def within(self, key: str, start_ms: int, end_ms: int) -> bool:
         """Whether some of this time was such."""
@@ -139,9 +155,9 @@ class Silence:
     """When which venue was silent, from the log of what it published."""
 
     def __init__(self, played: Played) -> None:
-        epoch, book, venue = played.world.sample.epoch_ms, dict[str, list[int]](), dict[str, list[int]]()
+        book, venue = dict[str, list[int]](), dict[str, list[int]]()
         for row in played.world.log.rows():
-            at = epoch + row.step * STEP_MS
+            at = played.at_ms[row.step]
             if row.channel == DEPTH and not row.lost:
                 book.setdefault(row.key, []).append(at)
             if not row.lost:
@@ -155,16 +171,27 @@ class Silence:
         return any(at_ms - self._spoke[key][bisect_right(self._spoke[key], at_ms) - 1] >= OLD_MS for key in keys if key in self._spoke)
 
 
-def piecemeal(played: Played) -> set[tuple[str, int]]:
-    """(key, ms) of the steps in which a market's levels came in several messages."""
-    counted = Counter((row.key, row.step) for row in played.world.log.rows() if row.channel == DEPTH)
-    epoch = played.world.sample.epoch_ms
-    return {(key, epoch + step * STEP_MS) for (key, step), messages in counted.items() if messages > 1}
+class Torn:
+    """Whether an opportunity began in a step of which the order of what was published is not known."""
+
+    def __init__(self, played: Played) -> None:
+        self._played = played
+        self._depth = Counter((row.key, row.step) for row in played.world.log.rows() if row.channel == DEPTH)
+        self._any = {(row.key, row.step) for row in played.world.log.rows() if row.channel in (DEPTH, TOUCH)}
+
+    def __call__(self, claim: Told) -> bool:
+        newest = bisect_right(self._played.at_ms, claim.start_ms) - 1
+        for step in range(newest if self._played.stepped else newest - 1, newest + 1):
+            if any(self._depth[key, step] > 1 for key in (claim.buy, claim.sell)):
+                return True
+            if not self._played.stepped and (claim.buy, step) in self._any and (claim.sell, step) in self._any:
+                return True
+        return False
 
 
 def arbitrage(played: Played, lives: list[Life]) -> Finding:
     """Opportunities: those of the truth against those that were told."""
-    unreadable, silence, torn = Unreadable(played), Silence(played), piecemeal(played)
+    unreadable, silence, torn = Unreadable(played), Silence(played), Torn(played)
     claims = told(played)
     finding = Finding("arbitrage", injected=len(lives))
     of_pair: dict[tuple[str, str], list[Told]] = {}
@@ -182,12 +209,17 @@ def arbitrage(played: Played, lives: list[Life]) -> Finding:
         if hits:
             finding.detected += due
             finding.latency_ms.append(max(0, hits[0].start_ms - life.start_ms))
-            if any(hit.reason == "stale" and silence.excuses((life.buy, life.sell), hit.end_ms or 0) for hit in hits):
+            keys = (life.buy, life.sell)
+            too_old = hits[0].start_ms > life.start_ms + NEAR_MS and silence.excuses(keys, life.start_ms)
+            if too_old or any(hit.reason == "stale" and silence.excuses(keys, hit.end_ms or 0) for hit in hits):
                 finding.stale += due
-            elif due and any((key, hits[0].start_ms) in torn for key in (life.buy, life.sell)) and hits[0].start_ms < life.start_ms:
+            elif due and hits[0].start_ms < life.start_ms and torn(hits[0]):
                 finding.unsure += 1
-            elif due:
-                finding.off += _differences(life, hits, samples, played, end)
+            elif due and (problem := _differences(life, hits, samples, played, end)):
+                if any(start <= end + NEAR_MS and stop >= life.start_ms - NEAR_MS for start, stop in played.stalls):
+                    finding.late += 1
+                else:
+                    finding.off.append(problem)
         elif due and silence.slow & {life.buy, life.sell}:
             finding.due -= 1
             finding.stale += 1
@@ -196,7 +228,7 @@ def arbitrage(played: Played, lives: list[Life]) -> Finding:
     for claim in claims:
         if claim.id in matched:
             continue
-        if (claim.buy, claim.start_ms) in torn or (claim.sell, claim.start_ms) in torn:
+        if torn(claim):
             finding.unsure += 1
         else:
             where = f"opportunity {claim.id} {_named(claim.buy, claim.sell)} {_span(played, claim.start_ms, claim.end_ms)}"
@@ -217,13 +249,13 @@ def _by_life(samples: Iterable[Sample]) -> Mapping[tuple[str, str], list[Sample]
 
 def _differences(
     life: Life, hits: list[Told], samples: Mapping[tuple[str, str], list[Sample]], played: Played, end: int
-) -> list[str]:  # fmt: skip
-    """How what was told of a life differs from what it was; at most one line."""
+) -> str:  # fmt: skip
+    """How what was told of a life differs from what it was; "" = not at all."""
     where = f"{_named(life.buy, life.sell)} {_span(played, life.start_ms, life.end_ms)}"
     last = played.end_ms if hits[-1].end_ms is None else hits[-1].end_ms
     if abs(hits[0].start_ms - life.start_ms) > NEAR_MS or abs(last - end) > NEAR_MS:
         pieces = ", ".join(f"{_span(played, hit.start_ms, hit.end_ms)} {hit.reason}".rstrip() for hit in hits)
-        return [f"{where}: told as {pieces}"]
+        return f"{where}: told as {pieces}"
     markets = played.world.sample.markets
     buy, sell = markets[life.buy].spec, markets[life.sell].spec
     lot = max(spec.lot_e8 * spec.contract_e8 for spec in (buy, sell)) / 1e16
@@ -233,10 +265,12 @@ def _differences(
         place = bisect_right(starts, sample.ms) - 1
         if place < 0 or not life.start_ms <= sample.ms < end:
             continue
-        problem = _apart(sample, life.looks[place][1], lot, tick)
-        if problem:
-            return [f"{where}: at {_at(played, sample.ms)} {problem}"]
-    return []
+        # where time goes by, the newest messages may not have been heard yet
+        near = [life.looks[k][1] for k in range(place if played.stepped else max(0, place - UNHEARD), place + 1)]
+        problems = [_apart(sample, figure, lot, tick) for figure in near]
+        if all(problems):
+            return f"{where}: at {when(played, sample.ms)} {problems[-1]}"
+    return ""
 
 
 def _apart(sample: Sample, figure: Figure, lot: float, tick: float) -> str:
@@ -259,7 +293,7 @@ def dislocations(played: Played, lives: list[Life]) -> Finding:
     claims = told(played)
     wanted: Callable[[str, int, int], bool] = Unreadable(played).within
     for planted in sample.planted:
-        start, end = sample.epoch_ms + planted.start * STEP_MS, sample.epoch_ms + planted.end * STEP_MS
+        start, end = (played.at(sample.epoch_ms + step * STEP_MS) for step in (planted.start, planted.end))
         if end <= played.ready_ms or start >= played.end_ms:
             continue
         found.injected += 1
@@ -283,12 +317,13 @@ def dislocations(played: Played, lives: list[Life]) -> Finding:
 
 
 # -- words -------------------------------------------------------------------------------------------------------------
-def _at(played: Played, ms: int) -> str:
+def when(played: Played, ms: int) -> str:
+    """A time as it is told: seconds since every book was LIVE."""
     return f"{(ms - played.ready_ms) / 1000:.2f} s"
 
 
 def _span(played: Played, start_ms: int, end_ms: int | None) -> str:
-    return f"{_at(played, start_ms)} … {'end' if end_ms is None else _at(played, end_ms)}"
+    return f"{when(played, start_ms)} … {'end' if end_ms is None else when(played, end_ms)}"
 
 
 def _named(buy: str, sell: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from array import array
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from functools import cached_property, partial
+from typing import Any, Protocol
 
 import msgspec
 
@@ -15,15 +18,18 @@ from dope.market.ready import compile_all
 from dope.session import Session
 from dope.settings import Settings
 from dope.sim.journal import Fault
-from dope.sim.market import STEP_MS
+from dope.sim.market import EPOCH_MS, STEP_MS
 from dope.sim.port import Port
 from dope.sim.world import World
 from dope.trial.stepped import SteppedLoop
-from dope.types import BookState, Event, Gap, Link
+from dope.types import DATA, BookState, Event, Frame, Gap, Link
 
 MS = 1_000_000
 STEP_S = STEP_MS / 1000
 READY_S = 30.0  #: virtual s in which every book must have become LIVE once
+LATE_MS = 20  #: a step that begins later than this is a stall of our own loop
+STALL_MAX_NS = 2_000_000_000
+STALLS = 10_000  #: of which the newest are kept
 SAMPLES = 400_000  #: figures of open opportunities that are kept to be compared
 
 
@@ -42,7 +48,6 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     ms: int
     buy: str
     sell: str
-    opened_ms: int
     qty: float
     net: float
     buy_vwap: float
@@ -77,7 +82,11 @@ class Witness:
 
 
 class Played(msgspec.Struct, frozen=True):
-    """What was played and what was heard. Times of virtual ms UTC; ``ready_ms`` = from when on every book was LIVE."""
+    """What was played and what was heard. All times are ms UTC of the session's clock.
+
+    ``at_ms[step]`` = when the step was published; ``ready_ms`` = from when on every book was LIVE; ``stalls`` = (from, to) of moments
+    in which our own loop was late. ``stepped`` = each venue was heard before the next one spoke.
+    """
 
     case: Case
     world: World
@@ -86,6 +95,28 @@ class Played(msgspec.Struct, frozen=True):
     samples: list[Sample]
     ready_ms: int
     end_ms: int
+    at_ms: array[int]
+    stalls: list[tuple[int, int]]
+    stepped: bool
+
+    def at(self, virtual_ms: int) -> int:
+        """When the step at this virtual time was published."""
+        step = (virtual_ms - self.world.sample.epoch_ms) // STEP_MS
+        return self.at_ms[max(0, min(step, len(self.at_ms) - 1))]
+
+
+class Attended(Session):
+    """A session that counts what it has heard of each venue."""
+
+    @cached_property
+    def heard(self) -> Counter[str]:
+        """Messages by venue."""
+        return Counter()
+
+    def on_frames(self, frames: list[Frame]) -> None:
+        """See ``Session``."""
+        self.heard.update(frame.venue for frame in frames if frame.kind == DATA)
+        super().on_frames(frames)
 
 
 class Hand(Protocol):
@@ -95,15 +126,17 @@ class Hand(Protocol):
 
 
 async def play(case: Case, settings: Settings, hand: Hand | None = None) -> Played:
-    """Step market and session together, each step only after the one before has been heard. Runs in a ``SteppedLoop``."""
+    """Play it: in a ``SteppedLoop`` each step only after the one before has been heard, in any other as time goes by."""
     loop = asyncio.get_running_loop()
-    assert isinstance(loop, SteppedLoop)
-    world = World(case.seed, venues=case.venues, speed=0.0, clock=loop.time)
-    epoch = world.sample.epoch_ms * MS - loop.ns()
+    stepped = loop if isinstance(loop, SteppedLoop) else None
+    start_ms = EPOCH_MS if stepped else Clock().now() // MS
+    world = World(case.seed, venues=case.venues, speed=0.0, epoch_ms=start_ms, clock=loop.time)
     settings = settings.model_copy(update={"record": False, "venues": case.venues})
+    zero = EPOCH_MS * MS - (stepped.ns() if stepped else 0)
+    clock = Clock() if stepped is None else Clock(stepped.ns, lambda: zero + stepped.ns())
     witness = Witness()
-    session = Session(settings, "sim", await world.start(), Clock(loop.ns, lambda: epoch + loop.ns()), also=(witness,))
-    stage = _Stage(loop, world, session)
+    session = Attended(settings, "sim", await world.start(), clock, also=(witness,))
+    stage = _Stage(world, session, Paced(clock) if stepped is None else Stepped(stepped))
     feed = asyncio.create_task(session.feed.run(), name="feed")
     try:
         ready_ms = await stage.begin(feed)
@@ -111,55 +144,121 @@ async def play(case: Case, settings: Settings, hand: Hand | None = None) -> Play
             world.faults.inject(fault)
         for _ in range(round(case.seconds / STEP_S)):
             if hand is not None:
-                hand(world, world.sample.now_ms)
+                hand(world, stage.now_ms)
             await stage.step(feed)
-        end_ms, witness.over = world.sample.now_ms, True
+        end_ms, witness.over = stage.now_ms, True
     finally:
-        await stage.patiently(session.stop())
-        await stage.patiently(world.stop())
-    return Played(case, world, session, witness, stage.samples, ready_ms, end_ms)
+        await stage.pace.patiently(session.stop())
+        await stage.pace.patiently(world.stop())
+    stalls = [] if isinstance(stage.pace, Stepped) else stage.pace.stalls
+    return Played(case, world, session, witness, stage.samples, ready_ms, end_ms, stage.at_ms, stalls, stepped is not None)
+
+
+class Stepped:
+    """Time is ours: it stands still until everybody has been heard."""
+
+    def __init__(self, loop: SteppedLoop) -> None:
+        self._loop = loop
+        self._said: dict[Port, int] = {}  # messages of each venue that were heard or given up so far
+        self._lost: dict[Port, int] = {}  # of them given up: their connection had ended
+
+    async def begin(self) -> None:
+        """A step begins."""
+        self._loop.forward(STEP_S)
+
+    async def spoke(self, port: Port, heard: Callable[[], int]) -> None:
+        """A venue has spoken: let it be heard before the next one, so that it is known who was first."""
+        if port.said == self._said.get(port, 0):
+            return
+        lost = self._lost.get(port, 0)
+        if not await self._loop.wait_for(lambda: heard() + lost >= port.said):
+            self._lost[port] = port.said - heard()
+        elif heard() + lost > port.said:  # given up too early
+            self._lost[port] = max(0, port.said - heard())
+        self._said[port] = port.said
+
+    async def end(self) -> None:
+        """All venues have spoken."""
+        await self._loop.settle()
+
+    async def patiently(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let time pass until this is done."""
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            self._loop.forward(STEP_S)
+            await self._loop.settle()
+        task.result()
+
+
+class Paced:
+    """Time goes by; a step that begins late says so."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.stalls: list[tuple[int, int]] = []
+        self._clock, self._due = clock, clock.now()
+
+    async def begin(self) -> None:
+        """Wait until the step is due. Steps that are late follow each other at once; after STALL_MAX_NS what was missed is left out."""
+        self._due += STEP_MS * MS
+        await self._clock.sleep((self._due - self._clock.now()) / 1e9)
+        late = self._clock.now() - self._due
+        if late > LATE_MS * MS:
+            self.stalls.append((self._due // MS, self._clock.now() // MS))
+            del self.stalls[:-STALLS]
+        if late > STALL_MAX_NS:
+            self._due += late
+
+    async def spoke(self, port: Port, heard: Callable[[], int]) -> None:
+        """A venue has spoken."""
+
+    async def end(self) -> None:
+        """All venues have spoken."""
+
+    async def patiently(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for this."""
+        await work
 
 
 class _Stage:
     """One step after the other."""
 
-    def __init__(self, loop: SteppedLoop, world: World, session: Session) -> None:
+    def __init__(self, world: World, session: Attended, pace: Stepped | Paced) -> None:
         self.samples: list[Sample] = []
-        self._loop, self._world, self._session = loop, world, session
-        self._sent: dict[Port, int] = {}  # data messages of each venue so far
+        self.pace = pace
+        self.at_ms = array("q", [session.clock.now() // MS])  # step → when it was published
+        self._world, self._session = world, session
+
+    @property
+    def now_ms(self) -> int:
+        """When the newest step was published."""
+        return self.at_ms[-1]
 
     async def begin(self, feed: asyncio.Task[None]) -> int:
-        """Until every book is LIVE, or READY_S; the instant, virtual ms."""
+        """Until every book is LIVE, or READY_S; the instant."""
         books = self._session.engine.market.books
         wanted = {key for key, market in self._world.sample.markets.items() if market.spec.symbol in self._session.settings.symbols}
         for _ in range(round(READY_S / STEP_S)):
             await self.step(feed)
             if all(key in books and books[key].state == "LIVE" for key in wanted):
                 break
-        return self._world.sample.now_ms
+        return self.now_ms
 
     async def step(self, feed: asyncio.Task[None]) -> None:
-        """10 ms of the market, heard to the end. Raises what ended the feed."""
-        self._loop.forward(STEP_S)
-        for server in self._world.turn():  # one after the other, so that it is known who was heard first
-            if server.port.sent != self._sent.get(server.port, 0):
-                self._sent[server.port] = server.port.sent
-                await self._loop.settle()
-        await self._loop.settle()
+        """10 ms of the market, heard to the end where time is ours. Raises what ended the feed."""
+        await self.pace.begin()
+        self._look()
+        self.at_ms.append(self._session.clock.now() // MS)
+        for server in self._world.turn():
+            await self.pace.spoke(server.port, partial(self._session.heard.__getitem__, server.port.name))
+        await self.pace.end()
         if feed.done():
             feed.result()
-        now = self._world.sample.now_ms
+
+    def _look(self) -> None:
+        """The open opportunities as they are shown when the last step has been heard: just before the next one."""
         for row in self._session.arbitrage.rows():
             if len(self.samples) < SAMPLES and row.state == "open" and row.buy_vwap is not None and row.sell_vwap is not None:
-                self.samples.append(Sample(now, row.buy, row.sell, row.opened // MS, row.qty, row.net, row.buy_vwap, row.sell_vwap))
-
-    async def patiently(self, work: object) -> None:
-        """Let time pass until this is done."""
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
-        while not task.done():
-            self._loop.forward(STEP_S)
-            await self._loop.settle()
-        task.result()
+                self.samples.append(Sample(self.now_ms, row.buy, row.sell, row.qty, row.net, row.buy_vwap, row.sell_vwap))
 
 
 def ready() -> None:

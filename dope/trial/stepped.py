@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 QUIET = 4  #: turns in a row without anything ready: what was sent has been heard, and its consequences, too
+PATIENCE = 40  #: turns of PATIENT_S
 PATIENT_S = 0.001  #: longest wait for a socket in a turn in which nothing else is to be done
 
 
@@ -19,9 +20,10 @@ class _Counting(selectors.DefaultSelector):
     """Knows for how many turns nothing was ready."""
 
     quiet = 0
+    patient = False  #: waits for a socket even if something else could be done
 
     def select(self, timeout: float | None = None) -> Any:
-        found = super().select(PATIENT_S if timeout is None else min(timeout, PATIENT_S))
+        found = super().select(PATIENT_S if timeout is None or self.patient else min(timeout, PATIENT_S))
         self.quiet = 0 if found else self.quiet + 1
         return found
 
@@ -50,6 +52,21 @@ class SteppedLoop(asyncio.SelectorEventLoop):
         self._counting.quiet = 0
         while self._counting.quiet < QUIET:
             await asyncio.sleep(0)
+
+    async def wait_for(self, heard: Callable[[], bool]) -> bool:
+        """``settle``, and until this is so: a busy machine may carry a message to its socket later than it says that it was sent.
+
+        Returns False when it was not so for PATIENCE turns without anything new.
+        """
+        await self.settle()
+        self._counting.patient = True
+        try:
+            while not heard() and self._counting.quiet < PATIENCE:
+                await asyncio.sleep(0)
+        finally:
+            self._counting.patient = False
+        await self.settle()
+        return heard()
 
 
 def run_stepped(main: Coroutine[Any, Any, None]) -> None:

@@ -40,3 +40,15 @@ def test_a_dip_shorter_than_the_debounce_does_not_end_a_life() -> None:
 def test_a_life_that_fell_and_rose_again_after_the_debounce_is_two_lives() -> None:
     rules = LifeRules(enter=5, leave=3, debounce=50, max_gap=1000)
     assert [(x.open, x.close, x.reason) for x in lives(rules, [(0, 6), (10, 1), (100, 8)])] == [(0, 10, "faded"), (100, None, "open")]
+
+
+def test_what_had_faded_for_longer_than_the_debounce_is_closed_as_faded_though_it_can_no_longer_be_known() -> None:
+    life = Lifecycle(LifeRules(enter=0.0, leave=-1.0, debounce=50, max_gap=1_000))
+    life.update(0, 5.0)
+    life.update(100, -3.0)
+    (closed,) = life.update(180, None)
+    assert (closed.close, closed.reason) == (100, "faded")
+    life.update(200, 5.0)
+    life.update(300, -3.0)
+    (closed,) = life.update(340, None)
+    assert (closed.close, closed.reason) == (340, "stale"), "it may have come back"

@@ -44,6 +44,15 @@ def test_a_newer_quote_is_the_touch_and_hides_better_levels() -> None:
     assert book.levels("bid", 5) == [(98.0, 2.0)] and book.levels("ask", 5) == [(102.0, 3.0)]
 
 
+def test_behind_a_quote_that_hides_many_levels_as_many_are_given_as_are_asked_for() -> None:
+    bids = ",".join(f'["{100 - k}","1"]' for k in range(60))
+    made = market()
+    made.apply(BookUpdate(T0, KEY, 0, True, 100, f"[{bids}]".encode(), b'[["101","1"]]'), 1)
+    made.quote(quote(101, 70.5, 101.0))
+    got = made.books[KEY].levels("bid", 30)
+    assert [price for price, _ in got] == [70.5, *range(70, 41, -1)]
+
+
 def test_an_older_quote_changes_nothing_and_newer_levels_take_over_again() -> None:
     made = market()
     book = made.books[KEY]

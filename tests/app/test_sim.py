@@ -1,0 +1,28 @@
+"""``app.py sim``: the whole program tried out on a market of which everything is known."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from tests.house_rules import ROOT
+
+
+def sim(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "app.py", "sim", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_trial_prints_one_json_object_and_ends_well() -> None:
+    done = sim("--seed", "5", "--seconds", "2", "--venues", "binance_spot,okx", "--faults", "gap@okx:ETH-USDT:0.5", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["ok"] and found["seed"] == 5 and found["venues"] == ["binance_spot", "okx"]
+    (gap,) = [row for row in found["kinds"] if row["kind"] == "gap"]
+    assert (gap["injected"], gap["due"], gap["detected"], gap["missed"]) == (1, 1, 1, 0) and gap["max_ms"] < 2_000
+
+
+def test_what_cannot_be_tried_is_refused_with_code_2() -> None:
+    for arguments in (("--faults", "flood@okx:1"), ("--venues", "nowhere"), ("--seconds", "0")):
+        done = sim(*arguments)
+        assert done.returncode == 2 and done.stderr.strip(), arguments
