@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import psutil
@@ -30,6 +30,7 @@ from websockets.typing import Origin
 
 from bench import latency, slowest
 from bench.figures import Figure, Machine, figure, publish, quantiles
+from bench.pixels import HOOK, TAKE, Phase, pixels
 from bench.run import ROOT
 
 RATE = 2_000.0  #: messages a second
@@ -40,45 +41,6 @@ PATIENCE_S = 60.0
 ADDRESS = re.compile(r"is at (http://\S+)/")
 SWITCHES = ("no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync",
             "disable-renderer-backgrounding", "disable-background-timer-throttling", "disable-backgrounding-occluded-windows")  # fmt: skip
-#: notes, in ms since 1970 by the page's clock: [stamp of the newest event, shown] and [stamp of an event, shown]
-HOOK = """() => {
-  window.px = { newest: [], every: [] };
-  const real = DOPE.receive, now = () => performance.timeOrigin + performance.now();
-  DOPE.receive = (message) => {
-    const used = real(message);
-    if (!used || message.type !== "delta") return used;
-    const stamp = message.event_ns / 1e6, events = (message.data.events || []).filter((e) => e.kind === "opp").map((e) => e.t);
-    requestAnimationFrame(() => {
-      const channel = new MessageChannel();
-      channel.port1.onmessage = () => {
-        const shown = now();
-        if (stamp && Object.keys(message.data).length) window.px.newest.push([stamp, shown]);
-        for (const t of events) window.px.every.push([t, shown]);
-      };
-      channel.port2.postMessage(0);
-    });
-    return used;
-  };
-}"""
-
-TAKE = """() => {
-  const told = window.px;
-  window.px = { newest: [], every: [] };
-  return { ...told, own: [DOPE.delay(0.5), DOPE.delay(0.99)] };
-}"""
-
-
-class Phase(NamedTuple):
-    """One stretch of the run: which watchers, when (ns of the monotonic clock), CPU seconds of the program, messages to clients."""
-
-    kind: str
-    start: int
-    end: int
-    cpu_s: float
-    updates: int
-    pixel: dict[str, list[float]]  #: ms
-
-
 @contextmanager
 def program(rate: float, folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Sender and program; gives the page's address and the program. Afterwards both have left their notes in ``folder``."""
@@ -172,11 +134,13 @@ class Chromium:
         return (before + after) / 2 - there, after - before
 
     @staticmethod
-    def notes(page: Any) -> dict[str, list[float]]:
+    def notes(page: Any) -> dict[str, Any]:
         """Delays in ms since the last call, by our clock; and what the page itself shows in its status bar."""
         px = page.evaluate(TAKE)
-        delays = {name: [shown + page.clock_ms - stamp for stamp, shown in px[name]] for name in ("newest", "every")}
-        return delays | {"own": [each for each in px["own"] if each is not None]}
+        delays = {name: [shown + page.clock_ms - stamp for stamp, shown, *_ in px[name]] for name in ("newest", "every")}
+        way = [[drawn, encoded, sent + page.clock_ms, taken, frame] for drawn, encoded, sent, taken, frame in px["parts"]]
+        waited = [wait for _, _, wait in px["every"]]
+        return delays | {"own": [each for each in px["own"] if each is not None], "waited": waited, "way": way}
 
     def close(self) -> None:
         self._browser.close()
@@ -203,8 +167,9 @@ class Watchers:
             noted = [Chromium.notes(page) for page in opened]
         for page in opened:
             page.context.close()
-        pixel = {name: [value for each in noted for value in each[name]] for name in ("newest", "every", "own")} if noted else {}
-        return Phase(kind, start, end, cpu, got, pixel)
+        names = ("newest", "every", "own", "waited")
+        pixel = {name: [value for each in noted for value in each[name]] for name in names} if noted else {}
+        return Phase(kind, start, end, cpu, got, pixel, [row for each in noted for row in each["way"]])
 
     def _cpu(self) -> float:
         times = self._served.cpu_times()
@@ -248,24 +213,6 @@ def figures(phases: Sequence[Phase], sent: dict[str, np.ndarray], done: dict[str
     for words, name in (("one collection of garbage", "collections"), ("one slice of a publication", "publishing")):
         kept = done[name][done[name][:, 0] >= phases[0].start, 1] / 1e6
         told += [figure(f"{words}: {q}", "ms", [value], len(kept)) for q, value in quantiles(kept).items()]
-    return told
-
-
-def pixels(phases: Sequence[Phase]) -> list[Figure]:
-    """Delays to the screen of one kind of phase."""
-    told: list[Figure] = []
-    names = {"newest": ("newest event shown → pixel", 100.0), "every": ("any event → pixel", None)}
-    for name, (words, target) in names.items():
-        values = [np.array(phase.pixel[name]) for phase in phases if phase.pixel.get(name)]
-        samples = sum(map(len, values))
-        for q in (50, 95):
-            if samples >= 20:
-                wanted = target if q == 95 and phases[0].kind.endswith("watchers") else None
-                rounds = [float(np.percentile(each, q)) for each in values]
-                told.append(figure(f"{words}, {phases[0].kind}: p{q}", "ms", rounds, samples, target=wanted))
-    own = [phase.pixel["own"][0] for phase in phases if phase.pixel.get("own")]
-    if own:
-        told.append(figure(f"the page's own p50, {phases[0].kind}", "ms", own, len(own)))
     return told
 
 
