@@ -42,6 +42,8 @@ WINDOW_OR_CROSSED = kernel.WINDOW | kernel.CROSSED
 EMPTY = (b"[]", b"")  #: sides without a change; both = a keep-alive
 TRADE_IDS = 10_000  #: last trade ids per market, to drop replays
 SUSPENDED = f"suspended for {SUSPENSION_NS // NS} s: {LIES} wrong checksums within {LIES_NS // NS} s"
+HALF_NS = 10 * NS  #: a book whose snapshot lacked a side is asked for anew after this
+HALF_SNAPSHOT = "a snapshot without bids or asks"
 STALE_EVERY_NS = 100_000_000  #: silence is looked at this often
 
 _STATE_OF_GAP = {"disconnected": DOWN, "unsubscribed": SYNCING, "halted": HALTED}
@@ -138,6 +140,8 @@ class Market:
         if snapshot:
             book.snapshots += 1
             book.excess = 0
+            if bid == 0.0 or ask == 0.0:
+                return self._half(book, ts)
         elif stamped and not (bids in EMPTY and asks in EMPTY):
             # a snapshot or keep-alive carries the stamp of an older change: it says nothing about delay
             book.excess = book.delay.excess(ts, update.ts_exch)
@@ -195,6 +199,14 @@ class Market:
         change = book.enter(ts, INVALID, SUSPENDED)
         notice = Notice(ts, book.instrument.venue, "checksum", f"{book.instrument.symbol}: {SUSPENDED}")
         return [notice, change] if change else [notice]
+
+    def _half(self, book: Book, ts: int) -> list[Event]:
+        """A snapshot that lacks a side is no book, and what changes in it would not make it one: it is asked for anew, later."""
+        book.suspended = ts + HALF_NS
+        book.faults += 1
+        change = book.enter(ts, INVALID, HALF_SNAPSHOT)
+        fault = Fault(ts, book.instrument.venue, book.key, HALF_SNAPSHOT)
+        return [fault, change] if change else [fault]
 
     def _distrust(self, book: Book, ts: int, state: str, reason: str, update: BookUpdate | None) -> list[Event]:
         """Leave LIVE for a reason of our own and ask for a new snapshot."""
@@ -300,7 +312,7 @@ class Market:
                 self.resyncs.append((book.key, "crossed"))
             elif book.suspended and now >= book.suspended:
                 book.suspended = 0
-                self.resyncs.append((book.key, "checksum"))
+                self.resyncs.append((book.key, HALF_SNAPSHOT if book.reason == HALF_SNAPSHOT else "checksum"))
         return out
 
     def silence(self, now: int) -> list[Event]:

@@ -20,6 +20,7 @@ class Freeze(Doing):
     """Nothing is sent nor read, not even pongs."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._port = act.port
 
     def start(self) -> None:
@@ -33,6 +34,7 @@ class Mute(Doing):
     """Acks and pongs, no data."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._port = act.port
 
     def start(self) -> None:
@@ -46,6 +48,7 @@ class Refuse(Doing):
     """An HTTP status for every handshake and request."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act = act
 
     def start(self) -> None:
@@ -59,6 +62,7 @@ class Kick(Doing):
     """Every connection closed with this code; 1006 = cut. ``refuse_ms`` = who comes back before is refused."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act = act
         self._until = 0.0
 
@@ -79,6 +83,7 @@ class Age(Doing):
     """Every connection is closed at an age, one a little later than the other."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act = act
 
     def step(self) -> None:
@@ -93,6 +98,7 @@ class Down(Doing):
     """Connections cut, and nobody listens."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act = act
         self._port: Port = act.port
 
@@ -108,6 +114,7 @@ class Shutdown(Doing):
     """The venue announces the end of its connections, and ends those that are still there after ``grace_s``."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act = act
         self._warned: list[Client] = []
 
@@ -128,6 +135,7 @@ class Maintenance(Doing):
     """Said where the venue has words for it; then connections end with 1012 and all is 503."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act = act
 
     def start(self) -> Awaitable[None]:
@@ -145,6 +153,7 @@ class AtUpgrade(Doing):
     """An HTTP status in place of a WebSocket, for all or for those beyond ``most``. Open ones are cut where ``cut``."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act = act
 
     def start(self) -> Awaitable[None] | None:
@@ -165,6 +174,7 @@ class Limited(Doing):
     """Every request is answered with this status and how long to wait."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act = act
 
     async def rest(self, target: str, reply: Reply) -> Reply:
@@ -177,6 +187,7 @@ class Deaf(Doing):
     """The venue does not hear pings of the application, nor answers to its own: it then ends the connection itself."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act = act
 
     def heard(self, client: Client, text: str) -> str | None:
@@ -190,6 +201,7 @@ class Deadline(Doing):
     """The venue pings by the protocol and cuts who does not answer within ``s``."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act = act
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -218,6 +230,7 @@ class Rejected(Doing):
     """Requests for a market, or for those after the first ``most`` topics, meet a market that the venue does not know."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act, self._most = act, act.count("most")
         names = [act.market.spec.native] if act.market is not None else list(act.natives)
         self._names = sorted({form for name in names for form in (name, name.upper())}, key=len, reverse=True)
@@ -249,6 +262,7 @@ class Skew(Doing):
     """The venue's clock is wrong: by ``s`` seconds, by ``ppm`` more each second, or by ``s`` every other ``every_s``."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act, self._clock = act, act.clock
         self._begun = act.sample.now_ms
 
@@ -267,6 +281,7 @@ class Delisted(Doing):
     """A market is gone: no data, requests refused, not in the list; ``to`` = it is there under another name."""
 
     def __init__(self, act: Act, rejected: Rejected) -> None:
+        super().__init__()
         self._act, self._rejected = act, rejected
         self._native = act.market.spec.native if act.market is not None else ""
 

@@ -11,7 +11,7 @@ from typing import Any
 from dope.sim.book import ASK, BID
 from dope.sim.effects import Act, Edit, Memory
 from dope.sim.port import Said
-from dope.sim.wires import Raw, fields, levels, like, packed_like, read, renumbered, unpacked, wire, written
+from dope.sim.wires import Raw, fields, levels, like, objects, packed_like, read, renumbered, unpacked, written
 
 HOUR_MS = 3_600_000
 TIME = re.compile(r"(?<![\d.])\d{13}(?![\d.])")
@@ -38,23 +38,18 @@ def numbers_of(value: Any, names: tuple[str, ...]) -> Iterator[int]:
 
 
 class Renumbering:
-    """Shifts all numbers of a market, or of a connection; ``rule`` says from the first number seen and the count of messages how."""
+    """Puts ``rule(first, number)`` for all numbers of a market, or of a connection; ``first`` is the first one seen."""
 
-    def __init__(self, rule: Callable[[int, int], tuple[int, int]]) -> None:
-        """``rule(first, count)`` → (shift, modulo; 0 = none)."""
+    def __init__(self, rule: Callable[[int, int], int]) -> None:
         self._rule = rule
         self._first: int | None = None
-        self._count = 0
 
     def __call__(self, act: Act, value: Any) -> bool:
         found = list(numbers_of(value, act.wire.numbers))
         if not found:
             return False
-        if self._first is None:
-            self._first = min(found)
-        self._count += 1
-        shift, modulo = self._rule(self._first, self._count)
-        renumbered(value, act.wire, shift, modulo=modulo)
+        first = self._first = min(found) if self._first is None else self._first
+        renumbered(value, act.wire, lambda number: self._rule(first, number))
         return True
 
 
@@ -66,7 +61,7 @@ def wrong_checksum(act: Act, value: Any) -> bool:
             return False
         value[2] = Raw(int(value[2]) ^ 1)
         return True
-    rows = [each for _, each in fields({"": value}) if isinstance(each, dict) and name in each]
+    rows = [row for row in objects(value) if name in row]
     for row in rows:
         row[name] = Raw(int(row[name]) ^ 1)
     return bool(rows)
@@ -74,7 +69,7 @@ def wrong_checksum(act: Act, value: Any) -> bool:
 
 def no_checksum(act: Act, value: Any) -> bool:
     """A message without its checksum."""
-    rows = [each for _, each in fields({"": value}) if isinstance(each, dict) and act.wire.checksum in each]
+    rows = [row for row in objects(value) if act.wire.checksum in row]
     for row in rows:
         del row[act.wire.checksum]
     return bool(rows)
@@ -150,7 +145,7 @@ def zeros(act: Act, value: Any) -> bool:
 
 def extra(act: Act, value: Any) -> bool:
     """Fields that nobody has heard of, in every object."""
-    rows = [each for _, each in fields({"": value}) if isinstance(each, dict)]
+    rows = list(objects(value))
     for row in rows:
         row["unheard_of"] = {"of": [Raw("1"), None, "x"]}
     return bool(rows)
@@ -199,26 +194,23 @@ def is_bid(act: Act, value: Any, level: Any) -> bool:
     return any(level is each for name, side in fields(value) if name in BIDS and isinstance(side, list) for each in side)
 
 
-def over(ticks: str) -> Edit:
-    """A level so many ticks beyond the best of the other side: the book is crossed, with 0 locked."""
-
-    def edit(act: Act, value: Any) -> bool:
-        market = act.market or next(iter(act.natives.values()))
-        found = levels(value, act.wire)
-        if not found:
-            return False
-        level, beyond = found[0], act.count(ticks)
-        bid = is_bid(act, value, level)
-        tick = market.book.best(ASK) + beyond if bid else market.book.best(BID) - beyond
-        price = Decimal(tick * market.spec.tick_e6) / 10**6
-        level[act.wire.price] = like(level[act.wire.price], f"{price:f}")
-        if is_zero(act, level):
-            level[act.wire.size] = like(level[act.wire.size], "1" if bid or act.wire.sides else "-1")
-            if act.wire.sides == ():
-                level[1] = Raw("1")
-        return True
-
-    return edit
+def over(act: Act, value: Any) -> bool:
+    """A level ``bps`` beyond the best of the other side: the book is crossed, with 0 locked."""
+    market = act.market or next(iter(act.natives.values()))
+    found = levels(value, act.wire)
+    if not found:
+        return False
+    level = found[0]
+    bid = is_bid(act, value, level)
+    best = market.book.best(ASK if bid else BID)
+    tick = best + (1 if bid else -1) * int(best * act.number("bps") // 10_000)
+    price = Decimal(tick * market.spec.tick_e6) / 10**6
+    level[act.wire.price] = like(level[act.wire.price], f"{price:f}")
+    if is_zero(act, level):
+        level[act.wire.size] = like(level[act.wire.size], "1" if bid or act.wire.sides else "-1")
+        if act.wire.sides == ():
+            level[1] = Raw("1")
+    return True
 
 
 def far(act: Act, value: Any) -> bool:
@@ -299,7 +291,3 @@ def _with_times_of(old: Said, new: Said) -> Said:
     value[-2:] = told[-2:]
     return old._replace(payload=packed_like(old.payload, written(value)))
 
-
-def has(venue: str, what: str) -> bool:
-    """Whether a venue's words have this at all: "numbers", "checksum", "rest", "snapshot", "text"."""
-    return bool(getattr(wire(venue), what))

@@ -87,7 +87,10 @@ class Act:
 
 
 class Doing(Effect):
-    """An effect with a beginning, steps of 10 ms and an end."""
+    """An effect with a beginning, steps of 10 ms and an end. ``whole`` = itself, or what it is a part of."""
+
+    def __init__(self) -> None:
+        self.whole: Doing = self
 
     def start(self) -> Awaitable[None] | None:
         """It begins."""
@@ -109,6 +112,7 @@ class Messages(Doing):
     """Changes messages on their way out, each client's with a memory of its own."""
 
     def __init__(self, act: Act, change: Change, which: str = UPDATE) -> None:
+        super().__init__()
         self._act, self._change, self._which = act, change, which
         self._memories: dict[int, Memory] = {}
 
@@ -126,6 +130,7 @@ class Reordered(Doing):
     """Every message that the dice choose goes out behind the ``k`` that follow it; ``again`` = it goes out in its place, too."""
 
     def __init__(self, act: Act, *, again: bool = False) -> None:
+        super().__init__()
         self._act, self._k, self._again = act, act.count("k"), again
         self._held: dict[Client, tuple[Said, int]] = {}
 
@@ -149,7 +154,7 @@ class Reordered(Doing):
     def stop(self) -> None:
         for client, (late, _) in self._held.items():
             if not self._again:
-                self._act.port.through(client, late, behind=self)
+                self._act.port.through(client, late, behind=self.whole)
         self._held.clear()
 
 
@@ -157,6 +162,7 @@ class Delayed(Doing):
     """What it concerns goes out ``ms`` later, in its order; ``batch`` = all that waits goes out together each ``ms``."""
 
     def __init__(self, act: Act, which: str, *, batch: bool = False) -> None:
+        super().__init__()
         self._act, self._which, self._batch = act, which, batch
         self._wait = act.number("ms")
         self._held: deque[tuple[float, Client, Said]] = deque()
@@ -179,7 +185,7 @@ class Delayed(Doing):
         while self._held and self._held[0][0] <= now:
             _, client, said = self._held.popleft()
             if client in self._act.port.clients:
-                self._act.port.through(client, said, behind=self)
+                self._act.port.through(client, said, behind=self.whole)
                 self._act.did()
 
 
@@ -188,6 +194,7 @@ class Answers(Doing):
 
     def __init__(self, act: Act, change: Callable[[str, Reply], Awaitable[Reply]], *, every: bool = False) -> None:
         """``every`` = the answers to all requests."""
+        super().__init__()
         self._act, self._change, self._every = act, change, every
 
     async def rest(self, target: str, reply: Reply) -> Reply:
@@ -204,7 +211,10 @@ class Both(Doing):
     """Several effects as one."""
 
     def __init__(self, *effects: Doing) -> None:
+        super().__init__()
         self._effects = effects
+        for effect in effects:
+            effect.whole = self
 
     def start(self) -> Awaitable[None] | None:
         started = [begun for effect in self._effects if (begun := effect.start()) is not None]

@@ -93,6 +93,13 @@ class Faults:
         self._end(active)
         return active.entry
 
+    def journal_of(self, number: int) -> Planted:
+        """The entry of a fault. Raises LookupError when it is not, or no longer, in the journal."""
+        for entry in reversed(self.journal.entries):
+            if entry.id == number:
+                return entry
+        raise LookupError(f"no fault {number} in the journal")
+
     def step(self) -> None:
         """Once per step of the market, before the venues say what is new."""
         now = self._sample.now_ms

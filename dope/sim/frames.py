@@ -8,7 +8,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from websockets.frames import Frame, Opcode
+from websockets.frames import Opcode
 
 from dope.sim.effects import Act, Doing, Memory
 from dope.sim.port import Client, Said
@@ -20,8 +20,16 @@ ENDLESS = 2_000  #: fragments per step
 def frame(
     payload: bytes, *, code: Opcode = Opcode.TEXT, fin: bool = True, rsv1: bool = False, rsv2: bool = False, masked: bool = False
 ) -> bytes:
-    """One frame as a server sends it."""
-    return Frame(code, payload, fin, rsv1, rsv2).serialize(mask=masked)
+    """One frame as a server sends it, or should not send it."""
+    first = fin << 7 | rsv1 << 6 | rsv2 << 5 | code
+    size, mask = len(payload), 0x80 if masked else 0
+    if size < 126:
+        head = bytes([first, mask | size])
+    elif size < 1 << 16:
+        head = bytes([first, mask | 126]) + struct.pack(">H", size)
+    else:
+        head = bytes([first, mask | 127]) + struct.pack(">Q", size)
+    return head + bytes(4) + payload if masked else head + payload  # a mask of zeros changes nothing
 
 
 def as_bytes(said: Said) -> bytes:
@@ -85,6 +93,7 @@ class Once(Doing):
     """Bytes for every client, once."""
 
     def __init__(self, act: Act, make: Callable[[Act], bytes]) -> None:
+        super().__init__()
         self._act, self._make = act, make
 
     def start(self) -> None:
@@ -99,6 +108,7 @@ class Endless(Doing):
     """A message in fragments that never ends, to every client."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act = act
         self._begun: set[int] = set()
         self._size = act.count("size")
@@ -109,6 +119,8 @@ class Endless(Doing):
     def step(self) -> None:
         part = frame(b" " * self._size, code=Opcode.CONT, fin=False) * ENDLESS
         for client in list(self._act.port.clients):
+            if client.ws.transport.is_closing():
+                continue
             if not self._begun or client.number in self._begun:  # of those who come back nobody suffers it again
                 if client.number not in self._begun:
                     self._act.did()
@@ -121,13 +133,15 @@ class PingFlood(Doing):
     """So many pings of the protocol in every step."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act = act
 
     def step(self) -> None:
         flood = frame(b"flood", code=Opcode.PING) * self._act.count("n")
         for client in list(self._act.port.clients):
-            client.ws.transport.write(flood)
-            self._act.did()
+            if not client.ws.transport.is_closing():
+                client.ws.transport.write(flood)
+                self._act.did()
 
 
 # -- what is done to every message ---------------------------------------------------------------------------------
@@ -149,6 +163,7 @@ class Trickle(Doing):
     """All that goes out does so in pieces of so many bytes, one each step."""
 
     def __init__(self, act: Act) -> None:
+        super().__init__()
         self._act, self._size = act, act.count("bytes")
         self._waiting: dict[Client, deque[bytes]] = {}
 
@@ -168,5 +183,6 @@ class Trickle(Doing):
 
     def stop(self) -> None:
         for client, waiting in self._waiting.items():
-            client.ws.transport.write(b"".join(waiting))
+            if waiting and client in self._act.port.clients:
+                client.ws.transport.write(b"".join(waiting))
         self._waiting.clear()

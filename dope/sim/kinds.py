@@ -80,7 +80,7 @@ def _text(edit: Callable[[Act, str], str | None], which: str = UPDATE) -> Make:
     return _messages(text_changed(edit), which)
 
 
-def _numbered(rule: Callable[[int, int], tuple[int, int]]) -> Make:
+def _numbered(rule: Callable[[int, int], int]) -> Make:
     def make(act: Act) -> Doing:
         edit = edits.Renumbering(rule)
         return Both(Messages(act, edited(edit), DATA), Answers(act, edited_body(act, edit)))
@@ -121,13 +121,13 @@ _SEQUENCE = (
         lambda act: Reordered(act, again=True),
         {"k": 3, "times": 1},
     ),
-    Kind("seq_reset", "sequence", "the venue counts from one again", "any", _numbered(lambda first, n: (1 - first, 0)), {}, "numbers"),
+    Kind("seq_reset", "sequence", "the venue counts from one again", "any", _numbered(lambda first, n: abs(n - first) + 1), {}, "numbers"),
     Kind(
         "seq_wrap",
         "sequence",
         "the venue's counter runs over and begins at zero",
         "any",
-        _numbered(lambda first, n: (0, first + 40)),
+        _numbered(lambda first, n: n - (first + 40) if n >= first + 40 else n),
         {},
         "numbers",
     ),
@@ -136,7 +136,7 @@ _SEQUENCE = (
         "sequence",
         "the venue counts other things, too: there are holes where nothing was lost",
         "any",
-        _numbered(lambda first, n: (3 * n, 0)),
+        _numbered(lambda first, n: first + 3 * abs(n - first)),
         {},
         "numbers",
     ),
@@ -176,7 +176,7 @@ _SNAPSHOT = (
         "snapshot",
         "a snapshot comes ms late",
         "any",
-        lambda act: Both(Delayed(act, SNAPSHOT), Answers(act, doings.slow(act))),
+        lambda act: Both(Delayed(act, BOOK), Answers(act, doings.slow(act))),
         {"ms": 1500},
         "first",
     ),
@@ -191,9 +191,7 @@ _SNAPSHOT = (
     ),
     Kind("snapshot_empty", "snapshot", "a snapshot has no levels", "any", _first(edits.emptied(both=True)), {"times": 1}, "first"),
     Kind("snapshot_one_sided", "snapshot", "a snapshot has no asks", "any", _first(edits.emptied(both=False)), {"times": 1}, "first"),
-    Kind(
-        "snapshot_split", "snapshot", "a snapshot comes in n fragments", "nothing", _messages(frames.split, SNAPSHOT), {"n": 40}, "snapshot"
-    ),
+    Kind("snapshot_split", "snapshot", "a snapshot comes in n fragments", "any", _messages(frames.split, SNAPSHOT), {"n": 40}, "snapshot"),
     Kind(
         "snapshot_5xx",
         "snapshot",
@@ -348,8 +346,8 @@ _VALUES = (
         "values",
         "a bid stands above the asks, or an ask below the bids",
         "noticed",
-        _value(edits.over("ticks")),
-        {"ticks": 5, "times": 1},
+        _value(edits.over),
+        {"bps": 30.0, "times": 1},
         "text",
     ),
     Kind(
@@ -357,8 +355,8 @@ _VALUES = (
         "values",
         "a bid stands at the best ask, or an ask at the best bid",
         "noticed",
-        _value(edits.over("ticks")),
-        {"ticks": 0, "times": 1},
+        _value(edits.over),
+        {"bps": 0.0, "times": 1},
         "text",
     ),
     Kind(
@@ -385,17 +383,17 @@ _STREAM = (
     Kind("freeze", "stream", "the sockets stay open and nothing comes nor is read, not even pongs", "silent", doings.Freeze),
     Kind("freeze_one", "stream", "one market says nothing more, the others go on", "any", _messages(lambda a, m, s: (), DATA)),
     Kind("ack_mute", "stream", "acks and pongs only, no data", "silent", doings.Mute),
-    Kind("ack_late", "stream", "answers come ms late", "nothing", lambda act: Delayed(act, ANSWERS), {"ms": 1500}),
+    Kind("ack_late", "stream", "answers come ms late", "any", lambda act: Delayed(act, ANSWERS), {"ms": 1500}),
     Kind("ack_never", "stream", "requests are followed and never answered", "any", _messages(lambda a, m, s: (), ANSWERS), {"times": 2}),
-    Kind("ack_twice", "stream", "answers come twice", "nothing", _messages(lambda a, m, s: (s, s), ANSWERS)),
+    Kind("ack_twice", "stream", "answers come twice", "any", _messages(lambda a, m, s: (s, s), ANSWERS)),
     Kind("sub_reject", "stream", "requests for markets are refused as unknown", "any", doings.Rejected, {"most": 0}),
     Kind("sub_partial", "stream", "requests are refused by the dice, or for one market", "any", doings.Rejected, {"most": 0, "times": 1}),
     Kind("sub_limit", "stream", "requests are refused beyond so many topics of a connection", "any", doings.Rejected, {"most": 2}),
     Kind("app_ping", "stream", "the venue does not hear pings, nor answers to its own", "any", doings.Deaf),
     Kind("ping_deadline", "stream", "the venue pings and cuts who does not answer in time", "nothing", doings.Deadline, {"s": 3.0}),
-    Kind("ping_flood", "stream", "n pings in every step", "nothing", frames.PingFlood, {"n": 50}),
+    Kind("ping_flood", "stream", "n pings in every step", "any", frames.PingFlood, {"n": 50}),
     Kind("batch", "stream", "all messages of ms come at once", "nothing", lambda act: Delayed(act, DATA, batch=True), {"ms": 700}),
-    Kind("trickle", "stream", "messages come in pieces of so many bytes, one each 10 ms", "nothing", frames.Trickle, {"bytes": 400}),
+    Kind("trickle", "stream", "messages come in pieces of so many bytes, one each 10 ms", "any", frames.Trickle, {"bytes": 400}),
     Kind("fragment", "stream", "messages come in n fragments", "nothing", _messages(frames.split, DATA), {"n": 7}),
     Kind("dup_trades", "stream", "trades come twice", "nothing", _messages(lambda a, m, s: (s, s), TRADE)),
     Kind("late_trades", "stream", "trades come ms late", "nothing", lambda act: Delayed(act, TRADE), {"ms": 900}),

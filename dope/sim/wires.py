@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from dope.errors import UnknownName
@@ -153,26 +153,22 @@ def fields(value: Any) -> Iterator[tuple[str, Any]]:
             yield from fields(each)
 
 
-def renumbered(said: Any, where: Wire, shift: int, *, modulo: int = 0) -> None:
-    """Add ``shift`` to every number that counts, modulo a number where one is given; -1 stays what it is."""
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object at any depth."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    for each in value if isinstance(value, list) else ():
+        yield from objects(each)
 
-    def moved(old: str) -> Any:
-        count = int(old) + shift
-        return like(old, str(count % modulo if modulo else count))
 
-    def walk(value: Any) -> None:
-        if isinstance(value, dict):
-            for name, each in value.items():
-                if name in where.numbers and isinstance(each, str) and each.isdigit():
-                    value[name] = moved(each)
-                else:
-                    walk(each)
-        elif isinstance(value, list):
-            for each in value:
-                walk(each)
-
+def renumbered(said: Any, where: Wire, rule: Callable[[int], int]) -> None:
+    """Put ``rule(number)`` for every number that counts; -1 stays what it is."""
     if where.numbers == ("#",):
         if isinstance(said, list) and len(said) > 2 and isinstance(said[-2], Raw):
-            said[-2] = moved(said[-2])
-    else:
-        walk(said)
+            said[-2] = Raw(rule(int(said[-2])))
+        return
+    for row in objects(said):
+        for name in where.numbers:
+            if isinstance(old := row.get(name), str) and old.isdigit():
+                row[name] = like(old, str(rule(int(old))))

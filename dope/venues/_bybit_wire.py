@@ -242,7 +242,8 @@ class BybitVenue(Venue):
                 events.append(Gap(frame.ts, known.key, "reset"))
             known.conn, known.asked = frame.conn, None
         elif last is None or data.u == last:
-            return  # before its snapshot, which will contain it; or a duplicate
+            self.unbegun(known, frame)  # or a duplicate
+            return
         elif data.u != last + 1:
             self.lost(known, frame.ts, events)
             return

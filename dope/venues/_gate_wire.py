@@ -206,7 +206,8 @@ class GateVenue(DifferencesVenue):
         elif not 0 <= data.U <= data.u:
             raise ValueError("a book update without its numbers")
         elif last is None or data.u == last:
-            return  # before its snapshot, which will contain it; or a duplicate
+            self.unbegun(known, frame)  # or a duplicate
+            return
         elif last + 1 != data.U:
             self.lost(known, frame.ts, events)
             return

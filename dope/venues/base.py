@@ -414,6 +414,11 @@ class Venue:
             events.append(Gap(frame.ts, known.key, "halted"))
         return known.last is not None
 
+    def unbegun(self, known: Known, frame: Frame) -> None:
+        """A change came for a book without a snapshot, which will contain it: should that not come in time, it is asked for."""
+        if known.last is None and known.asked is None:
+            known.conn, known.asked = frame.conn, frame.ts
+
     def trading(self, frame: Frame, on: bool, events: list[Event]) -> None:
         """The venue says on this connection that it takes orders, or takes none: its books are halted, or asked for anew."""
         (self.halted.discard if on else self.halted.add)(frame.conn)

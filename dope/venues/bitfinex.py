@@ -252,7 +252,8 @@ class Bitfinex(Venue):
             if not self.begun(known, frame, seq, events):
                 return
         elif known.conn != frame.conn or known.last is None:
-            return  # a change before its snapshot: the snapshot will contain it
+            self.unbegun(known, frame)
+            return
         known.last = seq
         if checksum is not None:
             events.append(BookUpdate(frame.ts, known.key, stamp, False, seq, b"", b"", _int.decode(checksum)))

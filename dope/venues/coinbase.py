@@ -268,6 +268,7 @@ class Coinbase(Venue):
                 if snapshot and frame.conn >= known.conn:
                     known.conn, known.asked = frame.conn, None
                 elif snapshot or known.conn != frame.conn or known.last is None:
+                    self.unbegun(known, frame)
                     continue  # while an old connection hands over to a new one, the newer one counts; or before the snapshot
                 known.last = push.sequence_num
                 events.append(BookUpdate(frame.ts, known.key, stamp, snapshot, push.sequence_num, *texts))

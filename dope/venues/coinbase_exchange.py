@@ -201,7 +201,8 @@ class CoinbaseExchange(Venue):
 
     def _on_changes(self, frame: Frame, known: Known, message: Message, events: list[Event]) -> None:
         if known.conn != frame.conn or known.last is None:
-            return  # before the snapshot, which will contain it
+            self.unbegun(known, frame)
+            return
         bids = [(price, size) for side, price, size in message.changes if side == "buy"]
         asks = [(price, size) for side, price, size in message.changes if side == "sell"]
         if not message.changes or len(bids) + len(asks) != len(message.changes):

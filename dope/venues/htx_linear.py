@@ -145,7 +145,8 @@ class HtxLinear(HtxVenue):
         elif levels.event != "update":
             raise ValueError("a book without its event")
         elif known.conn != frame.conn or known.last is None:
-            return  # an update before its snapshot: the snapshot will contain it
+            self.unbegun(known, frame)
+            return
         elif levels.version != known.last + 1:
             self.lost(known, frame.ts, events)
             return

@@ -265,7 +265,8 @@ class Kraken(Venue):
             elif kind != "update":
                 raise ValueError("a book message that is neither snapshot nor update")
             elif known.conn != frame.conn or known.last is None:
-                continue  # an update before its snapshot: the snapshot will contain it
+                self.unbegun(known, frame)
+                continue
             stamp = _ns(row.timestamp)
             self._stamps[row.symbol] = stamp
             sides = _sides(row.bids), _sides(row.asks)

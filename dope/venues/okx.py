@@ -226,7 +226,8 @@ class Okx(Venue):
             elif push.action != "update":
                 raise ValueError("a book without action")
             elif known.conn != frame.conn or last is None:
-                continue  # an update before its snapshot: the snapshot will contain it
+                self.unbegun(known, frame)
+                continue
             elif row.prevSeqId != last and not _continues(row, last):
                 self.lost(known, ts, events)
                 break

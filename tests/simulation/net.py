@@ -269,7 +269,7 @@ class Net:
         self.attempts.append((asyncio.get_running_loop().time(), parts.port))
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
-                await self._connect(parts.port, parts.path + (f"?{parts.query}" if parts.query else ""), listener)
+                await self._connect(parts.port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), listener)
         except TimeoutError:
             raise ConnectFailed(f"no answer within {OPEN_TIMEOUT_S:g} s") from None
 
