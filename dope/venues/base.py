@@ -416,7 +416,7 @@ class Venue:
 
     def unbegun(self, known: Known, frame: Frame) -> None:
         """A change came for a book without a snapshot, which will contain it: should that not come in time, it is asked for."""
-        if known.last is None and known.asked is None:
+        if known.last is None and known.asked is None and frame.conn not in self.halted:
             known.conn, known.asked = frame.conn, frame.ts
 
     def trading(self, frame: Frame, on: bool, events: list[Event]) -> None:
