@@ -177,11 +177,11 @@ class Symbol:
                 yield topic, self._mark(sample)
 
     def _mark(self, sample: SampleMarket) -> str:
-        asset, eight = self.market.asset, rescaled(6, 1, 8).text
-        mark = asset.price + asset.price * asset.basis // 10**8
-        rate = rescaled(8, 1, 8).text(asset.spec.funding_e8)
+        line, eight = self.market.line, rescaled(6, 1, 8).text
+        mark = line.mark
+        rate = rescaled(8, 1, 8).text(self.market.asset.funding_e8)
         return (
-            f'{{"e":"markPriceUpdate","E":{sample.now_ms},"s":"{self.native}","p":"{eight(mark)}","i":"{eight(asset.price)}",'
+            f'{{"e":"markPriceUpdate","E":{sample.now_ms},"s":"{self.native}","p":"{eight(mark)}","i":"{eight(line.price)}",'
             f'"P":"{eight(mark)}","r":"{rate}","T":{sample.next_funding_ms()}}}'
         )
 

@@ -151,7 +151,7 @@ class Symbol:
         return f'{self._head("publicTrade", "snapshot", now)},"data":[{",".join(rows)}]}}'
 
     def _fields(self, sample: SampleMarket) -> dict[str, str]:
-        asset, market = self.market.asset, self.market
+        line, market = self.market.line, self.market
         micro = rescaled(6, 1, 6, strip=True).text
         bid, bid_lots, ask, ask_lots = market.book.touch()
         price, size = self.price.text, self.size.text
@@ -159,9 +159,9 @@ class Symbol:
         return {
             "symbol": self.native, "tickDirection": "PlusTick", "price24hPcnt": "0.01", "lastPrice": last, "prevPrice24h": last,
             "highPrice24h": last, "lowPrice24h": last, "prevPrice1h": last,
-            "markPrice": micro(asset.price + asset.price * asset.basis // 10**8), "indexPrice": micro(asset.price),
+            "markPrice": micro(line.mark), "indexPrice": micro(line.price),
             "openInterest": "52000", "openInterestValue": "1500000000", "turnover24h": "4000000000", "volume24h": "150000",
-            "nextFundingTime": str(sample.next_funding_ms()), "fundingRate": rescaled(8, 1, 8, strip=True).text(asset.spec.funding_e8),
+            "nextFundingTime": str(sample.next_funding_ms()), "fundingRate": rescaled(8, 1, 8, strip=True).text(market.asset.funding_e8),
             "bid1Price": price(bid), "bid1Size": size(bid_lots), "ask1Price": price(ask), "ask1Size": size(ask_lots),
             "fundingIntervalHour": "8",
         }  # fmt: skip

@@ -46,4 +46,4 @@ class Server(VenueServer):
 
     def changes(self, market: Market, wanted: Mapping[str, list[Client]]) -> Iterator[tuple[str, Message]]:
         if self.sample.steps % PRICE_STEPS == 0 and market.spec.native in wanted:
-            yield market.spec.native, as_json({market.spec.native: self._text(market.asset.price)})
+            yield market.spec.native, as_json({market.spec.native: self._text(market.line.price)})

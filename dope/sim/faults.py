@@ -13,6 +13,7 @@ import msgspec
 from loguru import logger
 
 from dope.errors import BadFault, UnknownName
+from dope.sim import events
 from dope.sim.effects import Act, Doing
 from dope.sim.journal import Fault, Journal, Planted, Value
 from dope.sim.kinds import KINDS, Kind
@@ -58,10 +59,15 @@ class Faults:
 
     # -- planting ------------------------------------------------------------------------------------------------------
     def inject(self, fault: Fault) -> Planted:
-        """Plant one fault: it begins now or after ``at_s``, and ends after ``duration_s``, when nothing is left to do, or healed."""
+        """Plant one fault: it begins now or after ``at_s``, and ends after ``duration_s``, when nothing is left to do, or healed.
+
+        What happens to the market itself (``events.KINDS``) goes there, and is not healed but ends by itself.
+        """
         kind = KINDS.get(fault.kind)
+        if fault.kind in events.KINDS:
+            return self._sample.plant(fault)
         if kind is None:
-            raise UnknownName("fault", fault.kind, KINDS)
+            raise UnknownName("fault", fault.kind, [*KINDS, *events.KINDS])
         server = self.server(fault.venue)
         params = checked(kind, fault)
         if len(self.active) >= MAX_ACTIVE:
@@ -203,9 +209,9 @@ class Faults:
         self.server(venue).port.raw(frame)
 
     def halt(self, venue: str, symbol: str, halted: bool = True) -> None:
-        """Nothing happens in this market any more; ``Truth`` no longer tells its future."""
+        """Nothing happens in this market any more."""
         self._market(venue, symbol)
-        self._sample.markets[f"{venue}:{symbol}"].halted = halted
+        self._sample.plant(Fault(kind="halt" if halted else "resume", venue=venue, symbol=symbol))
 
     def _market(self, venue: str, symbol: str) -> None:
         self.server(venue)

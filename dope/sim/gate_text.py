@@ -127,13 +127,13 @@ class Symbol:
         return self._pushed("trades", f"[{{{row}}}]", now)
 
     def _ticker(self, sample: SampleMarket) -> str:
-        asset, micro = self.market.asset, rescaled(6, 1, 6, strip=True).text
-        rate = rescaled(8, 1, 8, strip=True).text(asset.spec.funding_e8)
-        mark = micro(asset.price + asset.price * asset.basis // 10**8)
+        line, micro = self.market.line, rescaled(6, 1, 6, strip=True).text
+        rate = rescaled(8, 1, 8, strip=True).text(self.market.asset.funding_e8)
+        mark = micro(line.mark)
         row = (
             f'"contract":"{self.native}","last":"{self.price.text(self.market.candle.close)}","mark_price":"{mark}","funding_rate":"{rate}",'
             f'"funding_rate_indicative":"{rate}","funding_interval":{FUNDING_S},"funding_offset":0,'
-            f'"funding_next_apply":{sample.next_funding_ms() // 1000},"index_price":"{micro(asset.price)}","price_type":"last",'
+            f'"funding_next_apply":{sample.next_funding_ms() // 1000},"index_price":"{micro(line.price)}","price_type":"last",'
             f'"t":{sample.now_ms}'
         )
         return self._pushed("tickers", f"[{{{row}}}]", sample.now_ms)

@@ -135,14 +135,13 @@ class Server(HtxServer):
 
     @staticmethod
     def _mark(stream: Stream, now: int) -> bytes:
-        asset = stream.market.asset
-        mark = asset.price + asset.price * asset.basis // 10**8
+        mark = stream.market.line.mark
         prices = ",".join(f'"{name}":"{mark / 1e6:.6f}"' for name in ("open", "close", "high", "low"))
         return stream.said(MARK, now, f'{{"id":{now // 60_000 * 60},{prices},"amount":"0","vol":"0","count":"0","trade_turnover":"0"}}')
 
     def _funding(self, stream: Stream, now: int) -> bytes:
-        asset, due = stream.market.asset.spec, self.sample.next_funding_ms()
-        what = f'"symbol":"{asset.name}","contract_code":"{stream.native}","fee_asset":"USDT","funding_time":"{due - EIGHT_HOURS_MS}"'
+        asset, due = stream.market.asset, self.sample.next_funding_ms()
+        what = f'"symbol":"{asset.spec.name}","contract_code":"{stream.native}","fee_asset":"USDT","funding_time":"{due - EIGHT_HOURS_MS}"'
         rates = f'"funding_rate":"{asset.funding_e8 / 1e8:.18f}","estimated_rate":"{asset.funding_e8 / 1e8:.18f}"'
         row = f"{{{what},{rates},\"settlement_time\":\"{due - EIGHT_HOURS_MS}\"}}"
         return packed(f'{{"op":"notify","topic":"public.{stream.native}.{FUNDING}","ts":{now},"data":[{row}]}}')

@@ -218,10 +218,10 @@ def _context(market: Market) -> str:
 
 
 def _prices(market: Market) -> str:
-    asset = market.asset
+    asset, line = market.asset, market.line
     micro = rescaled(6, 1, 6, strip=True)
-    mark, oracle = (_number(micro, price) for price in (asset.price + asset.price * asset.basis // 10**8, asset.price))
-    funding = rescaled(8, 1, 8, strip=True).text(asset.spec.funding_e8 // 8)  # hourly
+    mark, oracle = (_number(micro, price) for price in (line.mark, line.price))
+    funding = rescaled(8, 1, 8, strip=True).text(asset.funding_e8 // 8)  # hourly
     what = f'"funding":"{funding}","openInterest":"18617.4","prevDayPx":"{oracle}","dayNtlVlm":"7665220.55613","premium":"0.00008521"'
     prices = f'"oraclePx":"{oracle}","markPx":"{mark}","midPx":"{mark}","impactPxs":["{mark}","{mark}"]'
     return f"{{{what},{prices}}}"

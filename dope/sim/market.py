@@ -1,101 +1,73 @@
-"""The seeded truth: every asset, listing and planted dislocation of the sample market, advanced in steps of 10 ms.
+"""The seeded truth: every asset, listing and planted event of the sample market, advanced in steps of 10 ms.
 
-Only integers move prices and sizes, and every part has its own ``random.Random``, so the same seed gives the same
-market on every machine, whatever the wall clock does and whoever listens.
+Only integers move prices and sizes, and every part has its own ``random.Random``, so the same seed and the same schedule of what
+is planted give the same market on every machine, whatever the wall clock does and whoever listens.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
 
-import msgspec
+from dope.sim.assets import Asset, Line
+from dope.sim.character import USUAL, Character
+from dope.sim.events import Dislocation, Stage
+from dope.sim.journal import Fault, Journal, Planted, Value
+from dope.sim.listings import ASSETS, STEP_MS, ListingSpec
+from dope.sim.quoting import Market
 
-from dope.sim.listings import ASSETS, BP, ListingSpec
-from dope.sim.quoting import Asset, Market
-
-STEP_MS = 10
+__all__ = ["EPOCH_MS", "STEP_MS", "Dislocation", "Order", "SampleMarket", "Truth"]
 EPOCH_MS = 1_767_225_600_000  #: 2026-01-01 UTC, where virtual time starts unless told otherwise
-PLANTED_KEPT = 10_000
-RAMP = 5  #: steps in which a dislocation builds up and fades
+ORDERS_KEPT = 100_000
 FUNDING_MS = 8 * 3_600_000
 #: numbers at which the venues' own sequences start; at Binance USD-M all symbols share one, so a symbol's has holes
 SEQ_START = {"binance_spot": 50_093_239_189, "binance_usdm": 5_123_107_832_006, "okx": 12_345_678_901}
-
-
 SEQ_START_ELSEWHERE = 1_000_000_000
 
 
-class Dislocation(msgspec.Struct, frozen=True):
-    """One planted displacement of one market from its fair price: ``start`` and ``end`` are step numbers, ``end``
-    exclusive; ``bps`` > 0 = too dear. For ``RAMP`` steps at either end it is only partly there."""
+class Order(NamedTuple):
+    """What was asked of the market after step number ``step``: an event, another character, or None = an end of all events."""
 
-    id: int
-    key: str
-    start: int
-    end: int
-    bps: float
-
-
-class Planner:
-    """Decides when and where a market is displaced: one each 2 to 5.5 s, the same pair of markets only once at a time."""
-
-    def __init__(self, rng: random.Random, markets: list[Market]) -> None:
-        self.planted: deque[Dislocation] = deque(maxlen=PLANTED_KEPT)
-        self._rng = rng
-        self._markets = markets
-        self._ids = itertools.count(1)
-        self._next = rng.randrange(100, 250)
-        self._deck: list[Market] = []  #: shuffled; every market has its turn before one has its second
-        self._active: list[tuple[Dislocation, Market, int]] = []
-
-    def step(self, step: int) -> None:
-        """Set the ``shift`` of every displaced market for this step."""
-        if step == self._next:
-            self._next = step + self._rng.randrange(200, 550)
-            self._plant(step)
-        if not self._active:
-            return
-        for planted, market, points in self._active:
-            edge = min(step - planted.start + 1, planted.end - step, RAMP)
-            market.shift = points * max(edge, 0) // RAMP
-        self._active = [entry for entry in self._active if step < entry[0].end]
-
-    def _plant(self, step: int) -> None:
-        busy = {(market.spec.asset, market.spec.perpetual) for _, market, _ in self._active}
-        if not self._deck:
-            self._deck = self._rng.sample(self._markets, len(self._markets))
-        free = [market for market in self._deck if (market.spec.asset, market.spec.perpetual) not in busy and not market.halted]
-        if not free:
-            return
-        market = free[0]
-        self._deck.remove(market)
-        weak = self._rng.randrange(6) == 0  # one in six stays below the fees
-        low, high = ((5, 8) if weak else (14, 30)) if market.spec.perpetual else ((12, 17) if weak else (26, 45))
-        points = self._rng.randrange(low * BP, high * BP) * self._rng.choice((-1, 1))
-        life = min(self._rng.randrange(40, 600), self._rng.randrange(40, 600))
-        planted = Dislocation(next(self._ids), market.key, step, step + life, points / BP)
-        self.planted.append(planted)
-        self._active.append((planted, market, points))
+    step: int
+    what: Fault | Character | None
 
 
 class SampleMarket:
-    """All markets of one seed. ``step()`` is the only thing that changes them."""
+    """All markets of one seed. ``step()`` makes time pass; what else is asked of it is kept in ``schedule``, for ``Truth``."""
 
-    def __init__(self, seed: int, listings: Sequence[ListingSpec], *, epoch_ms: int = EPOCH_MS) -> None:
-        self.seed, self.listings = seed, tuple(listings)
+    def __init__(
+        self, seed: int, listings: Sequence[ListingSpec], *, epoch_ms: int = EPOCH_MS, character: Character = USUAL,
+        journal: Journal | None = None,
+    ) -> None:  # fmt: skip
+        """Whatever is planted, by chance or as asked, is entered in ``journal``."""
+        self.seed, self.listings, self.first_character = seed, tuple(listings), character
         self.epoch_ms = epoch_ms - epoch_ms % STEP_MS
         self.steps = 0
-        self.assets = {spec.name: Asset(spec, random.Random(f"{seed}/{spec.name}")) for spec in ASSETS}
+        self.journal = Journal() if journal is None else journal
+        self.schedule: list[Order] = []
+        self.assets = {spec.name: Asset(spec, random.Random(f"{seed}/{spec.name}"), character, self._note) for spec in ASSETS}
+        self._lines: dict[tuple[str, str], Line] = {}
         shared: dict[str, Iterator[int]] = {"binance_usdm": itertools.count(SEQ_START["binance_usdm"])}
         self.markets: dict[str, Market] = {}
         for spec in listings:
             ids = shared.get(spec.venue) or itertools.count(SEQ_START.get(spec.venue, SEQ_START_ELSEWHERE))
-            rng = random.Random(f"{seed}/{spec.key}")
-            self.markets[spec.key] = Market(spec, self.assets[spec.asset], rng, ids=ids, now_ms=self.epoch_ms)
-        self._planner = Planner(random.Random(f"{seed}/dislocations"), list(self.markets.values()))
+            make = partial(Market, spec, self.assets[spec.asset], self._line(spec), random.Random(f"{seed}/{spec.key}"))
+            self.markets[spec.key] = make(ids=ids, now_ms=self.epoch_ms, character=character)
+        self._stage = Stage(random.Random(f"{seed}/dislocations"), self.assets, self.markets, self.journal)
+        self._stage.epoch_ms = self.epoch_ms
+        self._stage.take(character, 0)
+
+    def _line(self, spec: ListingSpec) -> Line:
+        name = spec.asset, spec.currency
+        if name not in self._lines:
+            self._lines[name] = Line(self.assets[spec.asset], self.assets.get(spec.currency))
+        return self._lines[name]
+
+    def _note(self, kind: str, lasts: int, params: dict[str, Value]) -> None:
+        self.journal.note(kind, "", "", self.now_ms, end_ms=self.now_ms + lasts * STEP_MS if lasts else 0, params=params)
 
     @property
     def now_ms(self) -> int:
@@ -105,14 +77,53 @@ class SampleMarket:
     @property
     def planted(self) -> list[Dislocation]:
         """The dislocations begun so far (the newest PLANTED_KEPT), oldest first."""
-        return list(self._planner.planted)
+        return list(self._stage.planted)
+
+    # -- what is asked of it -------------------------------------------------------------------------------------------
+    def plant(self, fault: Fault) -> Planted:
+        """Let this event (one of ``events.KINDS``) happen ``fault.at_s`` after now.
+
+        Raises UnknownName for a kind, market or asset that is none, BadFault for sizes and times that cannot be.
+        """
+        entered = self._stage.plant(fault, self.steps)
+        self._remember(fault)
+        return entered
+
+    def take(self, character: Character) -> None:
+        """Be like this from now on."""
+        self._remember(character)
+        for asset in self.assets.values():
+            asset.take(character)
+        for market in self.markets.values():
+            market.take(character)
+        self._stage.take(character, self.steps)
+
+    def clear(self) -> None:
+        """End all planted events: what has not begun is forgotten, the rest fades within two seconds."""
+        self._remember(None)
+        self._stage.clear(self.steps)
+
+    def _remember(self, what: Fault | Character | None) -> None:
+        self.schedule.append(Order(self.steps, what))
+        del self.schedule[:-ORDERS_KEPT]  # a world older than that has no twin any more
+
+    def obey(self, what: Fault | Character | None) -> None:
+        """Do what stands in a schedule."""
+        if isinstance(what, Fault):
+            self.plant(what)
+        elif isinstance(what, Character):
+            self.take(what)
+        else:
+            self.clear()
 
     def step(self) -> None:
         """Advance virtual time by 10 ms."""
         self.steps += 1
+        self._stage.step(self.steps)
         for asset in self.assets.values():
             asset.step(self.steps)
-        self._planner.step(self.steps)
+        for line in self._lines.values():
+            line.step(self.steps)
         now = self.now_ms
         for market in self.markets.values():
             market.step(self.steps, now)
@@ -125,23 +136,39 @@ class SampleMarket:
 class Truth:
     """The same market once more, for whoever checks another's book: the book of a market at a step or sequence number.
 
-    It re-runs the seed, so nothing has to be kept while the world runs; asking forwards is cheap. A world in which
-    markets were halted by hand has no such twin.
+    It re-runs the seed and the schedule, so nothing has to be kept while the world runs; asking forwards is cheap.
     """
 
-    def __init__(self, seed: int, listings: Sequence[ListingSpec], *, epoch_ms: int = EPOCH_MS) -> None:
-        self._seed, self._listings, self._epoch_ms = seed, tuple(listings), epoch_ms
+    def __init__(
+        self, seed: int, listings: Sequence[ListingSpec], *, epoch_ms: int = EPOCH_MS, character: Character = USUAL,
+        schedule: Sequence[Order] = (),
+    ) -> None:  # fmt: skip
+        """``schedule`` = that of the market itself; it may still grow, as long as it is not asked beyond that market's time."""
+        self._seed, self._listings, self._epoch_ms, self._character = seed, tuple(listings), epoch_ms, character
+        self._schedule = schedule
         self._twin = self._begin()
 
+    @classmethod
+    def of(cls, sample: SampleMarket) -> Truth:
+        """The twin of this market."""
+        return cls(sample.seed, sample.listings, epoch_ms=sample.epoch_ms, character=sample.first_character, schedule=sample.schedule)
+
     def _begin(self) -> SampleMarket:
-        return SampleMarket(self._seed, self._listings, epoch_ms=self._epoch_ms)
+        self._done = 0  # orders carried out
+        return SampleMarket(self._seed, self._listings, epoch_ms=self._epoch_ms, character=self._character)
+
+    def _step(self) -> None:
+        while self._done < len(self._schedule) and self._schedule[self._done].step <= self._twin.steps:
+            self._twin.obey(self._schedule[self._done].what)
+            self._done += 1
+        self._twin.step()
 
     def at_step(self, step: int) -> SampleMarket:
         """The whole market right after step number ``step``."""
         if self._twin.steps > step:
             self._twin = self._begin()
         while self._twin.steps < step:
-            self._twin.step()
+            self._step()
         return self._twin
 
     def at_seq(self, key: str, seq: int, *, max_steps: int = 1_000_000) -> Market:
@@ -149,7 +176,7 @@ class Truth:
         if self._twin.markets[key].book.seq > seq:
             self._twin = self._begin()
         while self._twin.markets[key].book.seq < seq and self._twin.steps < max_steps:
-            self._twin.step()
+            self._step()
         market = self._twin.markets[key]
         if market.book.seq != seq:
             raise LookupError(f"{key} has no step that ends at {seq}")

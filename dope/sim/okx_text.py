@@ -108,14 +108,14 @@ class Instrument:
 
     def mark(self, now: int) -> str:
         """The mark price."""
-        asset, kind = self.market.asset, "SWAP" if self.swap else "MARGIN"
-        price = rescaled(6, 1, 6, strip=True).text(asset.price + (asset.price * asset.basis // 10**8 if self.swap else 0))
+        line, kind = self.market.line, "SWAP" if self.swap else "MARGIN"
+        price = rescaled(6, 1, 6, strip=True).text(line.mark if self.swap else line.price)
         data = f'"instId":"{self.native}","instType":"{kind}","markPx":"{price}","ts":"{now}"'
         return f'{{"arg":{arg("mark-price", self.native)},"data":[{{{data}}}]}}'
 
     def funding(self, sample: SampleMarket) -> str:
         """The funding rate of the running interval."""
-        rate = rescaled(8, 1, 8, strip=True).text(self.market.asset.spec.funding_e8)
+        rate = rescaled(8, 1, 8, strip=True).text(self.market.asset.funding_e8)
         what = f'"fundingRate":"{rate}","fundingTime":"{sample.next_funding_ms()}"'
         data = f'{what},"instId":"{self.native}","instType":"SWAP","nextFundingRate":""'
         return f'{{"arg":{arg("funding-rate", self.native)},"data":[{{{data}}}]}}'

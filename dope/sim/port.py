@@ -83,6 +83,10 @@ class Client:
         self.last = now  #: when anything was last sent or heard
         self.since = now  #: when it connected
 
+    def __hash__(self) -> int:
+        """Its number: a set of clients is gone through in the same order in every process."""
+        return self.number
+
 
 class Rate:
     """At most ``limit`` events in any ``window_s``; bounded by the limit itself."""

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from dope.sim.assets import Asset, Line
 from dope.sim.book import ASK, BID, SimBook
-from dope.sim.listings import POINTS, AssetSpec, ListingSpec
+from dope.sim.character import USUAL, Character
+from dope.sim.listings import POINTS, ListingSpec
 
 MIN_LEVELS = 40  #: a side is refilled at its far end below this
 MAX_LEVELS = 90  #: and cut there above this
@@ -21,6 +23,8 @@ CHURN = 10  #: of 256: chance per step of one change in depth
 FLOW = 14  #: of 1024: chance per step of a trade in calm times
 MINUTE_MS = 60_000
 UNIT_USD = 1_000  #: a level holds 1…32 units
+WIDER = 3  #: in the worst moment of a crash spreads are this many times wider than usual, on top
+THINNER = 80  #: and new levels this many percent smaller
 
 
 class Fill(msgspec.Struct, frozen=True, gc=False):
@@ -55,68 +59,48 @@ class Candle:
         self.last_id = fill.trade_id
 
 
-class Asset:
-    """The efficient price of one asset in micro-quote, with its recent past, its perpetual basis and its activity."""
-
-    def __init__(self, spec: AssetSpec, rng: random.Random) -> None:
-        self.spec = spec
-        self.price = spec.start_e6
-        self.past = [spec.start_e6] * 16  #: ring over the step number: room for a lag of 15 steps
-        self.basis = spec.basis
-        self.heat = 1  #: 1 calm … 8 busy: multiplies the trade flow
-        self.trend = 0  #: sign of the last jump: the side that trades more while it is hot
-        self._rng = rng
-        self._scale = spec.sigma * 1000 // 2828  # the bit count of 32 random bits has deviation sqrt(8)
-
-    def step(self, step: int) -> None:
-        """One step of 10 ms."""
-        if not self._scale:
-            return
-        bits = self._rng.getrandbits(64)
-        move = ((bits & 0xFFFFFFFF).bit_count() - 16) * self._scale
-        bits >>= 32
-        if bits & 1023 == 0:  # about each 10 s: a jump of 2 to 5 bp, below every fee wall
-            self.trend = 1 if bits & 1024 else -1
-            move += self.trend * (200_000 + (bits >> 11) % 300_000)
-            self.heat = 8
-        elif self.heat > 1 and bits & 127 == 0:
-            self.heat -= 1
-        elif (bits >> 10) & 1023 == 0:
-            self.heat, self.trend = 5, 1 if bits & 4 else -1
-        self.price += self.price * move // 1_000_000_000
-        self.past[step & 15] = self.price
-        self.basis += ((bits >> 20).bit_count() - 6) * 100 - ((self.basis - self.spec.basis) >> 12)
-
-
 class Market:
     """One listing: its book, its trades of the present step and its running candle."""
 
-    def __init__(self, spec: ListingSpec, asset: Asset, rng: random.Random, *, ids: Iterator[int], now_ms: int) -> None:
+    def __init__(
+        self, spec: ListingSpec, asset: Asset, line: Line, rng: random.Random, *, ids: Iterator[int], now_ms: int,
+        character: Character = USUAL,
+    ) -> None:  # fmt: skip
         self.spec = spec
         self.key = spec.key
         self.asset = asset
+        self.line = line  #: the asset's price in the currency of this market
         self.book = SimBook(ids)
         self.fills: list[Fill] = []
         self._pace = spec.pace
-        self.shift = 0  #: displacement from the fair price in points, set by the planner
+        self.shift = 0  #: displacement from the fair price in points, set by what is planted
+        self.stir = 1  #: multiplies trades and changes in depth while a burst is planted here
         self.halted = False
         self.closed: Candle | None = None  #: the candle that ended with the present step
         self._rng = rng
         self._noise = 0
+        self._noise_unit = NOISE * spec.noise // 100
         self._trade_ids = itertools.count(rng.randrange(10**8, 10**9))
-        self._flow = FLOW * asset.spec.depth // 100 + 4
-        self._band = asset.price * BAND // POINTS
-        self._gap = asset.price * NEAR_GAP // POINTS // spec.tick_e6
+        self._band = line.price * BAND // POINTS
+        self._gap = line.price * NEAR_GAP // POINTS // spec.tick_e6
         base_per_lot_e8 = spec.lot_e8 * spec.contract_e8 // 10**8
         self._unit = max(1, UNIT_USD * 10**14 // (asset.price * base_per_lot_e8) * asset.spec.depth // 100)
         self._requote_at = -1
+        self.take(character)
         self._quote(self.fair(0))
         self.book.begin()
         self.candle = Candle(now_ms - now_ms % MINUTE_MS, self.book.best(BID))
 
+    def take(self, character: Character) -> None:
+        """Be like this from now on."""
+        self._flow = (FLOW * self.asset.spec.depth // 100 + 4) * character.flow // 100
+        self._churn_chance = CHURN * character.flow // 100
+        self._half = self.spec.half_spread * character.spread // 100
+        self._sizes = self._unit * character.depth // 100
+
     def fair(self, step: int) -> int:
         """What this market believes the price to be, micro-quote."""
-        price = self.asset.past[(step - self.spec.lag) & 15]
+        price = self.line.past[(step - self.spec.lag) & 15]
         offset = self.spec.bias + self._noise + self.shift + (self.asset.basis if self.spec.perpetual else 0)
         return price + price * offset // POINTS
 
@@ -131,21 +115,23 @@ class Market:
         if self.halted or step % self._pace:
             return
         bits = self._rng.getrandbits(64)
-        self._noise += ((bits & 0xFFFFFFFF).bit_count() - 16) * NOISE - (self._noise >> NOISE_DECAY)
+        self._noise += ((bits & 0xFFFFFFFF).bit_count() - 16) * self._noise_unit - (self._noise >> NOISE_DECAY)
         bits >>= 32
         fair = self.fair(step)
         if not -self._band < fair - self._quoted < self._band or step == self._requote_at:
             self._quote(fair)
-        if bits & 1023 < self._flow * self.asset.heat:
+        asset = self.asset
+        stir = self.stir * asset.stir
+        if bits & 1023 < self._flow * asset.heat * stir:
             self._take(step, bits >> 10)
-        if (bits >> 20) & 255 < CHURN:
+        if (bits >> 20) & 255 < self._churn_chance * stir:
             self._churn()
 
     def _quote(self, fair: int) -> None:
         """Move the touch to the fair price: remove what is in the way, add the new best levels, fill the hole behind."""
         self._quoted = fair
         tick = self.spec.tick_e6
-        half = fair * self.spec.half_spread // POINTS
+        half = fair * self._half * (100 + WIDER * self.asset.stress) // (100 * POINTS)
         bid = (fair - half) // tick
         ask = max(bid + 1, -(-(fair + half) // tick))
         for side, best, outward in ((BID, bid, -1), (ASK, ask, 1)):
@@ -185,11 +171,15 @@ class Market:
         """Lots of a level: 1…32 units with a heavy tail, more further out, digits down to the lot."""
         bits = self._rng.getrandbits(24)
         units = ((bits & 7) + 1) << ((bits >> 3) & 1) + ((bits >> 4) & 1)
-        return self._unit * units * (4 + min(rank, 24) // 4) // 4 + (bits >> 5) % self._unit + 1
+        lots = self._sizes * units * (4 + min(rank, 24) // 4) // 4
+        if self.asset.stress:
+            lots = lots * (100 - THINNER * self.asset.stress // 100) // 100
+        return lots + (bits >> 5) % self._unit + 1
 
     def _take(self, step: int, bits: int) -> None:
         """A market order: eats up to three levels of one side; the quotes come back some steps later."""
-        buy = self.asset.trend > 0 if self.asset.heat > 1 and bits & 1 else bool(bits & 2)
+        asset = self.asset
+        buy = asset.trend > 0 if (asset.heat > 1 or asset.stress) and bits & 1 else bool(bits & 2)
         side = ASK if buy else BID
         want = self._unit * (1 + (bits >> 2 & 3)) // (1 + (bits >> 4 & 7)) + 1
         if bits >> 7 & 31 == 0:

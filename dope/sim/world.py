@@ -33,8 +33,9 @@ class World:
         """``speed`` = virtual seconds per second; 0 = only ``advance`` moves time. ``epoch_ms`` = where virtual time
         starts. ``options`` of servers by venue id and other ``listings`` are for tests. Raises UnknownName for a venue without a server."""
         self.speed = speed
-        self.sample = SampleMarket(seed, venues_of.listings(venues) if listings is None else listings, epoch_ms=epoch_ms)
         self.journal = journal or Journal()
+        specs = venues_of.listings(venues) if listings is None else listings
+        self.sample = SampleMarket(seed, specs, epoch_ms=epoch_ms, journal=self.journal)
         clocks = {venue: venues_of.VenueClock(self.sample) for venue in venues}
         self.servers: dict[str, Server] = {
             venue: venues_of.module(venue).Server(clocks[venue], clock=clock, **(options or {}).get(venue, {})) for venue in venues
