@@ -39,7 +39,7 @@ class Aloud:
         self._connect()
 
     def _hears(self, venue: str) -> Any:
-        def send(clients: Iterable[Client], message: str | bytes, *, data: bool = True, binary: bool = False) -> None:
+        def send(clients: Iterable[Client], message: str | bytes, *, data: bool = True, binary: bool = False, topic: str = "") -> None:
             raw = message.encode() if isinstance(message, str) else message
             for client in clients:
                 self.digests[venue].update(b"%d %d %s\n" % (client.number, binary, raw))
