@@ -61,14 +61,15 @@ def serve(
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
     port: Annotated[int | None, typer.Option(help="port; 0 = any free one")] = None,
     seed: Annotated[int | None, typer.Option(help="seed of the simulated market")] = None,
+    scenario: Annotated[str | None, typer.Option(help="what the simulated market plays; README lists it")] = None,
     record: Annotated[bool | None, typer.Option(help="record everything that reaches the engine")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="folder of tapes")] = None,
     model_dir: Annotated[Path | None, typer.Option(help="folder of models")] = None,
 ) -> None:
     """Open the dashboard, the API and the streams on one port."""
     settings = _settings(
-        "dope.log", source=source, sim_rate=speed, host=host, port=port, sim_seed=seed, record=record,
-        data_dir=data_dir, model_dir=model_dir,
+        "dope.log", source=source, sim_rate=speed, host=host, port=port, sim_seed=seed, sim_scenario=scenario,
+        record=record, data_dir=data_dir, model_dir=model_dir,
     )  # fmt: skip
     raise typer.Exit(_serve(settings, _readable(tape or ())))
 

@@ -24,6 +24,9 @@ Names = Annotated[tuple[str, ...], NoDecode]
 Numbers = Annotated[tuple[int, ...], NoDecode]
 
 
+#: ids in ``dope.sim.scenarios``, which a test compares with these
+Scenarios = Literal["usual", "calm", "busy", "burst", "flash-crash", "de-peg", "venue-freeze", "clock-step", "maintenance", "reconnect-storm", "liar-checksum"]
+
 MIN_TOKEN = 16  #: characters of an access token
 TOKEN = re.compile(r"[!-~]{16,512}")  #: printable ASCII without spaces: what an HTTP header carries unchanged
 ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[0-9]{1,5})?")
@@ -97,6 +100,7 @@ class Settings(BaseSettings):
 
     # simulated market
     sim_seed: int = Field(7, description="seed of the simulated market")
+    sim_scenario: Scenarios = Field("usual", description="what the simulated market plays: usual, calm, busy, flash-crash …; README has all")
     sim_rate: float = Field(1.0, gt=0, description="speed of the simulated market")
 
     # operation

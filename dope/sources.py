@@ -87,7 +87,9 @@ class Sources:
             settings = settings.model_copy(update={"symbols": await asyncio.to_thread(symbols_of, opened), "venues": venues})
         watched = [] if tapes else [venue for venue in chosen(["all"]) if self.watching.of(venue)]
         venues = tuple(dict.fromkeys([*chosen(settings.venues), *watched]))
-        world = WorldProcess(seed=settings.sim_seed, venues=venues, speed=settings.sim_rate, tapes=tapes)
+        world = WorldProcess(
+            seed=settings.sim_seed, venues=venues, speed=settings.sim_rate, tapes=tapes, scenario=settings.sim_scenario
+        )  # fmt: skip
         endpoints = await world.start()
         await self.close()
         self._world = world

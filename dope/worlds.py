@@ -33,10 +33,10 @@ OVER = "over"
 class WorldProcess:
     """A child process that serves venues on loopback; all methods belong to the loop that started it."""
 
-    def __init__(self, *, seed: int, venues: Sequence[str] = (), speed: float, tapes: Sequence[Path] = ()) -> None:
+    def __init__(self, *, seed: int, venues: Sequence[str] = (), speed: float, tapes: Sequence[Path] = (), scenario: str = "usual") -> None:
         files = [f"--tape={path.resolve()}" for path in tapes]
         listed = [f"--venues={','.join(venues)}"] if venues else []
-        module = ["dope.worlds", *files] if files else ["dope.sim", "--with-parent", f"--seed={seed}", *listed]
+        module = ["dope.worlds", *files] if files else ["dope.sim", "--with-parent", f"--seed={seed}", f"--scenario={scenario}", *listed]
         self._command = [sys.executable, "-m", *module, f"--speed={speed}"]
         self._process: asyncio.subprocess.Process | None = None
         self._listener: asyncio.Task[None] | None = None

@@ -28,6 +28,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "bybit_api_url": ("http://127.0.0.1:9002", "http://127.0.0.1:9002"),
     "fees": ('{"okx":{"spot":8}}', {"okx": {"spot": 8.0}}),
     "depth_bps": ("1, 100", (1, 100)),
+    "sim_scenario": ("de-peg", "de-peg"),
     "model_dir": ("elsewhere/models", Path("elsewhere/models")),
     "data_dir": ("elsewhere/data", Path("elsewhere/data")),
     "host": ("::1", "::1"),

@@ -10,11 +10,14 @@ import sys
 import time
 
 from dope import logs
+from dope.errors import UnknownName
+from dope.sim.crowd import many
+from dope.sim.scenarios import SCENARIOS
 from dope.sim.world import VENUES, World
 
 
-async def serve(seed: int, venues: tuple[str, ...], speed: float, epoch_ms: int, *, with_parent: bool) -> None:
-    """Run until SIGTERM or SIGINT, or until stdin ends where a parent holds it."""
+async def serve(world: World, *, with_parent: bool) -> None:
+    """Run the world until SIGTERM or SIGINT, or until stdin ends where a parent holds it."""
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -24,7 +27,6 @@ async def serve(seed: int, venues: tuple[str, ...], speed: float, epoch_ms: int,
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         watch = asyncio.create_task(reader.read())
         watch.add_done_callback(lambda _: over.set())
-    world = World(seed, venues=venues, speed=speed, epoch_ms=epoch_ms)
     print(json.dumps(await world.start()), flush=True)
     running, ending = asyncio.create_task(world.run()), asyncio.create_task(over.wait())
     await asyncio.wait((running, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -41,11 +43,22 @@ def main() -> None:
     options.add_argument("--venues", default=",".join(VENUES), help="venue ids, comma-separated")
     options.add_argument("--speed", type=float, default=1.0, help="virtual seconds per second")
     options.add_argument("--epoch-ms", type=int, default=None, help="start of virtual time, ms UTC (default: now)")
+    options.add_argument("--scenario", default="usual", help=f"one of {', '.join(SCENARIOS)}")
+    options.add_argument(
+        "--symbols", type=int, default=0, help="a load: so many copies of the bitcoin market at each venue (default: 0, none)"
+    )
+    options.add_argument("--pace", type=int, default=1, help="with --symbols: steps of 10 ms from one action of a market to the next")
     options.add_argument("--with-parent", action="store_true", help="end when stdin is closed")
     chosen = options.parse_args()
     logs.start_child()
     epoch_ms = chosen.epoch_ms if chosen.epoch_ms is not None else time.time_ns() // 1_000_000
-    asyncio.run(serve(chosen.seed, tuple(chosen.venues.split(",")), chosen.speed, epoch_ms, with_parent=chosen.with_parent))
+    venues = tuple(chosen.venues.split(","))
+    crowd = [spec for venue in venues for spec in many(venue, chosen.symbols, pace=chosen.pace)] if chosen.symbols else None
+    try:
+        world = World(chosen.seed, venues=venues, speed=chosen.speed, epoch_ms=epoch_ms, listings=crowd, scenario=chosen.scenario)
+    except UnknownName as error:
+        options.error(str(error))
+    asyncio.run(serve(world, with_parent=chosen.with_parent))
 
 
 if __name__ == "__main__":

@@ -40,14 +40,15 @@ class SampleMarket:
 
     def __init__(
         self, seed: int, listings: Sequence[ListingSpec], *, epoch_ms: int = EPOCH_MS, character: Character = USUAL,
-        journal: Journal | None = None,
+        journal: Journal | None = None, script: Sequence[Order] = (),
     ) -> None:  # fmt: skip
-        """Whatever is planted, by chance or as asked, is entered in ``journal``."""
+        """Whatever is planted, by chance or as asked, is entered in ``journal``. ``script`` is obeyed by itself: another's schedule."""
         self.seed, self.listings, self.first_character = seed, tuple(listings), character
         self.epoch_ms = epoch_ms - epoch_ms % STEP_MS
         self.steps = 0
         self.journal = Journal() if journal is None else journal
         self.schedule: list[Order] = []
+        self._script, self._obeyed = script, 0
         self.assets = {spec.name: Asset(spec, random.Random(f"{seed}/{spec.name}"), character, self._note) for spec in ASSETS}
         self._lines: dict[tuple[str, str], Line] = {}
         shared: dict[str, Iterator[int]] = {"binance_usdm": itertools.count(SEQ_START["binance_usdm"])}
@@ -107,6 +108,11 @@ class SampleMarket:
         self.schedule.append(Order(self.steps, what))
         del self.schedule[:-ORDERS_KEPT]  # a world older than that has no twin any more
 
+    def twin(self) -> SampleMarket:
+        """The same market at its beginning; it obeys this one's schedule, also what is still added, unless it is ahead of this one."""
+        script = self._script if self._script != () else self.schedule
+        return SampleMarket(self.seed, self.listings, epoch_ms=self.epoch_ms, character=self.first_character, script=script)
+
     def obey(self, what: Fault | Character | None) -> None:
         """Do what stands in a schedule."""
         if isinstance(what, Fault):
@@ -118,6 +124,9 @@ class SampleMarket:
 
     def step(self) -> None:
         """Advance virtual time by 10 ms."""
+        while self._obeyed < len(self._script) and self._script[self._obeyed].step <= self.steps:
+            self.obey(self._script[self._obeyed].what)
+            self._obeyed += 1
         self.steps += 1
         self._stage.step(self.steps)
         for asset in self.assets.values():
@@ -144,39 +153,27 @@ class Truth:
         schedule: Sequence[Order] = (),
     ) -> None:  # fmt: skip
         """``schedule`` = that of the market itself; it may still grow, as long as it is not asked beyond that market's time."""
-        self._seed, self._listings, self._epoch_ms, self._character = seed, tuple(listings), epoch_ms, character
-        self._schedule = schedule
-        self._twin = self._begin()
+        self._twin = SampleMarket(seed, listings, epoch_ms=epoch_ms, character=character, script=schedule)
 
     @classmethod
     def of(cls, sample: SampleMarket) -> Truth:
         """The twin of this market."""
         return cls(sample.seed, sample.listings, epoch_ms=sample.epoch_ms, character=sample.first_character, schedule=sample.schedule)
 
-    def _begin(self) -> SampleMarket:
-        self._done = 0  # orders carried out
-        return SampleMarket(self._seed, self._listings, epoch_ms=self._epoch_ms, character=self._character)
-
-    def _step(self) -> None:
-        while self._done < len(self._schedule) and self._schedule[self._done].step <= self._twin.steps:
-            self._twin.obey(self._schedule[self._done].what)
-            self._done += 1
-        self._twin.step()
-
     def at_step(self, step: int) -> SampleMarket:
         """The whole market right after step number ``step``."""
         if self._twin.steps > step:
-            self._twin = self._begin()
+            self._twin = self._twin.twin()
         while self._twin.steps < step:
-            self._step()
+            self._twin.step()
         return self._twin
 
     def at_seq(self, key: str, seq: int, *, max_steps: int = 1_000_000) -> Market:
         """Market ``key`` when its newest change had number ``seq``. Raises LookupError if it never has at a step's end."""
         if self._twin.markets[key].book.seq > seq:
-            self._twin = self._begin()
+            self._twin = self._twin.twin()
         while self._twin.markets[key].book.seq < seq and self._twin.steps < max_steps:
-            self._step()
+            self._twin.step()
         market = self._twin.markets[key]
         if market.book.seq != seq:
             raise LookupError(f"{key} has no step that ends at {seq}")

@@ -9,11 +9,13 @@ from typing import Any
 
 from loguru import logger
 
+from dope.sim import scenarios
 from dope.sim import venue as venues_of
 from dope.sim.faults import Faults, Server
 from dope.sim.journal import Journal
 from dope.sim.listings import ListingSpec
 from dope.sim.market import EPOCH_MS, STEP_MS, SampleMarket
+from dope.sim.scenarios import Scenario
 from dope.sim.truth_log import TruthLog
 
 MAX_LATE_STEPS = 200  #: a loop that comes later than this skips the rest instead of racing after it
@@ -28,14 +30,16 @@ class World:
     def __init__(
         self, seed: int = 7, *, venues: Sequence[str] = VENUES, speed: float = 1.0, epoch_ms: int = EPOCH_MS,
         options: Mapping[str, Mapping[str, Any]] | None = None, clock: Callable[[], float] = time.monotonic,
-        listings: Sequence[ListingSpec] | None = None, journal: Journal | None = None,
+        listings: Sequence[ListingSpec] | None = None, journal: Journal | None = None, scenario: str = "usual",
     ) -> None:  # fmt: skip
         """``speed`` = virtual seconds per second; 0 = only ``advance`` moves time. ``epoch_ms`` = where virtual time
-        starts. ``options`` of servers by venue id and other ``listings`` are for tests. Raises UnknownName for a venue without a server."""
+        starts. ``options`` of servers by venue id and other ``listings`` are for tests. Raises UnknownName for a scenario that
+        is none and for a venue without a server."""
         self.speed = speed
         self.journal = journal or Journal()
         specs = venues_of.listings(venues) if listings is None else listings
-        self.sample = SampleMarket(seed, specs, epoch_ms=epoch_ms, journal=self.journal)
+        first = scenarios.named(scenario)
+        self.sample = SampleMarket(seed, specs, epoch_ms=epoch_ms, character=first.character, journal=self.journal)
         clocks = {venue: venues_of.VenueClock(self.sample) for venue in venues}
         self.servers: dict[str, Server] = {
             venue: venues_of.module(venue).Server(clocks[venue], clock=clock, **(options or {}).get(venue, {})) for venue in venues
@@ -44,6 +48,7 @@ class World:
         for server in self.servers.values():
             server.voice.log = self.log
         self.faults = Faults(self.sample, self.servers, clocks, self.journal)
+        self._director = scenarios.Director(first, self.sample, self.faults)
         self._clock = clock
         self._drive: asyncio.Task[None] | None = None
 
@@ -71,6 +76,15 @@ class World:
         for server in self.servers.values():
             await server.port.down()
 
+    @property
+    def scenario(self) -> Scenario:
+        """What is being played."""
+        return self._director.playing
+
+    def play(self, scenario: str) -> None:
+        """Play this scenario from now on. Raises UnknownName."""
+        self._director.play(scenarios.named(scenario))
+
     def advance(self, steps: int = 1) -> None:
         """Make so many steps of 10 ms at once and send what they bring."""
         for _ in range(steps):
@@ -80,6 +94,7 @@ class World:
     def turn(self) -> Iterator[Server]:
         """One step of 10 ms, venue after venue: what it brings has been sent by each that is given out."""
         self.sample.step()
+        self._director.step()
         self.faults.step()
         for server in self.servers.values():
             server.publish()

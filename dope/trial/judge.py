@@ -29,7 +29,7 @@ from dope.engines import costs
 from dope.sim.exact import FEES, Exact, Figure, Leg, Life, Rules
 from dope.sim.journal import Planted
 from dope.sim.kinds import KINDS
-from dope.sim.market import STEP_MS, SampleMarket
+from dope.sim.market import STEP_MS
 from dope.sim.truth_log import DEPTH, TOUCH, Published
 from dope.trial.stage import MS, Played, Sample
 
@@ -92,8 +92,7 @@ def truth(played: Played) -> list[Life]:
     told, sample = played.session.arbitrage.rules, played.world.sample
     rules = Rules(Fraction(str(told.enter)), Fraction(str(told.leave)), told.debounce // MS, Fraction(str(told.min_notional)))
     exact = Exact(legs(played), rules)
-    twin = SampleMarket(sample.seed, sample.listings, epoch_ms=sample.epoch_ms)
-    published = Published(played.world.log.rows(), twin)
+    published = Published(played.world.log.rows(), sample.twin())
     for at_ms in played.at_ms[1:]:
         for key in published.step():
             if (sides := published.shown[key].sides()) is not None:
@@ -208,10 +207,12 @@ def arbitrage(played: Played, lives: list[Life]) -> Finding:
         finding.due += due
         if hits:
             finding.detected += due
-            finding.latency_ms.append(max(0, hits[0].start_ms - life.start_ms))
             keys = (life.buy, life.sell)
             too_old = hits[0].start_ms > life.start_ms + NEAR_MS and silence.excuses(keys, life.start_ms)
-            if too_old or any(hit.reason == "stale" and silence.excuses(keys, hit.end_ms or 0) for hit in hits):
+            excused = too_old or any(hit.reason == "stale" and silence.excuses(keys, hit.end_ms or 0) for hit in hits)
+            if not excused:
+                finding.latency_ms.append(max(0, hits[0].start_ms - life.start_ms))
+            if excused:
                 finding.stale += due
             elif due and hits[0].start_ms < life.start_ms and torn(hits[0]):
                 finding.unsure += 1

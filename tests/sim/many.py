@@ -16,8 +16,8 @@ from dope.feed import Feed, Timing
 from dope.feed.clock import Clock
 from dope.market.market import Market
 from dope.market.ready import compile_all
+from dope.sim.crowd import many
 from dope.sim.listings import ListingSpec
-from dope.sim.venue import listings
 from dope.sim.world import World
 from dope.types import (
     CLOSED,
@@ -39,20 +39,8 @@ from dope.types import (
 )
 from dope.venues import VENUES, make
 
+__all__ = ["EVERY", "HurriedLoop", "Watched", "hurried", "many", "watching"]
 EVERY = tuple(venue.ID for venue in VENUES if venue.BOOKS)
-QUIET = 100  #: steps of 10 ms from one action of a market to the next
-NAMES = tuple("X" + a + b for a in "ABCDEFGHIJKLMNOP" for b in "KLMNPQRSTVWXYZ")
-
-
-def many(venue: str, count: int, *, pace: int = QUIET) -> list[ListingSpec]:
-    """What trades in bitcoin first at a venue, and the same under so many names in all, written as the venue writes them."""
-    first = next(spec for spec in listings((venue,)) if spec.asset == "BTC")
-    case = str.lower if first.native.islower() else str
-    made = []
-    for rank, name in enumerate(("BTC", *NAMES)[:count]):
-        symbol, native = first.symbol.replace("BTC", name), first.native.replace(case("BTC"), case(name))
-        made.append(msgspec.structs.replace(first, symbol=symbol, native=native, pace=pace, bias=10 * rank))
-    return made
 
 
 # -- time -------------------------------------------------------------------------------------------------------------

@@ -60,7 +60,8 @@ def test_a_fault_begins_and_ends_at_its_virtual_times() -> None:
                 made.advance()
                 muted.append(port.muted)
             assert muted.index(True) == 99 and muted.count(True) == 200
-            assert (planted.start_ms, next(entry.end_ms for entry in made.journal.entries if entry.id == planted.id)) == (begun + 1000, begun + 3000)
+            ended = next(entry.end_ms for entry in made.journal.entries if entry.id == planted.id)
+            assert (planted.start_ms, ended) == (begun + 1000, begun + 3000)
             assert [json.loads(line)["end_ms"] for line in lines if b"ack_mute" in line] == [0, begun + 3000] and not made.faults.active
             other = made.faults.inject(Fault(kind="freeze", venue="okx", at_s=1.0))
             made.faults.heal(other.id)
