@@ -322,10 +322,12 @@ class Arbitrage:
         return age_limit_ns(pair.wall_bps, sigma, self.rules.max_age_s)
 
     def usable(self, pair: Pair, market: Market, now: int) -> bool:
-        """Both legs LIVE and fresh."""
+        """Both legs LIVE and fresh, and neither silent beyond its habit: a venue that froze is seen before the other has moved past it."""
         buy, sell = market.books[pair.buy.key], market.books[pair.sell.key]
+        if not buy.state == sell.state == "LIVE":
+            return False
         limit = self.limit_ns(pair, market)
-        return buy.state == sell.state == "LIVE" and market.age(buy, now) <= limit and market.age(sell, now) <= limit
+        return all(market.age(book, now) <= min(limit, book.rhythm.limit_ns()) for book in (buy, sell))
 
     def _look(self, pair: Pair, market: Market, now: int) -> list[Opportunity]:
         if not self.usable(pair, market, now):
@@ -456,7 +458,8 @@ def _blocks(arbitrage: Arbitrage, pair: Pair, market: Market, now: int, gross: f
         if book.state != "LIVE":
             return f"{leg.venue} is {book.state}: {book.reason}" if book.reason else f"{leg.venue} is {book.state}"
     if not arbitrage.usable(pair, market, now):
-        return f"a leg is older than {arbitrage.limit_ns(pair, market) / MS:.0f} ms"
+        limit = min(arbitrage.limit_ns(pair, market), *(market.books[leg.key].rhythm.limit_ns() for leg in (pair.buy, pair.sell)))
+        return f"a leg is older than {limit / MS:.0f} ms"
     if gross <= 0.0:
         return f"prices do not cross: {-gross:.1f} bps apart, and fees of {gross - net:.1f} bps"
     if net < arbitrage.rules.enter:

@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 
 from dope.market import checksums, kernel, lane
-from dope.market.freshness import NS, DelayFloor
+from dope.market.freshness import NS, DelayFloor, Rhythm
 from dope.market.lane import Slots
 from dope.market.walk import vwap
 from dope.types import SYNCING, BookState, Instrument, Quote
@@ -36,8 +36,8 @@ class Book:
     __slots__ = (
         "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checked_ts", "checksum_mismatches", "checksum_rule",
         "checksums_ok", "conn", "crossed", "crossed_since", "delay", "excess", "faults", "gaps", "instrument", "key", "live_ns",
-        "mismatches", "mult", "own_ts", "quote", "quote_ts", "reason", "seq", "sigma", "since", "slot", "snapshots", "stamp", "state",
-        "suspended", "touch_ts", "trades", "trades_from", "volume",
+        "mismatches", "mult", "own_ts", "quote", "quote_ts", "reason", "rhythm", "seq", "sigma", "since", "slot", "snapshots", "stamp",
+        "state", "suspended", "touch_ts", "trades", "trades_from", "volume",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class Book:
         self.quote_ts = self.own_ts = self.touch_ts = self.crossed_since = 0
         self.stamp = 0  # the venue's own of the newest message, ns; 0 = none
         self.excess = 0  # ns that the newest message was late, above the venue's best case
+        self.rhythm = Rhythm()
         self.sigma = 0.0  # volatility in bps per sqrt(s)
         self.book_updates = self.snapshots = self.gaps = self.faults = self.crossed = 0
         self.checked_ts = 0  # when its last checksum matched, ns; 0 = never

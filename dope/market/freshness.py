@@ -88,6 +88,31 @@ def age_limit_ns(wall_bps: float, sigma_bps: float, cap_s: float = MAX_LIMIT_S) 
     return int(min(max(seconds, MIN_LIMIT_S), cap_s, MAX_LIMIT_S) * NS)
 
 
+RHYTHM = 6.0  #: times its usual age: a leg that is so old is silent beyond its habit
+RHYTHM_LOOKS = 600  #: looks that make a habit, ten a second
+
+
+class Rhythm:
+    """How old a book usually is when it is looked at, ns, learnt over a minute; what is silent for much longer has probably gone silent.
+
+    A look at a random moment meets long pauses more often than short ones, so feeds that speak in bursts get the patience they need.
+    """
+
+    __slots__ = ("looks", "usual")
+
+    def __init__(self) -> None:
+        self.looks, self.usual = 0, 0.0
+
+    def look(self, age: int) -> None:
+        """One look; an age beyond the limit counts as the limit, so that a silence does not make itself usual."""
+        self.looks = min(self.looks + 1, RHYTHM_LOOKS)
+        self.usual += (min(age, self.limit_ns()) - self.usual) / self.looks
+
+    def limit_ns(self) -> int:
+        """Oldest that fits the habit, 250 ms … 5 s; 5 s before the first look."""
+        return int(min(max(self.usual * RHYTHM, MIN_LIMIT_S * NS), MAX_LIMIT_S * NS)) if self.looks else int(MAX_LIMIT_S * NS)
+
+
 def next_sigma(sigma: float, last_mid: float, mid: float) -> float:
     """Volatility after one more second: exponentially weighted root mean square of 1 s returns, in bps."""
     if last_mid <= 0.0:

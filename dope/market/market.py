@@ -301,7 +301,9 @@ class Market:
         out: list[Event] = []
         for book in self.books.values():
             if book.state == LIVE:
-                if self.age(book, now) > self.idle_ns[book.instrument.venue]:
+                age = self.age(book, now)
+                book.rhythm.look(age)
+                if age > self.idle_ns[book.instrument.venue]:
                     out += self._change(book, now, STALE, "no message within the silence limit")
                 elif new_second and (mid := book.mid()) is not None:
                     book.sigma, book.sigma_mid = next_sigma(book.sigma, book.sigma_mid, mid), mid

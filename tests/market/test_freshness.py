@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dope.market.freshness import NS, DelayFloor, age_limit_ns, next_sigma
+from dope.market.freshness import NS, DelayFloor, Rhythm, age_limit_ns, next_sigma
 
 
 def test_a_recorder_clock_that_is_behind_makes_nothing_late() -> None:
@@ -37,3 +37,17 @@ def test_volatility_follows_one_second_moves() -> None:
         new = 100.0 * (1.0002 if i % 2 else 1.0)
         sigma, mid = next_sigma(sigma, mid, new), new
     assert sigma == pytest.approx(2.0, rel=0.01)
+
+
+def test_a_leg_may_be_six_times_as_old_as_it_usually_is_and_a_silence_does_not_make_itself_usual() -> None:
+    rhythm = Rhythm()
+    assert rhythm.limit_ns() == 5 * NS, "nothing is known yet"
+    for _ in range(600):
+        rhythm.look(NS // 10)
+    assert rhythm.limit_ns() == pytest.approx(0.6 * NS, rel=0.01)
+    for k in range(30):
+        rhythm.look(k * NS // 10)
+    assert rhythm.limit_ns() < 0.9 * NS
+    for _ in range(1200):
+        rhythm.look(0)
+    assert rhythm.limit_ns() == NS // 4

@@ -1,0 +1,64 @@
+"""No opportunity is told of a leg that froze while the others moved on, and a venue's clock that is ahead changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dope.sim.journal import Fault
+from dope.sim.world import World
+from dope.trial.stage import MS, Case, Hand, Played
+from tests.trial.test_recall import played
+
+BEGIN, FROZEN, OVER = 700, 300, 50  #: steps of 10 ms: until the freeze, of it, and after it
+VENUES = ("binance_spot", "okx", "kraken", "coinbase", "binance_usdm")
+
+
+def moved_by_one_percent() -> Hand:
+    """Every price rises by 1 % during the freeze."""
+    steps = 0
+
+    def hand(world: World, now_ms: int) -> None:
+        nonlocal steps
+        if BEGIN <= steps < BEGIN + FROZEN:
+            for asset in world.sample.assets.values():
+                asset.price += asset.price // (100 * FROZEN) if asset.spec.sigma else 0
+        steps += 1
+
+    return hand
+
+
+def of_frozen(done: Played, venue: str) -> list[tuple[str, str, int]]:
+    """Opportunities with a leg at this venue that were opened while it was frozen: (buy, sell, ms since then)."""
+    begun = done.ready_ms + BEGIN * 10
+    return [
+        (told.buy, told.sell, told.opened // MS - begun) for told in done.witness.opportunities
+        if venue in (told.buy_venue, told.sell_venue) and begun <= told.opened // MS < begun + FROZEN * 10
+    ]  # fmt: skip
+
+
+def frozen(venue: str, tmp_path: Path) -> Played:
+    fault = Fault(kind="freeze", venue=venue, at_s=BEGIN / 100, duration_s=FROZEN / 100)
+    return played(Case(3, (BEGIN + FROZEN + OVER) / 100, VENUES, (fault,)), tmp_path, moved_by_one_percent())
+
+
+def test_a_venue_that_is_frozen_while_the_others_move_by_one_percent_makes_no_opportunity(tmp_path: Path) -> None:
+    done = frozen("kraken", tmp_path)
+    assert of_frozen(done, "kraken") == []
+    assert any("kraken" in entry.venue for entry in done.world.journal.entries), "it was frozen"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("venue", ["okx", "coinbase", "binance_spot", "binance_usdm"])
+def test_no_venue_that_is_frozen_makes_an_opportunity(venue: str, tmp_path: Path) -> None:
+    assert of_frozen(frozen(venue, tmp_path), venue) == []
+
+
+def test_a_clock_of_a_venue_that_is_two_seconds_ahead_changes_no_opportunity(tmp_path: Path) -> None:
+    def lives(*faults: Fault) -> list[tuple[str, str, int]]:
+        done = played(Case(7, 4.0, VENUES[:3], faults), tmp_path, fees={venue: {"spot": 0.4, "perp": 0.3} for venue in VENUES})
+        return sorted((told.buy, told.sell, told.opened // MS - done.ready_ms) for told in done.witness.opportunities)
+
+    right = lives()
+    assert right and lives(Fault(kind="clock_skew", venue="okx", params={"s": 2.0})) == right
