@@ -17,7 +17,7 @@ from tests.sim.suffering import Ordeal, suffering, twins
 from tests.simulation.loop import in_virtual_time
 
 #: venues whose books are numbered, market by market
-NUMBERED = ("binance_spot", "binance_usdm", "bybit", "gate", "gemini", "htx", "htx_linear", "kucoin", "mexc", "okx")
+NUMBERED = ("binance_spot", "binance_usdm", "bybit", "gate", "htx", "htx_linear", "kucoin", "mexc", "okx")
 CLEAN_S = 30.0
 
 
