@@ -73,6 +73,8 @@
     return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * quantile))];
   };
 
+  DOPE.delayCount = () => (DOPE.replaying() ? 0 : delays.length);
+
   /* One message of the stream; false = there is a hole before it and it was not used. */
   DOPE.receive = function (message) {
     const link = DOPE.link;

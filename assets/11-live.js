@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, link = DOPE.link;
-  const FIRST_MS = 500, LAST_MS = 10000, SILENT_MS = 2500, MUTE_MS = 5000, PING_MS = 1000, POLL_AFTER = 2;
+  const FIRST_MS = 500, LAST_MS = 10000, SILENT_MS = 2500, MUTE_MS = 5000, PING_MS = 1000, SAY_MS = 15000, SETTLED_MS = 5000, POLL_AFTER = 2;
   let socket = null, timer = 0, attempts = 0, everOpen = false, lastHeard = 0, lastSaid = 0, resyncing = false, bestRtt = Infinity;
   const GONE = 4404;   // close code: there is no such replay
   Object.assign(link, { stream: "", foreign: false, hold: false, lostAt: 0, nextTry: 0, attempts: 0, polling: false, lastMessage: 0 });
@@ -21,6 +21,7 @@
     let opened = false;
     const mine = (socket = new WebSocket(scheme + location.host + (link.stream ? "/ws/v1/replay/" + link.stream : "/ws/v1/live")));
     lastHeard = lastSaid = Date.now();
+    [tested, told] = [undefined, Date.now() - SAY_MS + SETTLED_MS];
     mine.onopen = () => { opened = true; lastHeard = Date.now(); bestRtt = Infinity; ping(); };
     mine.onmessage = (event) => { if (socket === mine) hear(event.data); };
     mine.onclose = (event) => {
@@ -48,6 +49,7 @@
     link.age = message.age_ms || 0;
     link.bytes += text.length;
     link.messages += 1;
+    arrived(message);
     if (message.type === "snapshot") {
       everOpen = true;
       resyncing = false;
@@ -65,6 +67,23 @@
     link.resyncs = (link.resyncs || 0) + 1;
     if (socket && socket.readyState === 1) { resyncing = true; socket.send('{"type":"resync"}'); }
   };
+  /* The self-test: a page says that its row has come, and whether anybody looks at the page: a hidden one is not waited for. */
+  let tested, told = 0;   // number of the newest one that came on this connection, undefined = nothing came yet
+  function arrived(message) {
+    const row = (message.data || {}).sentinel;
+    if (row === undefined && message.type !== "snapshot") return;
+    const number = row ? row.opened : 0, first = tested === undefined;
+    if (!first && number && number !== tested) seen(number);
+    tested = number;
+  }
+  function seen(n) {
+    if (!socket || socket.readyState !== 1 || link.stream) return;
+    const t = link.rtt === null ? 0 : performance.timeOrigin + performance.now() + link.offset, count = DOPE.delayCount();
+    const screen = count >= 5 ? [DOPE.delay(0.5), DOPE.delay(0.99), count] : null;
+    socket.send(JSON.stringify({ type: "seen", n, t, shown: !document.hidden, screen }));
+    told = Date.now();
+  }
+  document.addEventListener("visibilitychange", () => seen(0));
   function ping() {
     if (socket && socket.readyState === 1) socket.send(JSON.stringify({ type: "ping", c: performance.timeOrigin + performance.now() }));
   }
@@ -76,6 +95,7 @@
   }
   function watch() {
     ping();
+    if (Date.now() - told > SAY_MS) seen(0);
     const silent = Date.now() - lastHeard > SILENT_MS || Date.now() - lastSaid > MUTE_MS;   // pongs alone prove no stream
     if (socket && silent && !document.hidden) {
       const dead = socket;

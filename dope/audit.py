@@ -159,7 +159,8 @@ class Audit:
         return await wait(lambda: probe.opened is None or probe.closed is not None)
 
     def _through(self, probe: Probe) -> bool:
-        """It has gone the whole way, as far as anybody is there."""
+        """It has gone the whole way, as far as anybody is there: a page that leaves meanwhile is not waited for."""
+        self._pages = min(self._pages, self._board.pages)
         if probe.shown and not probe.arrived and (at := self._board.arrivals.get(probe.number)) is not None:
             probe.arrived = max(at, probe.shown)
         return probe.closed is not None or bool(probe.shown and (probe.arrived or not self._pages))

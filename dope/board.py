@@ -168,6 +168,7 @@ class Board:
         As rows: kind "opportunities" | "events" | "book" | "spreads" | "tapes" | "recordings" | "replays" | "views" | "log" | "past_jobs".
         "replay_board" gives the Board of the replay whose id is ``symbol``; "storage" one row about how a source's recording is kept.
         "relay" gives a reader of the venue ``symbol``: its ``read(depth)`` gives what is new since the last time (``dope/relay.py``).
+        "promises" what the program promises of itself and how it stands: rows of ``dope/promises.py``.
         "log" gives rows with ids below ``start`` (0 = all), "past_jobs" leaves out the newest ``start``.
         A kind of ``dope.tables.KINDS`` gives a ``History`` of [start, end) ns UTC (``end`` 0 = now) of one ``source`` ("" = what runs now);
         "gaps" one whose ``gaps`` are all that is missing in the range, as far as files and the recorder can tell.

@@ -29,6 +29,7 @@ from dope.jobs import Jobs, JobState
 from dope.market.ready import compile_all
 from dope.muting import Muting, muted_from
 from dope.picture import book_row, finite, opportunity_row, stopped
+from dope.promises import Promises
 from dope.recordings import bundles, calendar, left_behind, missing, tapes_by_name
 from dope.relay import VenueReader
 from dope.replays import Replays
@@ -59,7 +60,7 @@ SWITCH_S = 0.001  #: s that the market waits for another thread to let go of the
 EXIT_ENGINE_DIED = 70
 QUERIES = (
     "opportunities", "events", "book", "spreads", "tapes", "recordings", "bundles", "replays", "replay_board", "views", "log", "past_jobs",
-    "gaps", "storage", "relay", "instruments",
+    "gaps", "storage", "relay", "instruments", "promises",
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -86,6 +87,7 @@ class Runtime:
         self.audit = Audit(
             lambda: self._sources.session, board, self.clock, period_s=settings.self_test_s, push_hz=settings.push_hz, seed=self.clock.now()
         )
+        self.promises = Promises(board, self.audit, self.watchdog, self.clock, push_hz=settings.push_hz)
         self._training = Training(settings, self.clock, self._jobs)
         self.records = Records(settings.data_dir / NAME, clock_ms=lambda: self.clock.now() // 1_000_000)
         kept = self.records.kept()
@@ -187,6 +189,8 @@ class Runtime:
         session = self.session
         if not self.alive():
             raise NoEngine("the engine is not running")
+        if kind == "promises":
+            return self.promises.rows(session)
         if kind == "relay":
             return VenueReader(symbol, lambda: self.session, self._between_turns)
         if session is None:
@@ -267,6 +271,7 @@ class Runtime:
         task.set_name("runtime main")
         self._task = task
         self.watchdog.attend(LOOP, self._loop)
+        self.promises.start()
         beside = [self.watch.kept("runtime probe", self._sources.probe), self.watch.kept("runtime sealing", self._seal)]
         if self.settings.self_test_s:
             beside.append(self.watch.kept("runtime self-test", self.audit.run))
@@ -278,6 +283,7 @@ class Runtime:
                 await self._publish_for_ever()
         finally:
             self._closing = True
+            self.promises.stop()
             if not self._stopping.is_set():
                 self._die()  # at once: closing may take seconds
             for each in beside:
@@ -347,6 +353,9 @@ class Runtime:
                 self.watchdog.arm(LOOP, self._die)  # not before: the first start may have to compile
             self.board.publish(self.clock.now(), sections)
             self.audit.published(sections.get("sentinel"))
+            self.promises.published()
+            if full:
+                self.promises.second(session, sections, self._rss_mb * 1e6 / 2**20)
             if session is not settled and self.clock.now() - session.picture.started_ns > SETTLED_S * 1e9:
                 settled = session
                 gc.freeze()  # what is here by now stays: looking through all of it again stops the market for 0.15 s

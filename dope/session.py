@@ -25,6 +25,7 @@ from dope.feed.feed import Feed, Network
 from dope.model.live import PredictorState
 from dope.muting import Muting
 from dope.picture import Picture
+from dope.quantiles import Quantiles
 from dope.rows import Collector
 from dope.settings import Settings
 from dope.tail import Tail
@@ -88,6 +89,7 @@ class Session:
             connect=network.connect, client=network.client,
         )  # fmt: skip
         self.on_probe: Callable[[Event], None] = lambda event: None  #: hears what the engine tells of the markets of the self-test
+        self.took = Quantiles()  #: ns from the stamp of the oldest message of a batch to the end of all detectors
         self._volumes: dict[str, float] = {}
         self._collected = self._collected_frames = 0
         self._collecting: Iterator[None] | None = None  # rows are being taken, a piece a turn
@@ -146,6 +148,8 @@ class Session:
         actions = engine.drain()
         if actions:
             self.feed.actions(actions)
+        if frames:
+            self.took.add(self.clock.now() - frames[0].ts)
 
     def _collect_some(self) -> None:
         """Another piece of the rows that are being taken, or the first one of the next, where they are due: a market waits meanwhile."""

@@ -73,6 +73,7 @@ PARTS = (
     Part("dope-replay", "its board has a fresh publication", "that replay is shown as failed"),
     Part("replay wishes", "in the replay's process: ends it with its owner", "that replay is shown as failed"),
     Part("replay marks", "in the replay's process: reads once", "the seek bar shows what was played"),
+    Part("trial work", "the trial waits for it", "the trial fails"),
     Part("job owner watch", "in the worker process: ends it with its owner", NOTHING),
 )
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from loguru import logger
 
+from dope.quantiles import Quantiles
 from dope.watch import Watch
 
 PERIOD_S = 0.1  #: between two knocks
@@ -44,6 +45,7 @@ class _Loop:
         self.loop, self.answered = loop, now
         self.asked = self.waited = 0.0
         self.lags: deque[float] = deque(maxlen=KEPT)
+        self.figures = Quantiles()  # the same since the beginning, ns
         self.stalls = 0
         self.stalled = False
         self.give_up: Callable[[], None] | None = None
@@ -82,6 +84,10 @@ class Watchdog:
         """Of every loop."""
         return {name: _lag(list(known.lags), known.stalls) for name, known in list(self._loops.items())}
 
+    def figures(self) -> dict[str, Quantiles]:
+        """How late every loop was since it is attended to, ns."""
+        return {name: known.figures for name, known in list(self._loops.items())}
+
     # -- the thread ----------------------------------------------------------------------------------------------------
     def _run(self) -> None:
         before = self._monotonic()
@@ -112,6 +118,7 @@ class Watchdog:
     def _answer(self, known: _Loop) -> None:
         known.answered = self._monotonic()
         known.lags.append(max(0.0, known.answered - known.asked))
+        known.figures.add(int(known.lags[-1] * 1e9))
         known.asked, known.stalled = 0.0, False
 
     def _dump(self, name: str, now: float) -> None:

@@ -1,7 +1,8 @@
 """The clients of a stream from handshake to close: who gets a place, who may read, what waits for each, what each may say.
 
 All streams (``live.py``, ``relays.py``) let their clients in here, so that the bounds are the same on each.
-Client → server: ``{"type":"resync"}``, ``{"type":"ping","c":ms}`` → ``{"type":"pong","c","t"}``; where reading
+Client → server: ``{"type":"resync"}``, ``{"type":"seen",…}`` (``Seen``),
+``{"type":"ping","c":ms}`` → ``{"type":"pong","c","t"}``; where reading
 needs a token that came neither as header nor as cookie, first of all ``{"type":"auth","token":"…"}``.
 """
 
@@ -13,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
+import msgspec
 import orjson
 from loguru import logger
 from starlette.responses import Response
@@ -33,6 +35,15 @@ MAX_REQUESTS_S = 50  #: messages a client may send us per second
 BAD_MESSAGE, TOO_BIG, TRY_LATER = 1008, 1009, 1013  #: WebSocket close codes
 MAX_MESSAGE = 64 * 1024  #: bytes of one client message
 MAX_REASON = 123  #: bytes of the words in a close frame
+
+class Seen(msgspec.Struct, frozen=True):
+    """What a page says of itself: whether it is looked at, and that the row of a self-test has come."""
+
+    shown: bool
+    n: int = 0  #: number of the self-test, 0 = none
+    t: float = 0.0  #: when it came, ms UTC by the server's clock as far as the page knows it; 0 = it does not
+    screen: tuple[float, float, int] | None = None  #: event → screen as the page measured it: ms p50, ms p99, updates
+
 
 State = Callable[[], str]  #: gives the whole state as one message
 
@@ -55,6 +66,7 @@ class Outbox:
         self._wake = asyncio.Event()
         self._wake.set()
         self.sent = 0  #: messages that have left
+        self.page = 0  #: ns: when a page of the dashboard last said that somebody looks at it; 0 = none, or nobody
 
     def put(self, text: str) -> bool:
         """Queue a delta; False when the queue was full and a snapshot takes the place of all that waited."""
@@ -116,6 +128,7 @@ class ConnectionManager:
         self._tokens, self._places, self._clock_ns = tokens, places, clock_ns
         self.drain_s, self.auth_s = DRAIN_S, AUTH_S
         self.counts: Counter[str] = Counter()  #: messages, evicted, refused, resyncs
+        self.on_seen: Callable[[Outbox, Seen], None] = lambda outbox, seen: None
 
     async def serve(self, socket: WebSocket, enter: Enter) -> None:
         """One client from accept to close; ``enter`` is called when it is known that it may read."""
@@ -208,6 +221,11 @@ class ConnectionManager:
             case {"type": "resync"}:
                 self.counts["resyncs"] += 1
                 outbox.restart()
+            case {"type": "seen"}:
+                try:
+                    self.on_seen(outbox, msgspec.convert(wish, Seen))
+                except msgspec.ValidationError:
+                    return BAD_MESSAGE
             case {"type": "auth", "token": str()}:
                 pass  # shown although nobody asked: never looked at, never kept
             case {"type": "ping", "c": int() | float() as c}:

@@ -36,7 +36,9 @@ def health(web: TheWeb, response: Response) -> HealthOut:
     """
     snapshot, trouble, mended = web.board.read(), web.trouble(), web.watch.troubles()
     mode = snapshot.data.get("mode") or {}
-    notices = mode.get("notices") or []
+    notices = list(mode.get("notices") or [])
+    if (tested := mode.get("self_test") or {}).get("state") == "failed":
+        notices.append(f"self-test failed: {tested.get('text')}")
     status = "down" if trouble else "degraded" if mended or notices else "starting" if snapshot.seq == 0 else "ok"
     trouble = trouble or "; ".join(mended) or None
     response.status_code = 503 if trouble else 200  # a notice alone is nothing that a new start would mend

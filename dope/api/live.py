@@ -17,13 +17,15 @@ from typing import Any
 import orjson
 from starlette.websockets import WebSocket
 
-from dope.api.clients import KEEPALIVE_S, ConnectionManager, Outbox, Places, State, told_by
+from dope.api.clients import KEEPALIVE_S, ConnectionManager, Outbox, Places, Seen, State, told_by
 from dope.api.delta import Differ, Discontinuity, whole
 from dope.api.tokens import Tokens
 from dope.board import Board, Snapshot
 from dope.settings import Settings
 from dope.watch import Watch
 
+QUIET_NS = 40 * 10**9  #: a page says something each 15 s: one that has not for so long sleeps with its machine
+MAX_MS = 1e9  #: of a figure that a page tells
 OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
 
@@ -48,6 +50,7 @@ class Hub:
         self._least_gap = 0.5 / settings.push_hz  #: s between two messages: a publisher in a hurry is not followed faster than that
         self._clock_ns = clock_ns
         self.manager = ConnectionManager(tokens, places, clock_ns=clock_ns)
+        self.manager.on_seen = self._seen
         self._clients: set[Outbox] = set()
         self._task: asyncio.Task[None] | None = None
         self._differ = Differ({})
@@ -82,6 +85,21 @@ class Hub:
             yield self._snapshot
         finally:
             self._clients.discard(outbox)
+            self._count_pages()
+
+    def _seen(self, outbox: Outbox, seen: Seen) -> None:
+        """A page tells of itself. Only the self-test that is on the board can have come, and not later than now."""
+        outbox.page = self._clock_ns() if seen.shown else 0
+        self._count_pages()
+        if seen.n and seen.n == (self._board.read().data.get("sentinel") or {}).get("opened"):
+            now = self._clock_ns()
+            self._board.arrived(seen.n, min(now, int(seen.t * 1e6)) if seen.t else now)
+        if seen.shown and seen.screen is not None and all(0 <= figure < MAX_MS for figure in seen.screen):
+            self._board.screen = seen.screen
+
+    def _count_pages(self) -> None:
+        since = self._clock_ns() - QUIET_NS
+        self._board.pages = sum(outbox.page > since for outbox in self._clients)
 
     def _anew(self) -> None:
         """Begin at the newest state; clients that are there see a hole in the numbers and ask for it."""
@@ -121,6 +139,7 @@ class Hub:
         for outbox in tuple(self._clients):
             if not outbox.put(text):
                 self.counts["overflows"] += 1
+        self._count_pages()
         self.counts["updates"] += 1
         self.counts["bytes"] += len(text) * len(self._clients)
 

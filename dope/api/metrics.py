@@ -23,6 +23,7 @@ from dope.watch import PARTS
 STATES = ("LIVE", "SYNCING", "STALE", "GAP", "CROSSED", "INVALID", "HALTED", "DOWN")
 LOOPS = ("runtime", "web")
 REPLAY_STATES = ("created", "running", "paused", "ended", "failed")
+VERDICTS = ("found", "missed", "mispriced", "late", "unclosed", "void")
 REPLAY_SPEEDS = ("slower", "1", "faster", "max")
 VENUE_COUNTS = {
     "reconnects": "connections opened again",
@@ -63,6 +64,7 @@ class BoardCollector(Collector):
         yield from _venues(data.get("venues") or ())
         yield _books(data.get("instruments") or ())
         yield from _opportunities(data.get("cards") or {})
+        yield from _self_test((data.get("mode") or {}).get("self_test") or {})
         yield from _replays(self._replays())
         yield from self._live()
         yield from self._relayed()
@@ -171,6 +173,14 @@ def _books(rows: Iterable[Mapping[str, Any]]) -> Metric:
 def _opportunities(cards: Mapping[str, Any]) -> Iterable[Metric]:
     yield _gauge("dope_opportunities_open", "opportunities open now", cards.get("open"))
     yield _counter("dope_opportunities", "opportunities since start", cards.get("total") or 0)
+
+
+def _self_test(row: Mapping[str, Any]) -> Iterable[Metric]:
+    yield _gauge("dope_self_test_failed", "1 while the newest self-test has failed", float(row.get("state") == "failed"))
+    family = CounterMetricFamily("dope_self_tests", "self-tests carried out, by what became of them", labels=["verdict"])
+    for verdict in VERDICTS:
+        family.add_metric([verdict], row.get(verdict) or 0)
+    yield family
 
 
 def _replays(rows: Iterable[Mapping[str, Any]]) -> Iterable[Metric]:

@@ -183,7 +183,7 @@ class Stepped:
 
     async def patiently(self, work: Coroutine[Any, Any, None]) -> None:
         """Let time pass until this is done."""
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work, name="trial work")
         while not task.done():
             self._loop.forward(STEP_S)
             await self._loop.settle()

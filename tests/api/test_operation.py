@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 from prometheus_client.parser import text_string_to_metric_families
 
-from dope.api.metrics import LOOPS, REPLAY_SPEEDS, REPLAY_STATES, STATES
+from dope.api.metrics import LOOPS, REPLAY_SPEEDS, REPLAY_STATES, STATES, VERDICTS
 from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.spreads import Spreads
 from dope.engines import build_engine, detector_of
@@ -101,7 +101,7 @@ def test_ten_venues_with_fifty_markets_each_are_few_series_with_labels_from_clos
     assert len(found) <= 2000
     closed = {
         "venue": set(ids), "state": {*STATES, *REPLAY_STATES}, "speed": set(REPLAY_SPEEDS), "loop": set(LOOPS), "quantile": {"0.5", "0.99"},
-        "part": {part.name for part in PARTS},
+        "part": {part.name for part in PARTS}, "verdict": set(VERDICTS),
         "status": {"400", "401", "403", "404", "413", "421", "429", "503"}, "version": {house.app.version},
     }  # fmt: skip
     used = {(name, value) for labels in found.values() for name, value in labels.items()}

@@ -75,6 +75,9 @@ class FakeMarket:
         if kind == "storage":
             nothing = Settings(_env_file=None, data_dir=Path("/nonexistent"))
             return storage(nothing, "sim", recording=self.mode["recording"], sealing={}, notice="")
+        if kind == "promises":
+            words = dict.fromkeys(("promise", "promised", "measured", "unit", "of", "how", "test"), "words")
+            return [{**words, "id": str(n), "limit": 1.0, "samples": 3, "needed": 3, "since": 1, "state": "kept"} for n in range(3)]
         if kind == "instruments":
             return self.watching.listed()
         return list(self.views.values()) if kind == "views" else []

@@ -45,7 +45,7 @@ FORMS = (
 PAYLOADS = tuple(form.format(n=n) for n, form in enumerate(FORMS))
 #: what the page chooses its way by, not text: (section or "", field)
 KEPT = {("", "state"), ("", "status"), ("", "source"), ("events", "kind"), ("jobs", "kind"), ("", "breaker")}
-PAGES = ("/", "/predict", "/backtest", "/replay", "/venues", "/settings")
+PAGES = ("/", "/predict", "/backtest", "/replay", "/venues", "/trust", "/settings")
 ROWS = 200  #: rows of an export
 TRADES = 40
 
@@ -101,13 +101,17 @@ class HostileBoard(Board):
             return [{"name": text, "source": text, "session": text, "part": 1, "venues": [text], "first": now - 9000, "last": now,
                      "frames": 5, "bytes": 10, "complete": True, "sealed": False, "lost": 3, "gaps": [{**gap, "reason": text}],
                      "error": text if n % 4 == 3 else ""} for n, text in enumerate(PAYLOADS)]  # fmt: skip
+        if kind == "promises":
+            words = ("id", "promise", "promised", "measured", "unit", "of", "how", "test")
+            figures = {"limit": 1.0, "samples": 5, "needed": 9, "since": 1, "state": "few"}
+            return [{**figures, **{name: payload(n + at) for at, name in enumerate(words)}} for n in range(len(PAYLOADS))]
         if kind == "views":
             kept = dict(zip(("asset", "kind", "matrix", "chart", "text", "route"), PAYLOADS, strict=False))
             return [{"page": "live", "name": text, "state": {**kept, "asset": text, text: text}, "saved": 1} for text in PAYLOADS]
         if kind == "instruments":
             figures = {"tick": 0.1, "lot": 0.1, "min_size": 0.0, "min_notional": 5.0, "contract_value": None}
             figures = {**figures, "inverse": True, "watched": False}
-            names = ("venue", "symbol", "native", "base", "quote", "kind", "status", "source")
+            names = ("venue", "symbol", "native", "base", "quote", "kind", "status", "source", "label")
             return [{**figures, **{name: payload(n + at) for at, name in enumerate(names)}, "status": "trading" if n % 2 else payload(n)}
                     for n in range(len(PAYLOADS))]  # fmt: skip
         if kind == "tapes":

@@ -37,6 +37,7 @@ DRAWN = {
     "/backtest": "document.querySelectorAll('#backtest-graph .scatterlayer .trace').length > 0"
     " && document.querySelector('#trades-grid .ag-row')",
     "/replay": "document.querySelector('#recordings-days')",
+    "/trust": "document.querySelectorAll('#promises-rows tr').length >= 3",
     "/venues": "document.querySelectorAll('#fleet-rows tr').length >= 3 && document.querySelectorAll('#books-rows tr').length > 5",
     "/settings": "document.querySelectorAll('#watched-list li').length > 3 && document.querySelectorAll('#fees-rows tr').length > 2",
 }
