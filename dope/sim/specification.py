@@ -42,7 +42,7 @@ SPECIFICATION = (
     *(Specification(f"volatility of {name}, % a year", value, 0.25) for name, value in (("BTC", 55.0), ("ETH", 68.0), ("SOL", 80.0))),
     *(Specification(f"spread of the volatility of {name}", 0.33, 0.3) for name in ("BTC", "ETH", "SOL")),
     *(Specification(f"jumps of {name} a minute", 6.0, 0.25) for name in ("BTC", "ETH", "SOL")),
-    *(Specification(f"bursts of {name} a minute", 8.3, 0.25) for name in ("BTC", "ETH", "SOL")),
+    *(Specification(f"bursts of {name} a minute", 1.5, 0.3) for name in ("BTC", "ETH", "SOL")),
     *(Specification(f"basis of {name}, bp", value, 0.25) for name, value in (("BTC", 4.0), ("ETH", 3.0), ("SOL", -2.0))),
     *(Specification(f"peg of {name}, bp", 0.9, 0.3) for name in ("USDT", "USDC")),
     *(Specification(f"spread of {key}, bp", spread_bp(spec), 0.2) for key, spec in LISTED.items()),
