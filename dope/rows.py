@@ -19,7 +19,7 @@ import pyarrow as pa
 from dope import tables
 from dope.detectors.arbitrage import Opportunity
 from dope.market import lane
-from dope.market.market import Market
+from dope.market.market import FAR, Market
 from dope.types import (
     LIVE,
     SENTINEL,
@@ -76,7 +76,8 @@ class Collector:
     def on(self, event: Event, market: Market) -> Sequence[Event]:
         if type(event) is Trade:
             if len(self._trades) < WAITING:
-                self._trades.append(event)
+                sound = abs(event.ts_exch) < FAR  # a venue may write any number as its time: what no column holds is none
+                self._trades.append(event if sound else msgspec.structs.replace(event, ts_exch=0))
             else:
                 self._lose("trade", event.ts)
         elif of_sentinel(event):

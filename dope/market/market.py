@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from dope.market import digits, kernel
 from dope.market.book import LIES, LIES_NS, SUSPENSION_NS, Book
 from dope.market.compared import Doubts, differing
@@ -37,6 +39,7 @@ from dope.types import (
 CROSSED_GRACE_NS = NS  #: a book crossed for longer is asked for anew
 DOUBT_NS = 20 * NS  #: two comparisons with REST farther apart are not two in a row
 HOUR = 3600 * NS  #: a stamp farther from the receive time is no time of this message
+FAR = 2**62  #: a number or a time beyond it, either way, is none: columns and the fast lane could not hold it
 MAX_SCRATCH = 1 << 18  #: levels of one message
 WINDOW_OR_CROSSED = kernel.WINDOW | kernel.CROSSED
 EMPTY = (b"[]", b"")  #: sides without a change; both = a keep-alive
@@ -118,6 +121,8 @@ class Market:
         snapshot = update.snapshot
         if book.suspended or not (was_live or snapshot or book.state in (CROSSED, STALE)):
             return ()  # nothing to build on
+        if not -FAR < update.seq < FAR:
+            return self._distrust(book, ts, INVALID, "a number beyond all bounds", update)
         self.dirty[book.key] = None
         leads = book.quote is not None and book.quote_leads()
         bids, asks = update.bids, update.asks
@@ -145,6 +150,7 @@ class Market:
         elif stamped and not (bids in EMPTY and asks in EMPTY):
             # a snapshot or keep-alive carries the stamp of an older change: it says nothing about delay
             book.excess = book.delay.excess(ts, update.ts_exch)
+        ts = max(ts, self.now)  # what waited for its snapshot is told when it is applied: time does not fall
         checksum = update.checksum
         if checksum is not None and book.checksum_rule:
             if book.checksum() != checksum & 0xFFFFFFFF:  # some venues send it signed
@@ -243,6 +249,11 @@ class Market:
         old = book.quote
         if old is not None and 0 <= quote.seq <= old.seq and quote.ts - book.quote_ts < QUOTE_MEMORY_NS:
             return []
+        if not -FAR < quote.seq < FAR:
+            book.faults += 1
+            return [Fault(quote.ts, book.instrument.venue, quote.key, "a number beyond all bounds")]
+        if not -FAR < quote.ts_exch < FAR:
+            quote = msgspec.structs.replace(quote, ts_exch=0)
         if quote.bid >= quote.ask > 0.0:
             book.faults += 1
             return [Fault(quote.ts, book.instrument.venue, quote.key, "crossed quote")]
@@ -288,7 +299,7 @@ class Market:
         self.dirty[gap.key] = None
         if gap.reason in ("disconnected", "reset", "unsubscribed"):
             book.sigma_mid = 0.0
-        change = book.enter(gap.ts, _STATE_OF_GAP.get(gap.reason, GAP), gap.reason)
+        change = book.enter(max(gap.ts, self.now), _STATE_OF_GAP.get(gap.reason, GAP), gap.reason)
         return [change] if change else []
 
     def tick(self, now: int) -> list[Event]:

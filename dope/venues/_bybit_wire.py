@@ -21,7 +21,7 @@ While no socket delivers (before the first one, or while the breaker is open), e
 book only. Beside a socket, answers are compared: a touch that lies outside of those that we had just before and after its ``seq``
 differs (the touch is told each 10 ms only, so once is no proof); three running, and the book is asked for anew.
 Not verified: what one bad topic does to the others of its request. Here only the topics that a refusal names (all of the request
-when it names none) count as refused; the others are asked for again without them, and "already subscribed" confirms them.
+when it names none) count as refused; the others are asked for again at once without them, and "already subscribed" confirms them.
 """
 
 from __future__ import annotations
@@ -302,6 +302,8 @@ class BybitVenue(Venue):
         self.acked(frame, named or asked, events, ok=done, reason="" if done else push.ret_msg)
         if not done:
             events.append(Notice(frame.ts, self.ID, "error", push.ret_msg[:200]))
+        waiting = self.waiting(frame.conn)  # at once: a connection without data is given up before time is up for them
+        self.ask(frame.conn, frame.ts, "subscribe", [topic for topic in asked if topic in waiting])
 
     # -- REST: instead of a socket, or beside it -----------------------------------------------------------------------
     def polls(self, conn: int, symbols: Sequence[str]) -> Sequence[Fetch]:

@@ -117,6 +117,7 @@ class Products(msgspec.Struct):
 
 
 _products = msgspec.json.Decoder(Products)
+_NAME = re.compile(r"[A-Z0-9-]+")
 _listing = msgspec.json.Decoder(Listing)
 _push = msgspec.json.Decoder(Push)
 _books = msgspec.json.Decoder(list[BookEvent])
@@ -205,7 +206,8 @@ class Coinbase(Venue):
     def read(self, frame: Frame, events: list[Event]) -> None:
         push = _push.decode(frame.data)
         if push.type == "error":
-            named = [topic for topic in self.waiting(frame.conn) if topic != HEARTBEATS and topic.partition(":")[2] in push.message]
+            words = products_in(push.message)
+            named = [topic for topic in self.waiting(frame.conn) if topic.partition(":")[2] in words]
             self.acked(frame, named, events, ok=False, reason=push.message)
             if frame.conn not in self._refused:  # nothing of that request holds, and without a subscription it hangs up in 5 s
                 self._refused.add(frame.conn)
@@ -287,6 +289,11 @@ class Coinbase(Venue):
         self._last.pop(frame.conn, None)
         self._refused.discard(frame.conn)
         super().on_closed(frame, events)
+
+
+def products_in(text: str) -> frozenset[str]:
+    """The products that a refusal may mean: whole words, since BTC-USD is the beginning of BTC-USDT."""
+    return frozenset(_NAME.findall(text))
 
 
 def pair(product: str) -> tuple[str, str]:

@@ -30,7 +30,7 @@ import msgspec
 from dope.types import BookUpdate, Checked, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, ReplyInfo, Trade
 from dope.venues._written import least, number, utc_ns
 from dope.venues.base import LIST, Known, Venue
-from dope.venues.coinbase import MARKETS, MIN_NOTIONAL, PRODUCT, Flags, pair, state
+from dope.venues.coinbase import MARKETS, MIN_NOTIONAL, PRODUCT, Flags, pair, products_in, state
 
 CHANNELS = ("level2_batch", "matches")
 LISTED_AS = {"level2": "level2_batch"}  #: both give the same messages; under which name it is confirmed is not verified
@@ -173,7 +173,8 @@ class CoinbaseExchange(Venue):
                 self.acked(frame, [topic for topic in self.waiting(frame.conn) if topic in listed], events)
             case "error":
                 text = f"{message.message} {message.reason}".strip()
-                refused = [topic for topic in self.waiting(frame.conn) if topic.partition(":")[2] in text]
+                words = products_in(text)
+                refused = [topic for topic in self.waiting(frame.conn) if topic.partition(":")[2] in words]
                 self.acked(frame, refused, events, ok=False, reason=text)
                 if frame.conn not in self._refused:  # nothing of that request holds, and without a subscription it hangs up in 5 s
                     self._refused.add(frame.conn)

@@ -311,7 +311,7 @@ def _good(body: bytes) -> msgspec.Raw:
 
 def _levels(rows: bytes) -> bytes:
     """One side's changes for the kernel: without those that only move the numbers on, in the order of their numbers."""
-    if b"],[" not in rows and not rows.startswith(b'[["0"'):
+    if b"],[" not in rows and not rows.startswith(b'[["0"') and rows.count(b'","') in (0, 2):  # without a size its number would be one
         return rows
     told = sorted((int(sequence), price, size) for price, size, sequence in _rows.decode(rows) if price != "0")
     return msgspec.json.encode([(price, size) for _, price, size in told])

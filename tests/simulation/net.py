@@ -13,7 +13,7 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -77,7 +77,47 @@ class Lost:
 
 
 LOST = Lost()
+CLOSE = 8  #: opcode; above it pings and pongs
 PING, PONG = object(), object()
+
+
+class Raw(NamedTuple):
+    """Bytes that are to be read as frames."""
+
+    data: bytes
+
+
+class Frames:
+    """Reads frames: complete messages come out; what breaks the protocol or the limit is a Close."""
+
+    def __init__(self, max_message: int) -> None:
+        self._max, self._buffer, self._message = max_message, bytearray(), bytearray()
+
+    def read(self, data: bytes) -> Iterator[bytes | Close]:
+        self._buffer += data
+        while len(self._buffer) >= 2:
+            first, size = self._buffer[0], self._buffer[1]
+            head = 2 + {126: 2, 127: 8}.get(size, 0)
+            if first & 0x70 or size & 0x80:
+                yield Close(1002, "protocol error")
+                return
+            if len(self._buffer) < head:
+                return
+            size = int.from_bytes(self._buffer[2:head], "big") if head > 2 else size
+            if len(self._message) + size > self._max:
+                yield Close(TOO_BIG, f"a message above {self._max} bytes or 65536 fragments")
+                return
+            if len(self._buffer) < head + size:
+                return
+            payload = bytes(self._buffer[head : head + size])
+            del self._buffer[: head + size]
+            if first & 0x0F == CLOSE:
+                yield Close(int.from_bytes(payload[:2], "big") or 1005, payload[2:].decode("utf-8", "replace"))
+            elif first & 0x0F < CLOSE:  # pings and pongs are the library's
+                self._message += payload
+                if first & 0x80:
+                    yield bytes(self._message)
+                    self._message.clear()
 
 
 class Wire:
@@ -94,6 +134,8 @@ class Wire:
         self._heard: asyncio.Queue[str | Close | Lost] = asyncio.Queue()
         self._gone = asyncio.Event()
         self._client_open = True
+        self._frames = Frames(max_message)
+        self._asked: list[asyncio.Future[None]] = []
         self._pinged: asyncio.TimerHandle | None = None
 
     # -- the server's end ----------------------------------------------------------------------------------------------
@@ -101,6 +143,10 @@ class Wire:
         self._down.put(data)
 
     send_binary = send_text
+
+    def write(self, data: bytes) -> None:
+        """Bytes of frames as they are, whole or in pieces."""
+        self._down.put(Raw(bytes(data)))
 
     def send_data(self) -> None:
         """It is on its way already."""
@@ -134,6 +180,13 @@ class Wire:
                 raise ConnectionClosedError(None, None)
             yield item
 
+    async def ping(self) -> asyncio.Future[None]:
+        """A ping of the protocol; what is given is done when it is answered."""
+        answered = asyncio.get_running_loop().create_future()
+        self._asked.append(answered)
+        self._down.put(PING)
+        return answered
+
     def keep_alive(self, interval_s: float | None, timeout_s: float | None) -> None:
         """Ping each ``interval_s``; without an answer within ``timeout_s`` the connection is cut."""
         if interval_s is None:
@@ -164,6 +217,10 @@ class Wire:
 
     def _to_server(self, item: Any) -> None:
         if item is PONG:
+            for answered in self._asked:
+                if not answered.done():
+                    answered.set_result(None)
+            self._asked.clear()
             if self._pinged is not None:
                 self._pinged.cancel()
                 self._pinged = None
@@ -191,6 +248,9 @@ class Wire:
                 self._listener.message(item)
             else:
                 self._listener.closed(TOO_BIG, f"a message above {self._max_message} bytes or 65536 fragments")
+        elif isinstance(item, Raw):
+            for found in self._frames.read(item.data):
+                self._to_client(found)
         elif item is PING:
             self._up.put(PONG)
         elif isinstance(item, Close):

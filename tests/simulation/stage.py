@@ -15,10 +15,10 @@ from dope.feed.feed import Network
 from dope.session import Session
 from dope.settings import Settings
 from dope.sim.listings import ListingSpec
-from dope.sim.world import World
 from dope.types import Frame
 from dope.watch import Watch
 from tests.simulation.net import InOrder, Net, Requests
+from tests.simulation.truth import Ledger, WrittenWorld
 
 
 class Stage:
@@ -28,7 +28,7 @@ class Stage:
         now, chance = asyncio.get_running_loop().time, random.Random(f"{seed}/net")
         self.net, self.watch, self.clock = Net(chance), Watch(now), clock
         self.venues = tuple(dict.fromkeys(spec.venue for spec in specs))
-        self.world = World(seed, venues=self.venues, listings=specs, clock=now)
+        self.world = WrittenWorld(seed, venues=self.venues, listings=specs, clock=now)
         for server in self.world.servers.values():
             server.port.clients = InOrder()  # type: ignore[assignment]
             server.port.inside(self.net)
@@ -38,6 +38,7 @@ class Stage:
         self.client = httpx.AsyncClient(transport=Requests(self.net, chance), timeout=None)
         self.network = Network(random.Random(f"{seed}/feed"), self.net.connect, self.client, timing)
         self.session: Session
+        self.ledger: Ledger
         self.running: asyncio.Task[None]
         self.batches: list[list[Frame]] = []
 
@@ -45,6 +46,8 @@ class Stage:
         """The ports listen, the feed connects."""
         endpoints = await self.world.start()
         self.session = Session(self.settings, "sim", endpoints, self.clock, self.watch, None, self.network)
+        venues = self.session.engine.venues
+        self.world.ledger = self.ledger = Ledger(self.world, {venue: venues[venue].DEPTH for venue in self.venues})
         self.running = asyncio.ensure_future(self.session.feed.run())
 
     async def close(self) -> None:
