@@ -248,6 +248,7 @@ def sim(
     seed: Annotated[int, typer.Option(help="seed of the market")] = 7,
     seconds: Annotated[float, typer.Option(min=1.0, max=86_400.0, help="s to be played, from when every book is live")] = 60.0,
     venues: Annotated[str, typer.Option(help="venue ids, comma-separated; all = every one with order books")] = "all",
+    scenario: Annotated[str, typer.Option(help="what the market and its venues do: calm, busy, burst, flash-crash, de-peg …")] = "usual",
     faults: Annotated[str, typer.Option(help="kind@venue:symbol:at:duration, comma-separated, or a JSON list")] = "",
     real_time: Annotated[bool, typer.Option(help="as time goes by, instead of standing still until everybody was heard")] = False,
     json_: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
@@ -265,7 +266,7 @@ def sim(
     from dope.trial.stage import Case
 
     settings = _settings(log_level="WARNING")
-    found = try_out(Case(seed, seconds, chosen(venues.split(",")), parse(faults)), settings, stepped=not real_time)
+    found = try_out(Case(seed, seconds, chosen(venues.split(",")), parse(faults), scenario), settings, stepped=not real_time)
     print(json.dumps(found) if json_ else table(found))
     raise typer.Exit(0 if found["ok"] else 1)
 

@@ -35,7 +35,8 @@ def report(played: Played) -> dict[str, Any]:
     books = played.session.engine.market.books.values()
     case = played.case
     return {
-        "seed": case.seed, "seconds": case.seconds, "venues": list(case.venues), "faults": len(case.faults), "stepped": played.stepped,
+        "seed": case.seed, "seconds": case.seconds, "scenario": case.scenario,
+        "venues": list(case.venues), "faults": len(case.faults), "stepped": played.stepped,
         "ready_s": (played.ready_ms - played.at_ms[0]) / 1000,
         "messages": sum(server.port.sent for server in played.world.servers.values()), "markets": len(books),
         "stalls": len(played.stalls), "longest_stall_ms": max((stop - start for start, stop in played.stalls), default=0),
@@ -66,7 +67,7 @@ def table(found: dict[str, Any]) -> str:
         lines += [f"{sort}: {line}" for line in told]
     played = f"{found['seconds']:g} s of {len(found['venues'])} venues, {found['markets']} markets, {found['messages']} messages"
     late = f"our own loop was late {found['stalls']} times, at most {found['longest_stall_ms']} ms"
-    lines.append(f"seed {found['seed']}, {played}, {'stepped' if found['stepped'] else late}")
+    lines.append(f"seed {found['seed']}, scenario {found['scenario']}, {played}, {'stepped' if found['stepped'] else late}")
     return "\n".join([*lines, "all is well" if found["ok"] else "NOT well"])
 
 

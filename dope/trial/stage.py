@@ -20,6 +20,7 @@ from dope.settings import Settings
 from dope.sim.journal import Fault
 from dope.sim.market import EPOCH_MS, STEP_MS
 from dope.sim.port import Port
+from dope.sim.scenarios import named
 from dope.sim.world import World
 from dope.trial.stepped import SteppedLoop
 from dope.types import DATA, BookState, Event, Frame, Gap, Link
@@ -34,12 +35,13 @@ SAMPLES = 400_000  #: figures of open opportunities that are kept to be compared
 
 
 class Case(msgspec.Struct, frozen=True):
-    """What is to be played: ``seconds`` of virtual time from the moment at which every book is LIVE."""
+    """What is to be played: ``seconds`` of virtual time, the scenario and the faults, from the moment at which every book is LIVE."""
 
     seed: int
     seconds: float
     venues: tuple[str, ...]
     faults: tuple[Fault, ...] = ()
+    scenario: str = "usual"
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
@@ -126,7 +128,11 @@ class Hand(Protocol):
 
 
 async def play(case: Case, settings: Settings, hand: Hand | None = None) -> Played:
-    """Play it: in a ``SteppedLoop`` each step only after the one before has been heard, in any other as time goes by."""
+    """Play it: in a ``SteppedLoop`` each step only after the one before has been heard, in any other as time goes by.
+
+    Raises UnknownName for a scenario or a fault that is none.
+    """
+    named(case.scenario)
     loop = asyncio.get_running_loop()
     stepped = loop if isinstance(loop, SteppedLoop) else None
     start_ms = EPOCH_MS if stepped else Clock().now() // MS
@@ -140,6 +146,8 @@ async def play(case: Case, settings: Settings, hand: Hand | None = None) -> Play
     feed = asyncio.create_task(session.feed.run(), name="feed")
     try:
         ready_ms = await stage.begin(feed)
+        if case.scenario != world.scenario.id:
+            world.play(case.scenario)
         for fault in case.faults:
             world.faults.inject(fault)
         for _ in range(round(case.seconds / STEP_S)):

@@ -23,6 +23,6 @@ def test_a_trial_prints_one_json_object_and_ends_well() -> None:
 
 
 def test_what_cannot_be_tried_is_refused_with_code_2() -> None:
-    for arguments in (("--faults", "flood@okx:1"), ("--venues", "nowhere"), ("--seconds", "0")):
+    for arguments in (("--faults", "flood@okx:1"), ("--venues", "nowhere"), ("--seconds", "0"), ("--scenario", "tulips")):
         done = sim(*arguments)
         assert done.returncode == 2 and done.stderr.strip(), arguments
