@@ -76,7 +76,7 @@
   }
 
   const banner = (css, glyph, text, buttons, test) => DOPE.h("div", { class: "banner " + css, "data-test": test },
-    DOPE.icon(glyph), DOPE.h("span", {}, text), DOPE.h("div", { class: "r" }, buttons || []));
+    DOPE.icon(glyph), DOPE.h("div", {}, DOPE.h("span", {}, text), DOPE.h("small")), DOPE.h("div", { class: "r" }, buttons || []));
   const button = (text, act, css) => DOPE.h("button", { type: "button", class: "btn2 " + (css || ""), "data-act": act, "data-test": act }, text);
   let shownBanners = "";
   const SILENT_MS = 2000;
@@ -84,7 +84,7 @@
     const sections = DOPE.state.mode || {}, out = [];
     if (sections.banner && !DOPE.replaying()) {
       const text = /^[A-Z ]+: /.test(sections.banner) ? sections.banner : "SIMULATED MARKET: " + sections.banner;
-      out.push([sections.stopped ? "e" : "sim", "exclamation-triangle", text, sections.live_available ? [["Go live", "go-live", "pri"]] : [], sections.stopped ? "banner-stopped" : "banner-sim"]);
+      out.push([sections.stopped ? "e" : "sim", "exclamation-triangle", text, sections.live_available ? [["Go live", "go-live", "pri"]] : [], sections.stopped ? "banner-stopped" : "banner-sim", DOPE.dialWords()]);
     }
     if (DOPE.replayBanner && DOPE.replaying()) out.push(DOPE.replayBanner());
     if (link.status === "lost") {
@@ -105,9 +105,15 @@
     const key = JSON.stringify(out), holder = $("banners");
     if (!holder || key === shownBanners) return;
     const same = [...holder.children].map((b) => b.dataset.test).join() === out.map((b) => b[4]).join();
-    if (same) out.forEach((b, i) => { holder.children[i].children[1].textContent = b[2]; });   // keep the buttons: a click must land
+    const focused = document.activeElement;
     if (!same || JSON.parse(shownBanners || "[]").some((b, i) => JSON.stringify(b[3]) !== JSON.stringify(out[i][3])))
       DOPE.fill(holder, ...out.map((b) => banner(b[0], b[1], b[2], b[3].map((x) => button(...x)), b[4])));
+    out.forEach((b, i) => [b[2], b[5] || ""].forEach((text, k) => {   // keep the buttons: a click must land
+      const node = holder.children[i].children[1].children[k];
+      if (node.textContent !== text) node.textContent = text;
+    }));
+    DOPE.placeDial(holder.querySelector('[data-test="banner-sim"] .r'));
+    if (focused.isConnected && focused !== document.activeElement) focused.focus();
     shownBanners = key;
     if (!same) window.dispatchEvent(new Event("resize"));
   }

@@ -9,6 +9,7 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
               recording: {on, path, bytes, reason}, order_size, min_net_bps, paused: False, stopped: bool (the engine died),
               troubles: [str] (parts of the program that ended lately and were started anew),
               notices: [str] (what stays wrong beside the market, such as records that cannot be kept),
+              scenario: {id, name, see: what a viewer should see, since: virtual ms}|None (what the simulated market plays; None on others),
               self_test: {state: "off"|"waiting" (none yet)|"ok"|"failed"|"idle" (the rules in force allow none), text: what is wrong,
               at: ms|None, run, found, missed, mispriced, late, unclosed, void: counts since start, pages: that watched the newest one}}
 ``venues``   [{id, label, short, state: "live"|"rest" (books by REST, no socket delivers)|"connecting"|
@@ -90,11 +91,12 @@ class Command(msgspec.Struct, frozen=True):
 
 #: train {} · backtest {tape: str|None, latency_ms, order_size, fees} · cancel {job} · set {order_size|min_net_bps|…}
 #: · watch and unwatch {symbol|None, venue|None}: None = all · source {to: "live"|"sim"}
-#: · mute {venue, seconds|None}: None = until unmute {venue}
+#: · scenario {name}: of the simulated market · mute {venue, seconds|None}: None = until unmute {venue}
 #: · replay {do: "create"|"seek"|…, id, …} (its id is the number of the command that creates it)
 #: · save_view {page, name, state} · delete_view {page, name} · export {…} is answered by the API itself
 COMMANDS = (
     "train", "backtest", "cancel", "set", "source", "reconnect", "mute", "unmute", "watch", "unwatch", "replay", "save_view", "delete_view",
+    "scenario",
 )  # fmt: skip
 
 ARRIVALS = 16  #: self-tests whose arrival is remembered
@@ -165,7 +167,8 @@ class Board:
     def query(self, kind: str, symbol: str = "", start: int = 0, end: int = 0, *, limit: int = 0, source: str = "") -> Any:
         """What no snapshot holds.
 
-        As rows: kind "opportunities" | "events" | "book" | "spreads" | "tapes" | "recordings" | "replays" | "views" | "log" | "past_jobs".
+        As rows: kind "opportunities" | "events" | "book" | "spreads" | "tapes" | "recordings" | "replays" | "views" | "log" | "past_jobs" |
+        "scenarios".
         "replay_board" gives the Board of the replay whose id is ``symbol``; "storage" one row about how a source's recording is kept.
         "relay" gives a reader of the venue ``symbol``: its ``read(depth)`` gives what is new since the last time (``dope/relay.py``).
         "promises" what the program promises of itself and how it stands: rows of ``dope/promises.py``.

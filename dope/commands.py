@@ -20,12 +20,14 @@ from dope.recordings import tapes_by_name
 from dope.replays import Replays
 from dope.session import Session
 from dope.settings import Settings
+from dope.sim.scenarios import SCENARIOS
 from dope.sources import Sources
 from dope.store.records import Records
 from dope.training import Training
 from dope.venues.base import TRADING
 from dope.watching import Watching
 from dope.workers import backtest_worker
+from dope.worlds import ONLY_SIMULATED
 
 WATCHING = "watching"  #: name under which what a user watches is kept
 MUTED = "muted"  #: likewise whom a user has muted until when
@@ -82,6 +84,8 @@ class Commands:
             session.changed_rules(dict(args))
         elif command.name == "source" and args.get("to") not in ("live", "sim"):
             raise ValueError("source needs to: live or sim")
+        elif command.name == "scenario" and session is not None:
+            self._check_scenario(session, args.get("name"))
         elif command.name == "cancel" and not isinstance(args.get("job"), int):
             raise ValueError("cancel needs job: a number")
         elif command.name == "reconnect" and session is not None and args.get("venue") not in session.engine.venues:
@@ -164,6 +168,8 @@ class Commands:
             self._sources.watch(self._watched(session, command))
         elif command.name == "source":
             await self._sources.switch(str(args["to"]))
+        elif command.name == "scenario":
+            await self._sources.play(str(args["name"]))
         elif command.name == "reconnect":
             session.feed.retry(str(args["venue"]))
         elif command.name in ("mute", "unmute"):
@@ -197,6 +203,14 @@ class Commands:
         for venue_id in _where(session, str(symbol), wanted):
             new.add(venue_id, str(symbol))
         return new
+
+    @staticmethod
+    def _check_scenario(session: Session, name: Any) -> None:
+        """Raises DopeError for what cannot be played now."""
+        if session.source != "sim":
+            raise DopeError(ONLY_SIMULATED)
+        if name not in SCENARIOS:
+            raise UnknownName("scenario", str(name or ""), SCENARIOS)
 
     def _check_muting(self, session: Session, command: Command) -> None:
         """Raises DopeError or ValueError for what cannot be muted or is not."""

@@ -376,7 +376,8 @@ def stopped(data: Mapping[str, Any]) -> dict[str, Any]:
     why = "the engine has stopped"
     price = dict.fromkeys(("bid", "ask", "bid_size", "ask_size", "mid", "age_ms", "unchanged_ms", "imbalance"))
     return {
-        "mode": {**data.get("mode", {}), "banner": "ENGINE STOPPED: nothing here is current any more; the log tells why", "stopped": True},
+        "mode": {**data.get("mode", {}), "banner": "ENGINE STOPPED: nothing here is current any more; the log tells why", "stopped": True,
+                 "scenario": None},
         "venues": [{**row, "state": "down", "books_live": 0, "msgs_s": 0.0, "last_error": why} for row in data.get("venues", ())],
         "instruments": [{**row, **price, "state": DOWN, "reason": why, "depth": {}} for row in data.get("instruments", ())],
         "opps": [], "misses": [], "matrix": [],

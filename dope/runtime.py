@@ -36,6 +36,7 @@ from dope.replays import Replays
 from dope.sealing import Sealing, keep
 from dope.session import Session
 from dope.settings import Settings
+from dope.sim.scenarios import SCENARIOS
 from dope.sources import Sources
 from dope.storage import storage
 from dope.store.records import NAME, Records
@@ -60,7 +61,7 @@ SWITCH_S = 0.001  #: s that the market waits for another thread to let go of the
 EXIT_ENGINE_DIED = 70
 QUERIES = (
     "opportunities", "events", "book", "spreads", "tapes", "recordings", "bundles", "replays", "replay_board", "views", "log", "past_jobs",
-    "gaps", "storage", "relay", "instruments", "promises",
+    "gaps", "storage", "relay", "instruments", "promises", "scenarios",
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -178,6 +179,8 @@ class Runtime:
             return calendar(self.settings.data_dir)
         if kind == "storage":
             return self._storage(source)
+        if kind == "scenarios":
+            return [_scenario_row(name) for name in SCENARIOS]
         if kind == "bundles":
             return bundles(self.settings.data_dir)
         if kind == "replays":
@@ -393,11 +396,17 @@ class Runtime:
             "recording": session.recording() | {"sealed": self._sealing.status()},
             "order_size": rules.order_size, "min_net_bps": rules.enter, "leave_net_bps": rules.leave,
             "min_notional": rules.min_notional, "paused": False, "stopped": False, "troubles": self.watch.troubles(),
+            "scenario": _scenario_row(*self._sources.scenario) if self._sources.scenario else None,
             "notices": self.records.troubles(), "self_test": self.audit.status(),
             "retrain_s": settings.retrain_s,
             "alert_pct": settings.min_profit_threshold,
             "fees": self._fees,
         }  # fmt: skip
+
+
+def _scenario_row(name: str, since: int | None = None) -> dict[str, Any]:
+    scenario = SCENARIOS[name]
+    return {"id": name, "name": scenario.name, "see": scenario.see, "since": since}
 
 
 def _job_rows(states: Sequence[JobState]) -> list[dict[str, Any]]:

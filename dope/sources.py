@@ -16,11 +16,12 @@ from dope.feed.probe import reachable
 from dope.muting import Muting
 from dope.session import Session
 from dope.settings import Settings
+from dope.sim.scenarios import SCENARIOS
 from dope.tape.read import Tape
 from dope.venues import chosen, make
 from dope.watch import Watch
 from dope.watching import Watching
-from dope.worlds import WorldProcess, symbols_of
+from dope.worlds import ONLY_SIMULATED, WorldProcess, symbols_of
 
 SIM_BANNER = "SIMULATED MARKET: no exchange can be reached"
 DEMO_BANNER = "SIMULATED MARKET: started on request"
@@ -49,6 +50,8 @@ class Sources:
         self.session: Session | None = None
         self.banner: str | None = None
         self.live_available = False  #: a venue answered while the simulated market runs
+        self.scenario: tuple[str, int] | None = None  #: id of what the simulated market plays, and since when, virtual ms UTC
+        self._chosen: str = settings.sim_scenario  # outlives a change of the source, and a process that is started anew
         self._on_begin = on_begin
         self._world: WorldProcess | None = None
         self._feed: asyncio.Task[None] | None = None
@@ -88,11 +91,12 @@ class Sources:
         watched = [] if tapes else [venue for venue in chosen(["all"]) if self.watching.of(venue)]
         venues = tuple(dict.fromkeys([*chosen(settings.venues), *watched]))
         world = WorldProcess(
-            seed=settings.sim_seed, venues=venues, speed=settings.sim_rate, tapes=tapes, scenario=settings.sim_scenario
+            seed=settings.sim_seed, venues=venues, speed=settings.sim_rate, tapes=tapes, scenario=self._chosen
         )  # fmt: skip
         endpoints = await world.start()
         await self.close()
         self._world = world
+        self.scenario = None if tapes else (self._chosen, self.clock.now() // 1_000_000)
         watching = None if tapes else self.watching
         self._begin(Session(settings, source, endpoints, self.clock, self._watch, watching, muting=self.muting), banner)
 
@@ -146,9 +150,17 @@ class Sources:
             self.muting.unmute(venue)
             self.session.picture.tell(now, "system", f"{label} is no longer muted")
 
+    async def play(self, scenario: str) -> None:
+        """Let the simulated market play this from now on. Raises DopeError where none runs."""
+        if self.session is None or self._world is None:
+            raise DopeError(ONLY_SIMULATED)
+        self.scenario = (scenario, await self._world.play(scenario))
+        self._chosen, played = scenario, SCENARIOS[scenario]
+        self.session.picture.tell(self.clock.now(), "system", f"the simulated market plays {played.name}: {played.see}")
+
     async def close(self) -> None:
         """Close the sockets, the tape, the process."""
-        session, self.session = self.session, None
+        session, self.session, self.scenario = self.session, None, None
         if session is not None:
             self._rules = session.arbitrage.rules
             await session.stop()

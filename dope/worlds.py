@@ -2,7 +2,8 @@
 
 ``python -m dope.worlds --tape FILE …`` serves recorded frames on loopback; without a tape the seeded sample market runs.
 The process prints its endpoints as one JSON line (and ``"over"`` when a tape has been played) and ends when its stdin is
-closed: it never outlives its parent. It has a session of its own, so that Ctrl-C in the terminal is for its parent alone.
+closed: it never outlives its parent; the sample market also takes wishes there (``dope/sim/__main__.py``). It has a session
+of its own, so that Ctrl-C in the terminal is for its parent alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from loguru import logger
 
@@ -26,8 +28,10 @@ from dope.venues import VENUES, make
 
 START_S = 30.0  #: s until the process must have printed its endpoints
 STOP_S = 2.0
+ANSWER_S = 2.0  #: s in which the sample market must say that it plays another scenario; nothing is published meanwhile
 SCANNED = 50_000  #: data frames of a tape that are read to find out which markets it holds
 OVER = "over"
+ONLY_SIMULATED = "scenarios are played only on the simulated market"
 
 
 class WorldProcess:
@@ -37,6 +41,8 @@ class WorldProcess:
         files = [f"--tape={path.resolve()}" for path in tapes]
         listed = [f"--venues={','.join(venues)}"] if venues else []
         module = ["dope.worlds", *files] if files else ["dope.sim", "--with-parent", f"--seed={seed}", f"--scenario={scenario}", *listed]
+        self._asked, self._answers = 0, dict[int, asyncio.Future[dict[str, Any]]]()
+        self._simulated = not files
         self._command = [sys.executable, "-m", *module, f"--speed={speed}"]
         self._process: asyncio.subprocess.Process | None = None
         self._listener: asyncio.Task[None] | None = None
@@ -63,8 +69,36 @@ class WorldProcess:
         return endpoints
 
     async def _listen(self, stdout: asyncio.StreamReader) -> None:
-        while line := await stdout.readline():
-            self.over = self.over or json.loads(line) == OVER
+        try:
+            while line := await stdout.readline():
+                said = json.loads(line)
+                self.over = self.over or said == OVER
+                if isinstance(said, dict) and (answer := self._answers.pop(said["ask"], None)) is not None:
+                    answer.set_result(said)
+        finally:
+            for answer in self._answers.values():
+                answer.cancel()
+
+    async def play(self, scenario: str) -> int:
+        """Play this scenario from now on. Returns the virtual time, ms UTC. Raises DopeError for a tape, and when it is refused."""
+        if not self._simulated:
+            raise DopeError(ONLY_SIMULATED)
+        if self._process is None or not self.alive:
+            raise DopeError("the simulated market is not running")
+        assert self._process.stdin is not None
+        self._asked += 1
+        answer = self._answers[self._asked] = asyncio.get_running_loop().create_future()
+        try:
+            self._process.stdin.write(json.dumps({"ask": self._asked, "play": scenario}).encode() + b"\n")
+            await asyncio.wait((answer,), timeout=ANSWER_S)
+        finally:
+            self._answers.pop(self._asked, None)
+        if not answer.done() or answer.cancelled():
+            raise DopeError("the simulated market does not answer")
+        said = answer.result()
+        if "refused" in said:
+            raise DopeError(str(said["refused"]))
+        return int(said["since"])
 
     @property
     def alive(self) -> bool:

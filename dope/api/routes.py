@@ -117,14 +117,14 @@ def command(request: Request, web: TheWeb, snapshot: Current, wish: Wish) -> Acc
         if _unfinished(request, web, snapshot, wish.name) >= BUSY:
             error = f"a {wish.name} job is running and another one waits"
             raise Refusal(429, error, "cancel one or try again later", retry_after_s=BUSY_RETRY_S)
-        return _ask(request, web, Command(wish.name, wish.args.model_dump(exclude_none=True), address_of(request.scope)))
+        return ask(request, web, Command(wish.name, wish.args.model_dump(exclude_none=True), address_of(request.scope)))
 
 
 @router.post("/jobs/{id}/cancel", tags=["jobs"], status_code=202, responses=unknown | writes)
 def cancel(request: Request, web: TheWeb, snapshot: Current, id: JobId) -> AcceptedOut:
     """Ask for the end of a job."""
     job(request, web, snapshot, id)
-    return _ask(request, web, Command("cancel", {"job": id}, address_of(request.scope)))
+    return ask(request, web, Command("cancel", {"job": id}, address_of(request.scope)))
 
 
 stream = APIRouter()
@@ -137,7 +137,8 @@ async def live(socket: WebSocket) -> None:
     await hub.serve(socket)
 
 
-def _ask(request: Request, web: Web, wish: Command) -> AcceptedOut:
+def ask(request: Request, web: Web, wish: Command) -> AcceptedOut:
+    """Hand a wish to the engine. Raises Refusal and what the engine says."""
     try:
         number = web.board.ask(wish)
     except ValueError as error:

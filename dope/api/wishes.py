@@ -76,6 +76,10 @@ class UnmuteArgs(Strict):
     venue: VenueId
 
 
+class ScenarioArgs(Strict):
+    name: Annotated[str, Field(max_length=32, pattern=r"^[a-z0-9-]+$", description="id of a scenario of the simulated market")]
+
+
 class Train(Strict):
     name: Literal["train"]
     args: Nothing = Nothing()
@@ -126,4 +130,11 @@ class Unwatch(Strict):
     args: WatchArgs
 
 
-Wish = Annotated[Train | Backtest | Cancel | Set | Source | Reconnect | Mute | Unmute | Watch | Unwatch, Field(discriminator="name")]
+class PlayScenario(Strict):
+    name: Literal["scenario"]
+    args: ScenarioArgs
+
+
+Wish = Annotated[
+    Train | Backtest | Cancel | Set | Source | Reconnect | Mute | Unmute | Watch | Unwatch | PlayScenario, Field(discriminator="name")
+]

@@ -21,6 +21,7 @@ TERMS = (
     ("wall", "the two taker fees that a route must beat"),
     ("quote age", "time since anything proved the older of the two books current"),
     ("stale", "a book that is not proven current; never counted as an opportunity"),
+    ("scenario", "what the simulated market plays; its banner has the menu"),
     ("event → screen", "from the receipt of the newest event to the paint of this browser"),
 )
 TOUR = (

@@ -58,12 +58,13 @@ def draw(snapshot: Snapshot) -> dict[str, Any]:
     """Mode, market banner and venue pills as they stand, so that the first paint already answers "can I trust it?"."""
     data = snapshot.data
     mode = data.get("mode") or {}
-    banner = mode.get("banner")
+    banner, scenario = mode.get("banner"), mode.get("scenario")
+    text = [html.Span(_sentence(banner or "")), html.Small(f"What you should see: {scenario['see']}" if scenario else "")]
     words = {"sim": "SIMULATED", "tape": "REPLAY"}.get(mode.get("source", ""), "CONNECTING")
     return {
         "mode-text": words,
         "venues": [_pill(venue) for venue in data.get("venues") or []],
-        "banners": [html.Div([icon("exclamation-triangle"), html.Span(_sentence(banner))], className="banner sim")] if banner else [],
+        "banners": [html.Div([icon("exclamation-triangle"), html.Div(text)], className="banner sim")] if banner else [],
     }
 
 
@@ -110,6 +111,8 @@ def _top(signed_in: bool) -> Component:
             action(icon("link-45deg"), "link", label="Copy a link to this view", key="L", css="ib hidem"),
             action(icon("question-lg"), "help", label="Help", key="?", css="ib hidem"),
             *([way_out] if signed_in else []),
+            html.Div(id="dial-menu", className="pop dial-menu", hidden=True, role="menu",
+                     **attrs({"aria-label": "Scenario of the simulated market", "data-test": "dial-menu"})),
             html.Div(id="venue-card", className="pop venue-card", hidden=True, role="dialog", **attrs({"data-test": "venue-card"})),
         ],
         className="top",

@@ -1,4 +1,8 @@
-"""``python -m dope.sim``: the sample world in a process of its own; prints its endpoints as one line of JSON."""
+"""``python -m dope.sim``: the sample world in a process of its own; prints its endpoints as one line of JSON.
+
+With a parent it obeys lines of JSON on stdin, ``{"ask": number, "play": scenario}``, each answered by one on stdout: ``{"ask": number,
+"scenario": id, "since": virtual ms}``, or ``{"ask": number, "refused": why}``.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,20 @@ import signal
 import sys
 import time
 
+import msgspec
+
 from dope import logs
 from dope.errors import UnknownName
 from dope.sim.crowd import many
 from dope.sim.scenarios import SCENARIOS
 from dope.sim.world import VENUES, World
+
+
+class Wish(msgspec.Struct):
+    """What a parent asks for."""
+
+    ask: int
+    play: str
 
 
 async def serve(world: World, *, with_parent: bool) -> None:
@@ -25,7 +38,7 @@ async def serve(world: World, *, with_parent: bool) -> None:
     if with_parent:
         reader = asyncio.StreamReader()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        watch = asyncio.create_task(reader.read())
+        watch = asyncio.create_task(_hear(reader, world))
         watch.add_done_callback(lambda _: over.set())
     print(json.dumps(await world.start()), flush=True)
     running, ending = asyncio.create_task(world.run()), asyncio.create_task(over.wait())
@@ -34,6 +47,24 @@ async def serve(world: World, *, with_parent: bool) -> None:
         running.result()  # a market that stands still is no market: whoever started it is told, and starts it anew
     running.cancel()
     await world.stop()
+
+
+async def _hear(parent: asyncio.StreamReader, world: World) -> None:
+    """Obey the parent until it closes stdin."""
+    while line := await parent.readline():
+        print(json.dumps(_obey(world, line)), flush=True)
+
+
+def _obey(world: World, line: bytes) -> dict[str, int | str]:
+    try:
+        wish = msgspec.json.decode(line, type=Wish)
+    except msgspec.DecodeError as error:
+        return {"ask": 0, "refused": f"not understood: {error}"}
+    try:
+        world.play(wish.play)
+    except UnknownName as error:
+        return {"ask": wish.ask, "refused": str(error)}
+    return {"ask": wish.ask, "scenario": world.scenario.id, "since": world.sample.now_ms}
 
 
 def main() -> None:

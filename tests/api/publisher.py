@@ -301,6 +301,8 @@ class Publisher:
             return list(self.views.values())
         if kind == "instruments":
             return self.listed
+        if kind == "scenarios":
+            return [{"id": name, "name": name.upper(), "see": f"what {name} looks like.", "since": None} for name in ("usual", "calm")]
         if kind == "storage":
             return self.storage | {"source": source or "sim"}
         if kind in (*KINDS, "gaps"):

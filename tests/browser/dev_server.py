@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 from fastapi import Request, Response, WebSocket, WebSocketDisconnect
 
-from dope.api import instruments, views
+from dope.api import instruments, scenarios, views
 from dope.api.answers import answer_errors
 from dope.api.context import Web
 from dope.board import Board, Command
@@ -91,6 +91,7 @@ class Server:
         self.market = FakeMarket(self.board, hot=0.0 if scenario == "quiet" else 0.04)
         if scenario == "sim":
             self.market.mode.update(source="sim", banner="no exchange can be reached", live_available=True)
+            self.market.play("usual")
         self.app = build(self.board, Settings(_env_file=None))
         server = self.app.server
         server.add_api_websocket_route("/ws/v1/live", self._stream)
@@ -99,6 +100,7 @@ class Server:
         server.state.web = Web(self.board, Settings(_env_file=None), lambda: True, time.time_ns)
         server.include_router(views.router)
         server.include_router(instruments.router)
+        server.include_router(scenarios.router)
         answer_errors(server)
         self._socket = listen(port)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"

@@ -25,6 +25,11 @@ Row = dict[str, Any]
 VENUES = (("binance_spot", "Binance", "BIN"), ("binance_usdm", "Binance USD-M", "BIN-M"), ("okx", "OKX", "OKX"))
 BASES = {"BTC": (91_234.5, 0.1, 0.4), "ETH": (3_127.42, 0.01, 9.0), "SOL": (141.88, 0.01, 180.0)}
 FEE_BPS = {("binance_spot", "spot"): 10.0, ("binance_usdm", "perp"): 5.0, ("okx", "spot"): 10.0, ("okx", "perp"): 5.0}
+SCENARIOS = (
+    {"id": "usual", "name": "Usual", "see": "All books stay live.", "since": None},
+    {"id": "calm", "name": "Calm", "see": "Prices hardly move, no opportunity opens.", "since": None},
+    {"id": "venue-freeze", "name": "Venue freeze", "see": "Every 40 s OKX falls silent for 12 s: its books turn stale.", "since": None},
+)
 KEYS = [(venue, base, kind) for (venue, kind) in FEE_BPS for base in BASES]
 
 
@@ -50,6 +55,8 @@ class FakeMarket:
         self.watching = FakeWatching([key_of(*key) for key in KEYS])
         self.commands: list[tuple[str, Row]] = []
         self.muted: dict[str, int] = {}  # venue → ns
+        self.scenarios = [dict(row) for row in SCENARIOS]
+        self.deaf = False  # takes no scenario
         self._levels = {base: BASES[base][0] for base in BASES}
         self._offset = {key: self.random.gauss(0, 0.8) for key in KEYS}
         self._push = dict.fromkeys(KEYS, 0.0)
@@ -80,6 +87,8 @@ class FakeMarket:
             return [{**words, "id": str(n), "limit": 1.0, "samples": 3, "needed": 3, "since": 1, "state": "kept"} for n in range(3)]
         if kind == "instruments":
             return self.watching.listed()
+        if kind == "scenarios":
+            return self.scenarios
         return list(self.views.values()) if kind == "views" else []
 
     def _command(self, _job: int, command: Any) -> None:
@@ -99,8 +108,15 @@ class FakeMarket:
             del self.muted[command.args["venue"]]
         if command.name == "set" and not self.watching.refusal:
             self.mode = {**self.mode, **command.args}
+        if command.name == "scenario" and not self.deaf:
+            self.play(command.args["name"])
         if command.name == "source":
-            self.mode = {**self.mode, "source": command.args["to"], "banner": None, "live_available": False}
+            self.mode = {**self.mode, "source": command.args["to"], "banner": None, "live_available": False, "scenario": None}
+
+    def play(self, name: str) -> None:
+        """Of the simulated market: this scenario is played from now on."""
+        row = next(row for row in self.scenarios if row["id"] == name)
+        self.mode = {**self.mode, "scenario": {**row, "since": int(time.time() * 1000)}}
 
     # -- one step ------------------------------------------------------------------------------------------------
     def step(self, now_ms: int | None = None) -> None:
