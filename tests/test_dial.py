@@ -42,7 +42,7 @@ def test_the_process_of_the_market_plays_another_scenario_or_says_why_not() -> N
         process.send_signal(signal.SIGSTOP)
         asking = asyncio.create_task(world.play("calm"))
         await asyncio.sleep(0.1)
-        process.send_signal(signal.SIGKILL)  # whoever waits is told at once, not when patience ends
+        process.send_signal(signal.SIGKILL)  # whoever waits is told
         with pytest.raises(DopeError, match="does not answer"):
             await asking
         await world.stop()

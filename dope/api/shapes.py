@@ -324,23 +324,6 @@ class RelayOut(BaseModel):
     messages: int = Field(description="sent since start, to all of them")
 
 
-class ScenarioOut(BaseModel):
-    """Something that the simulated market can play."""
-
-    id: str
-    name: str
-    see: str = Field(description="one sentence: what a viewer should see")
-    playing: bool = Field(description="it is played now")
-    since: str | None = Field(None, description="market time at which it began; null = it is not played")
-    since_ms: int | None = None
-
-
-class ScenariosOut(BaseModel):
-    simulated: bool = Field(description="the simulated market runs; on others no scenario can be played")
-    playing: str | None = Field(None, description="id of what is played; null where no simulated market runs")
-    rows: list[ScenarioOut]
-
-
 class HealthOut(BaseModel):
     status: Literal["ok", "starting", "degraded", "down"]
     runtime_alive: bool
