@@ -65,7 +65,7 @@ class Conversation:
         self.engine = engine(venue, self.symbols)
         self.clients: dict[int, Client] = {}
 
-    def _said(self, clients: Iterable[Client], message: str | bytes, *, data: bool = True, binary: bool = False) -> None:
+    def _said(self, clients: Iterable[Client], message: str | bytes, *, data: bool = True, binary: bool = False, topic: str = "") -> None:
         for client in clients:
             client.last = self.sample.steps / 100
             self.step(client.number, DATA, message if isinstance(message, bytes) else message.encode())

@@ -199,7 +199,7 @@ def test_the_recorder_goes_on_with_what_waited(house: House) -> None:
     assert session is not None and session.journal is not None
     writer, step = session.journal._writer, session.journal._writer.step
 
-    def broken() -> None:
+    def broken(share: float = 1.0) -> int:
         writer.step = step  # type: ignore[method-assign]
         raise RuntimeError("on purpose")
 

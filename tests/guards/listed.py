@@ -60,7 +60,7 @@ GUARDS = (
     Guard("a touch that moves by a factor of fifty at once", "dope/market/market.py",
           "if book.sigma_mid > 0.0 and not", "if False and not", "tests/market/test_market.py -k fifty"),
     Guard("a book of which nothing was heard", "dope/market/market.py",
-          "if self.age(book, now) > self.idle_ns[book.instrument.venue]:", "if False:", "tests/test_engine.py -k ticks_on"),
+          "if age > self.idle_ns[book.instrument.venue]:", "if False:", "tests/test_engine.py -k ticks_on"),
     Guard("a message that came late counted as new", "dope/market/market.py",
           "own = book.own_ts - book.excess", "own = book.own_ts", "tests/market/test_market.py -k came_late"),
     Guard("books that look fresh because our own loop was late", "dope/market/market.py",
@@ -69,7 +69,8 @@ GUARDS = (
           "if trade.trade_id in ids:", "if False:", "tests/market/test_market.py -k counted_once"),
     # -- opportunities -------------------------------------------------------------------------------------------------
     Guard("an opportunity with a leg that is too old", "dope/detectors/arbitrage.py",
-          "market.age(buy, now) <= limit and market.age(sell, now) <= limit", "True", "tests/detectors/test_arbitrage.py -k too_old"),
+          "return all(market.age(book, now) <= min(limit, book.rhythm.limit_ns()) for book in (buy, sell))", "return True",
+          "tests/detectors/test_arbitrage.py -k too_old"),
     Guard("an opportunity that outlives its book", "dope/detectors/arbitrage.py",
           'return self._left(event, market) if event.state != "LIVE" else ()', "return ()", "tests/test_engine.py -k disconnect_closes"),
     Guard("sizes that no order can have", "dope/market/walk.py",
