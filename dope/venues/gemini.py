@@ -9,10 +9,11 @@ Messages read (``E`` is in ns; a trade has no ``e``):
       "min_order_size":"0.00001","status":"open|closed|cancel_only|post_only|limit_only","product_type":"spot|swap",…},…]
 
 Book recipe: 1 connect with snapshot=-1 and subscribe: the first depthUpdate of a symbol, ``U`` == ``u``, is its whole book; 2 drop
-what has ``u`` ≤ the last one; 3 else ``U`` ≤ last + 1, and where messages begin with the number of the one before (as those seen do)
-``U`` ≤ last; 4 size 0 removes; 5 anything else: a message is missing: unsubscribe and subscribe again, and if no snapshot comes in
-ten seconds connect anew; until the unsubscribing is answered all that comes is of the old subscription; 6 a book that runs out of
-what is kept of it is brought by a second connection.
+what has ``u`` ≤ the last one; 3 else ``U`` ≤ last, because those seen begin with the number of the one before; ``U`` = last + 1, as the
+rule of the documentation allows, is a lost number until it has come more than three times and none that shares; 4 size 0 removes;
+5 anything else: a message is missing: unsubscribe and subscribe again, and if no snapshot comes in ten seconds connect anew; until
+the unsubscribing is answered all that comes is of the old subscription; 6 a book that runs out of what is kept of it is brought by a
+second connection.
 In the list ``tick_size`` is the step of sizes and ``quote_increment`` that of prices, and its names are in upper case; base and quote are
 what it says: 2ZRLUSD trades 2Z against RLUSD.
 Not verified: that a repeated subscription brings a snapshot (hence the reconnect); that ``u`` of the touch compares with that of the
@@ -35,6 +36,7 @@ STREAMS = ("depth@100ms", "bookTicker", "trade")
 TRADABLE = ("open", "limit_only")  #: states of a symbol in which one can trade at once
 OK = 200
 REQUESTS_KEPT = 1000  #: requests that may still be answered
+LOSSES = 3  #: books that seem to have lost one number, before it is believed that messages do not share their ends
 #: tick, lot and least order (both base) of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
 MARKETS = {
     "btcusd": (0.01, 1e-8, 0.00001), "ethusd": (0.01, 1e-6, 0.001), "solusd": (0.001, 1e-6, 0.01),
@@ -102,7 +104,7 @@ class Gemini(Venue):
         self._tried: set[str] = set()  # natives subscribed anew since their last snapshot
         self._heard: set[tuple[int, str]] = set()  # (connection, native) of which the first message has come
         self._begun: set[str] = set()  # natives with nothing but a snapshot so far
-        self._shared: set[str] = set()  # natives whose messages begin with the number of the one before
+        self._apart = 0  # differences that began right behind the last number, before any was seen that began with it
 
     # -- names -------------------------------------------------------------------------------------------------------
     def native(self, symbol: str) -> str | None:
@@ -211,13 +213,15 @@ class Gemini(Venue):
         """Whether this difference goes on from number ``last``; if one is missing, the book is lost."""
         if push.u <= last:
             return False  # the book contains it
-        if push.first > last + (push.s not in self._shared):
+        if push.first == last + 1 and self._apart >= 0:
+            self._apart += 1
+        if push.first > last + (self._apart > LOSSES):
             self.lost(known, frame.ts, events)
             return False
         if push.s in self._begun:
             self._begun.discard(push.s)  # the first one may begin anywhere within the snapshot
         elif push.first == last:
-            self._shared.add(push.s)
+            self._apart = -1
         return True
 
     def _on_touch(self, frame: Frame, push: Push, events: list[Event]) -> None:

@@ -57,9 +57,19 @@ def test_where_messages_begin_with_the_number_of_the_one_before_the_loss_of_a_si
     run = session()
     say(run, BOOK, depth(100, 105, [("99", "1")], []), depth(105, 110, [("98", "1")], []), depth(111, 115, [("97", "1")], []))
     assert run.market.books[KEY].state == "GAP", "110 to 111 was lost"
-    other = session()
-    say(other, BOOK, depth(100, 105, [("99", "1")], []), depth(106, 110, [("98", "1")], []), depth(111, 115, [("97", "1")], []))
-    assert other.market.books[KEY].state == "LIVE", "here they begin with the next number"
+    first = session()
+    say(first, BOOK, depth(100, 105, [("99", "1")], []), depth(106, 110, [("98", "1")], []))
+    assert first.market.books[KEY].state == "GAP", "also before it is known how they begin"
+
+
+def test_where_they_begin_with_the_next_number_time_and_again_that_is_believed() -> None:
+    run, states = session(), []
+    for conn in range(1, 6):
+        run.step_many(play("gemini", [opened("market", ("BTC-USD",))], start=run.market.now + 10**7, conn=conn))
+        say(run, BOOK, depth(100, 105, [("99", "1")], []), depth(106, 110, [("98", "1")], []), conn=conn)
+        states.append(run.market.books[KEY].state)
+        run.step_many(play("gemini", [closed()], start=run.market.now + 10**7, conn=conn))
+    assert states == ["GAP", "GAP", "GAP", "LIVE", "LIVE"]
 
 
 def test_what_the_snapshot_contains_is_not_told_again_and_what_reaches_into_it_is() -> None:
