@@ -28,7 +28,7 @@ class Timing(msgspec.Struct, frozen=True):
     reset_s: float = backoff.RESET_AFTER_S  #: good data for this long forgets earlier failures
     base_s: float = backoff.BASE_S  #: upper bound of the first back-off delay
     cap_s: float = backoff.CAP_S  #: upper bound of any back-off delay and breaker cool-down
-    overlap_s: float = 2.0  #: a planned replacement and the old link run side by side this long after its first data
+    overlap_s: float = 2.0  #: a planned replacement and the old link run side by side this long after its first data and its last request
     open_s: float = OPEN_TIMEOUT_S  #: patience with one attempt to connect
     answer_s: float = ANSWER_S  #: patience with one REST request, body included
     poll_s: float = 1.0  #: between two rounds of REST while no socket of a venue delivers
@@ -184,7 +184,7 @@ class Connection:
         ends = clock.now() + int(timing.life_s * self._shared.rng.uniform(0.9, 1.0) * 1e9)
         settled = False
         while not link.over and not self._replace:
-            if link.last and self._leaving is not None and link.good_s() >= timing.overlap_s:
+            if link.last and self._leaving is not None and min(link.good_s(), link.asked_s()) >= timing.overlap_s:
                 self._leaving.end(1000, "replaced by a new connection")
             if not settled and link.last and clock.now() - link.opened_at >= timing.settle_s * 1e9:
                 settled, self.trouble = True, None

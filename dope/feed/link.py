@@ -91,6 +91,7 @@ class Link:
         self._owner = owner
         self._socket: Socket | None = None
         self._queue: deque[str] = deque()
+        self._sent = 0  # when the newest text left, ns
         self._sender: asyncio.TimerHandle | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._loop = asyncio.get_running_loop()
@@ -171,6 +172,10 @@ class Link:
         """s between opening and the newest data, 0.0 when none came."""
         return (self.last - self.opened_at) / 1e9 if self.last else 0.0
 
+    def asked_s(self) -> float:
+        """s since all that it had to say has been said, 0.0 while something still waits."""
+        return 0.0 if self._queue else (self._now() - max(self._sent, self.opened_at)) / 1e9
+
     # -- timers -------------------------------------------------------------------------------------------------------
     def _later(self, name: str, seconds: float, call: Callable[[], None]) -> None:
         self._timers[name] = self._loop.call_later(seconds, call)
@@ -200,6 +205,7 @@ class Link:
             return
         text = self._queue.popleft()
         self._socket.send(text)
+        self._sent = self._now()
         self._outbox.put(self._venue, self.conn, SENT, text.encode())
         # Also after the last one: the next text must keep its distance from it.
         self._later("send", 1.0 / self._rules.messages_per_s, self._send_next)

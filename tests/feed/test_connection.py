@@ -314,6 +314,29 @@ def test_a_link_is_replaced_before_the_venue_cuts_it_and_that_is_no_failure() ->
     in_virtual_time(main)
 
 
+def test_the_old_link_stays_until_the_new_one_has_asked_for_everything() -> None:
+    async def main(clock: Clock) -> None:
+        peer = Peer(clock, deliver)
+        house = House(clock, peer, timing=Timing(life_s=1000.0, base_s=60.0, overlap_s=2.0))
+        connection = house.connections[0]
+        await asyncio.sleep(60)
+        old = connection.link
+        connection.replace()
+        while connection.link is old:
+            await asyncio.sleep(0.01)
+        assert connection.link is not None and old is not None
+        for number in range(100):
+            connection.link.send(f"subscribe {number}")
+        busy_s = 100 / connection.link._rules.messages_per_s
+        await asyncio.sleep(busy_s + 1.5)
+        assert not old.over, "books asked for last have not begun on the new one"
+        await asyncio.sleep(3.0)
+        assert old.over
+        await house.close(peer)
+
+    in_virtual_time(main)
+
+
 def test_a_text_for_later_waits_and_the_same_one_asked_for_again_waits_anew() -> None:
     async def main(clock: Clock) -> None:
         peer = Peer(clock, deliver)
