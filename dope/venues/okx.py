@@ -220,6 +220,8 @@ class Okx(Venue):
             bids, asks, last = row.bids, row.asks, known.last
             if bids is _NO and asks is _NO:
                 raise ValueError("a book without sides")
+            if row.seqId < -1:
+                raise ValueError("a book whose number is none")
             if snapshot:
                 known.conn, known.asked = frame.conn, None
                 self._channels[native] = push.arg.channel

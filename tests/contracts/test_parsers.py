@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dope.types import DATA, REPLY, Bar, BookUpdate, Event, Frame, Funding, Quote, Trade
+from dope.types import DATA, REPLY, Bar, BookUpdate, Event, Fault, Frame, Funding, Quote, Trade
 from dope.venues import VENUES, make
 from tests.contracts.overheard import kinds, overheard
 from tests.frames import play
@@ -118,6 +118,17 @@ def test_no_price_or_size_that_cannot_be_gets_in_wherever_it_stands(venue: str) 
                     assert possible(event), (number, event)
                 tried += 1
     assert tried >= 80
+
+
+def test_a_snapshot_with_a_number_below_nought_is_none() -> None:
+    frames = play("okx", sample("okx").script())
+    at = next(n for n, frame in enumerate(frames) if b'"snapshot"' in frame.data)
+    machine = make("okx", ())
+    for frame in frames[:at]:
+        machine.receive(frame)
+    wrong = frames[at].data.replace(b'"seqId":', b'"seqId":-')
+    found = machine.receive(Frame(frames[at].ts, "okx", frames[at].conn, DATA, wrong))
+    assert not any(isinstance(event, BookUpdate) for event in found) and any(isinstance(event, Fault) for event in found)
 
 
 @pytest.mark.full
