@@ -164,7 +164,10 @@ class Board:
         self._handler(job, command)
         return job
 
-    def query(self, kind: str, symbol: str = "", start: int = 0, end: int = 0, *, limit: int = 0, source: str = "") -> Any:
+    def query(
+        self, kind: str, symbol: str = "", start: int = 0, end: int = 0, *, limit: int = 0, source: str = "",
+        args: Mapping[str, Any] | None = None,
+    ) -> Any:  # fmt: skip
         """What no snapshot holds.
 
         As rows: kind "opportunities" | "events" | "book" | "spreads" | "tapes" | "recordings" | "replays" | "views" | "log" | "past_jobs" |
@@ -174,8 +177,9 @@ class Board:
         "promises" what the program promises of itself and how it stands: rows of ``dope/promises.py``.
         "log" gives rows with ids below ``start`` (0 = all), "past_jobs" leaves out the newest ``start``.
         A kind of ``dope.tables.KINDS`` gives a ``History`` of [start, end) ns UTC (``end`` 0 = now) of one ``source`` ("" = what runs now);
+        A kind of ``dope/readings`` gives what that reading says; ``args`` are its own.
         "gaps" one whose ``gaps`` are all that is missing in the range, as far as files and the recorder can tell.
         """
         if self._query is None:
             raise NoEngine("the engine is not running")
-        return self._query(kind, symbol, start, end, limit=limit, source=source)
+        return self._query(kind, symbol, start, end, limit=limit, source=source, **({"args": args} if args else {}))

@@ -7,7 +7,7 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import TimeoutError as NoAnswer
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,12 +24,12 @@ from dope.engines import costs
 from dope.errors import DopeError, NoEngine, UnknownName
 from dope.feed.clock import Clock
 from dope.history import SOURCES, Histories
-from dope.instruments import instrument_rows
 from dope.jobs import Jobs, JobState
 from dope.market.ready import compile_all
 from dope.muting import Muting, muted_from
 from dope.picture import book_row, finite, opportunity_row, stopped
 from dope.promises import Promises
+from dope.readings import READINGS, Asked
 from dope.recordings import bundles, calendar, left_behind, missing, tapes_by_name
 from dope.relay import VenueReader
 from dope.replays import Replays
@@ -61,7 +61,7 @@ SWITCH_S = 0.001  #: s that the market waits for another thread to let go of the
 EXIT_ENGINE_DIED = 70
 QUERIES = (
     "opportunities", "events", "book", "spreads", "tapes", "recordings", "bundles", "replays", "replay_board", "views", "log", "past_jobs",
-    "gaps", "storage", "relay", "instruments", "promises", "scenarios",
+    "gaps", "storage", "relay", "promises", "scenarios",
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -164,15 +164,17 @@ class Runtime:
         """What runs now; belongs to the loop."""
         return self._sources.session
 
-    def query(self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "") -> Any:
+    def query(
+        self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "", args: Mapping[str, Any] | None = None
+    ) -> Any:
         """Answers of ``Board.query``: copied between two turns of the loop, made into rows in the asker's thread."""
         if kind in KINDS:
             return self._histories.query(kind, symbol, start, end, limit=limit, source=source)
         if kind == "gaps":
             found = self._histories.query("gap", symbol, start, end, limit=1, source=source)
             return missing(found, self.settings.data_dir / found.source)
-        if kind not in QUERIES:
-            raise UnknownName("query", kind, (*QUERIES, *KINDS))
+        if kind not in QUERIES and kind not in READINGS:
+            raise UnknownName("query", kind, (*QUERIES, *READINGS, *KINDS))
         if kind == "tapes":
             return [msgspec.to_builtins(info) for info, _ in tapes_by_name(self.settings.data_dir)]
         if kind == "recordings":
@@ -202,8 +204,9 @@ class Runtime:
             lives = self._between_turns(lambda: [*session.arbitrage.rows(), *session.picture.closed])
             rows = map(opportunity_row, lives)
             return [finite(r) for r in rows if symbol in ("", r["symbol"]) and start <= r["opened"] * 1_000_000 <= (end or 2**63)]
-        if kind == "instruments":
-            return instrument_rows(session)
+        if kind in READINGS:
+            asked = Asked(symbol, start, end, limit, args or {}, session.engine.market.now, self._between_turns)
+            return READINGS[kind](session, asked)
         if kind == "events":
             return self._between_turns(lambda: list(session.picture.events))
         if kind == "spreads":

@@ -27,7 +27,7 @@ FLOORS = {
 #: rooms that fill several files without a folder of their own
 RUNTIME = ("session", "history", "sources", "commands", "training", "picture", "replay", "care", "sealing", "workers", "worlds",
            "engines", "recordings", "reel", "player", "projector", "replays", "tail", "storage", "watching", "instruments",
-           "matrices", "relay", "muting", "trial", "scene", "audit", "promises")  # fmt: skip
+           "matrices", "relay", "muting", "trial", "scene", "audit", "promises", "readings")  # fmt: skip
 ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "__init__": "errors"}
 #: the screens read the board and show it: of what lies below they may know only this
 SCREENS = ("dashboard", "api")

@@ -1,0 +1,23 @@
+"""What routes and pages ask for now and then, and no snapshot holds: one module a reading. Adding one = its file and one line.
+
+A reading runs in the thread of whoever asks. What belongs to the engine is copied by ``asked.between_turns(...)``, where nothing
+changes meanwhile, as little and as quickly as possible; all reckoning is done afterwards, in the asker's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dope.instruments import instrument_rows
+from dope.readings.asked import Asked
+from dope.session import Session
+
+__all__ = ["READINGS", "Asked", "Reading"]
+
+Reading = Callable[[Session, Asked], Any]
+
+#: kind of ``Board.query`` → what answers it: JSON-ready values, floats finite or None
+READINGS: dict[str, Reading] = {
+    "instruments": lambda session, asked: instrument_rows(session),
+}

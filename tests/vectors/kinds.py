@@ -1,0 +1,29 @@
+"""Every kind of reference vector and who answers for its parts: one line each. A key that nobody answers for is a failure."""
+
+from __future__ import annotations
+
+from tests.vectors.case import Part
+
+KINDS: dict[str, tuple[Part, ...]] = {}
+#: kinds whose models are not complete: every case is told as "not yet"
+LATER = ("forecast", "scorer")
+#: kind → keys that are not computed yet, each told as "not yet"
+LATER_KEYS: dict[str, tuple[str, ...]] = {
+    "arb_depth": ("two_book", "triangular"),
+    "basis": ("cases", "stablecoin"),
+    "bursts": ("params", "t_ms", "size", "sign", "planted", "hits", "bucket_checks", "n_buckets_closed", "merge_gap_ms"),
+    "hy_exact": ("cases",),
+    "jumps": ("lm_and_bns", "stream"),
+    "leadlag_planted": ("cases",),
+    "leadlag_real": ("results", "x", "y", "n", "grid_s", "lag", "rho", "rho0", "llr", "curve", "six_hour_blocks"),
+    "flow": ("lifecycle", "linker", "backtest"),
+    "micro": ("bid", "bid_size", "ask", "ask_size", "expected_ofi_events", "expected_weighted_mid", "vpin", "stats"),
+    "ou": ("cases",),
+    "real_binance": ("files", "clock", "clock_note", "ofi", "fair_price", "kyle", "vecm", "spread", "touch_edge", "jumps", "jump_params",
+                     "links", "bursts", "book"),
+    "real_cpi_day": ("bybit_spot_btcusdt_20221213_trade", "binance_spot_btcbusd_20221213_trade",
+                     "binance_coinm_btcusd_perp_20221213_trade"),
+    "real_depeg": ("implied_usdc_min", "implied_usdc_min_at", "by_day"),
+}  # fmt: skip
+#: keys that say something about a file and hold no case
+ABOUT = frozenset({"kind", "about", "note", "truth", "published", "tolerance", "tolerance_abs", "protocol", "data", "series"})
