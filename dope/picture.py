@@ -17,7 +17,7 @@ from dope.market.book import Book
 from dope.market.market import Market
 from dope.matrices import Matrices, short
 from dope.muting import Muting
-from dope.types import DOWN, HALTED, SYNCING, Ack, BookState, Event, Fault, Gap, Notice, of_sentinel
+from dope.types import DOWN, HALTED, SYNCING, Ack, BookState, Event, Fault, Gap, Notice, Signal, of_sentinel
 from dope.venues.sentinel import KEYS as SENTINEL_KEYS
 
 MS = 1_000_000
@@ -117,6 +117,8 @@ class Picture:
                 self._limited(event.ts, event.venue, "venue", f"{self.label(event.venue)} refused {event.topic}: {event.reason}")
         elif isinstance(event, Notice):
             self._limited(event.ts, event.venue, "venue", f"{self.label(event.venue)}: {event.text}")
+        elif isinstance(event, Signal):
+            self.tell(event.ts, event.KIND, *event.line(self.label))
 
     def tell(self, ts: int, kind: str, text: str, value: str = "", tone: str = "", *, venue: str = "") -> None:
         """One line for the event tape; ``venue`` = whose warning or news it is, which a user may have muted."""

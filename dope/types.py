@@ -7,6 +7,9 @@ per one unit of base; sizes in base currency (contracts are converted by the ins
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import msgspec
 
 # -- frames: everything that reaches the engine, in one global order -------------------------------------------------
@@ -258,6 +261,17 @@ def of_sentinel(event: Event) -> bool:
         return event.instrument.kind == SENTINEL
     name: str = getattr(event, "venue", "") or getattr(event, "key", "") or getattr(event, "buy", "")
     return name.startswith(SENTINEL)
+
+
+# -- signals: what the detectors find -------------------------------------------------------------------------------
+class Signal(Event, frozen=True):
+    """Base of what detectors find, but opportunities: it becomes a row of the table ``signal`` and a line of the event tape."""
+
+    KIND: ClassVar[str] = ""  #: kind of its line: "jump", "burst", "link"…
+
+    def line(self, label: Callable[[str], str]) -> tuple[str, str, str]:
+        """(text, value with unit, tone: "pos" | "neg" | "warn" | "") for people; ``label`` gives a venue's name by its id."""
+        raise NotImplementedError
 
 
 # -- actions: what a venue asks the feed to do -----------------------------------------------------------------------
