@@ -145,6 +145,10 @@ class Book:
         """The last price changes of the touch, oldest first: (n, 2) received and stamped, ns; (n, 4) as in ``Slots.ring``."""
         return self._slots.touches(self.slot)
 
+    def deals(self) -> tuple[np.ndarray, np.ndarray]:
+        """The last trades as of the last clock tick, oldest first: (n, 2) received and stamped, ns; (n, 3) as in ``Slots.trades``."""
+        return self._slots.trades_of(self.slot)
+
     def vwap(self, side: str, qty: float) -> float | None:
         """Average price of taking ``qty`` base units from ``side`` now; None when the kept levels do not hold as much."""
         return vwap(self.levels(side, VWAP_LEVELS), qty)

@@ -41,6 +41,8 @@ LEVELS_MOVED, QUOTE_MOVED, TOLD = 1, 2, 4  #: bits of DIRTY
 BID, BID_SIZE, ASK, ASK_SIZE, MID, UNIT, Q_BID, Q_BID_SIZE, Q_ASK, Q_ASK_SIZE = range(10)
 
 RING = 2048  #: touches remembered per book, a power of two
+TRADE_RING = 2048  #: trades remembered per book, a power of two
+WAITING_TRADES = 4096  #: trades that wait to be put into the rings
 NAME = 32  #: bytes of the longest symbol
 BUCKETS = 4096  #: of the symbol table, a power of two; at most half are used
 PAIRS = 64  #: pairs of one market
@@ -124,6 +126,10 @@ class Slots:
         #: bid, bid size, ask, ask size from then on (base units, quotes included); not a number = the book left LIVE
         self.ring = np.zeros((slots, RING, 4), dtype=np.float64)
         self.ring_n = np.zeros(slots, dtype=np.int64)  # how many so far
+        self.trade_t = np.zeros((slots, TRADE_RING, 2), dtype=np.int64)  # of each trade, ns: received, and the venue's stamp (0 = none)
+        self.trades = np.zeros((slots, TRADE_RING, 3), dtype=np.float64)  # price, base size, +1 = a taker bought, −1 = one sold
+        self.trade_n = np.zeros(slots, dtype=np.int64)  # how many so far
+        self._told: tuple[list[int], list[float]] = ([], [])  # trades that are not in the rings yet: (slot, times …), (figures …)
         self.pairs_of = np.full((slots, PAIRS), -1, dtype=np.int64)
         self.pairs = np.zeros((0, 2), dtype=np.int64)  # (buying slot, selling slot)
         self.walls = np.zeros(0, dtype=np.float64)
@@ -142,7 +148,7 @@ class Slots:
         """A new slot with an empty book. True arrays may have moved: take views anew."""
         slot = self.count
         if slot == len(self.levels):
-            for name in ("levels", "state", "touch", "prices", "ring_t", "ring", "ring_n"):
+            for name in ("levels", "state", "touch", "prices", "ring_t", "ring", "ring_n", "trade_t", "trades", "trade_n"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
             self.pairs_of = np.concatenate([self.pairs_of, np.full_like(self.pairs_of, -1)])
@@ -157,6 +163,30 @@ class Slots:
         n = int(self.ring_n[slot])
         order = np.arange(max(0, n - RING), n) & RING - 1
         return self.ring_t[slot, order], self.ring[slot, order]
+
+    def trade(self, slot: int, times: tuple[int, int], figures: tuple[float, float, float]) -> None:
+        """One more trade of a slot, as in ``trade_t`` and ``trades``; it is in the rings after the next ``settle_trades``."""
+        numbers, values = self._told
+        numbers.append(slot)
+        numbers += times
+        values += figures
+        if len(values) >= 3 * WAITING_TRADES:
+            self.settle_trades()
+
+    def settle_trades(self) -> None:
+        """Put what waits into the rings, all in one go: element by element numpy would cost more than the rest of a trade."""
+        numbers, values = self._told
+        if numbers:
+            told = np.array(numbers, dtype=np.int64).reshape(-1, 3), np.array(values, dtype=np.float64).reshape(-1, 3)
+            remember_trades(*told, self.trade_t, self.trades, self.trade_n)
+            numbers.clear()
+            values.clear()
+
+    def trades_of(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
+        """Trades of a slot as of the last clock tick, oldest first, at most ``TRADE_RING``: (n, 2) times and (n, 3) as in ``trades``."""
+        n = int(self.trade_n[slot])
+        order = np.arange(max(0, n - TRADE_RING), n) & TRADE_RING - 1
+        return self.trade_t[slot, order], self.trades[slot, order]
 
     def pair(self, buy: int, sell: int, wall_bps: float) -> int:
         """Stop the lane whenever ``gross − wall`` of this pair reaches ``near``; gives the pair's number in ``walls``."""
@@ -213,3 +243,16 @@ def remember(
     ring_t[slot, at, 0], ring_t[slot, at, 1] = ts, stamp
     ring[slot, at, 0], ring[slot, at, 1], ring[slot, at, 2], ring[slot, at, 3] = bid, bid_size, ask, ask_size
     ring_n[slot] = n + 1
+
+
+@jit
+def remember_trades(
+    numbers: np.ndarray, values: np.ndarray, trade_t: np.ndarray, trades: np.ndarray, trade_n: np.ndarray
+) -> None:
+    """These trades, in order, into the rings of their slots: rows of (slot, received, stamped) and of (price, size, sign)."""
+    for i in range(numbers.shape[0]):
+        slot = numbers[i, 0]
+        at = trade_n[slot] & (TRADE_RING - 1)
+        trade_t[slot, at, 0], trade_t[slot, at, 1] = numbers[i, 1], numbers[i, 2]
+        trades[slot, at, 0], trades[slot, at, 1], trades[slot, at, 2] = values[i, 0], values[i, 1], values[i, 2]
+        trade_n[slot] += 1

@@ -282,6 +282,9 @@ class Market:
             del ids[next(iter(ids))]
         book.trades += 1
         book.volume += trade.size
+        ts, stamp = trade.ts, trade.ts_exch
+        times = ts, stamp if -HOUR < ts - stamp < HOUR else 0
+        self.slots.trade(book.slot, times, (trade.price, trade.size, 1.0 if trade.side == "buy" else -1.0))
         return True
 
     def gap(self, gap: Gap) -> list[Event]:
@@ -303,7 +306,8 @@ class Market:
         return [change] if change else []
 
     def tick(self, now: int) -> list[Event]:
-        """Every 10 ms: silence, lasting crosses, the 1 s volatility."""
+        """Every 10 ms: trades into the rings, silence, lasting crosses, the 1 s volatility."""
+        self.slots.settle_trades()
         if now < self._next_look:
             return []
         self._next_look = now + STALE_EVERY_NS

@@ -26,6 +26,8 @@ def compile_all() -> None:
     kernel.depth_within(book.a, WINDOWS)
     delay.excess(2, 1)
     remember(book.slot, 1, 0, 1.0, 1.0, 2.0, 1.0, slots.ring_t, slots.ring, slots.ring_n)
+    slots.trade(book.slot, (1, 0), (1.0, 1.0, 1.0))
+    slots.settle_trades()
     _lane(slots, delay)
 
 
