@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Iterable
 from http import HTTPStatus
 from typing import Any
 
+from dope.errors import BadFault
 from dope.sim.effects import Act, Doing
+from dope.sim.modes import Mode
 from dope.sim.port import ANSWER, Client, Close, Port, Reply, Said
 from dope.sim.wires import MAINTENANCE, SHUTDOWN, Raw, read, unpacked, written
 
@@ -350,3 +352,23 @@ def old(act: Act) -> Any:
         return kept.setdefault(target, reply)
 
     return change
+
+
+class OnLink(Doing):
+    """A mode of the proxy before the venue. Raises BadFault where there is no proxy, or for one market alone."""
+
+    def __init__(self, act: Act, *, kind: str) -> None:
+        super().__init__()
+        if act.port.proxy is None:
+            raise BadFault(f"{kind} needs a proxy before {act.fault.venue}: start the market with --proxy")
+        if act.market is not None:
+            raise BadFault(f"{kind} happens to all connections of {act.fault.venue}, not to {act.market.spec.symbol} alone")
+        self._act, self._proxy = act, act.port.proxy
+        self._mode = Mode(kind, act.params, p=act.fault.p, rng=act.rng, did=act.did)
+
+    def start(self) -> Awaitable[None] | None:
+        self._act.over = self._mode.kind in ("tcp_reset", "tcp_eof") and not self._act.fault.duration_s
+        return self._proxy.on(self._mode)
+
+    def stop(self) -> Awaitable[None] | None:
+        return self._proxy.off(self._mode)

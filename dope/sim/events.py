@@ -31,7 +31,16 @@ from dope.sim.quoting import Market
 STEPS_PER_S = 1_000 // STEP_MS
 RAMP = 5  #: steps in which a dislocation builds up and fades
 PLANTED_KEPT = 10_000
-KINDS = ("dislocation", "crash", "depeg", "jump", "burst", "halt", "resume")
+SENTENCES = {
+    "dislocation": "one market is too dear by bps, or too cheap where bps is negative",
+    "crash": "the price of an asset falls by bps within fall_s and is back after recover_s",
+    "depeg": "a stable coin is worth bps less than it should be, and comes back",
+    "jump": "the price of an asset is another one at once and for good, by bps",
+    "burst": "factor times as much happens, to an asset or in one market",
+    "halt": "nothing happens in one market",
+    "resume": "a market that is halted goes on",
+}
+KINDS = tuple(SENTENCES)
 USUAL_S = {"dislocation": 2.0, "crash": 30.0, "depeg": 120.0, "burst": 10.0}  #: where no duration is asked for
 CRASH_STIR = 8  #: how much more is traded in a crash
 FADE_STEPS = 200  #: what is ended early goes within this many steps

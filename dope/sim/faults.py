@@ -16,7 +16,7 @@ from dope.errors import BadFault, UnknownName
 from dope.sim import events
 from dope.sim.effects import Act, Doing
 from dope.sim.journal import Fault, Journal, Planted, Value
-from dope.sim.kinds import KINDS, Kind
+from dope.sim.kinds import KINDS, LINKS, Kind
 from dope.sim.market import SampleMarket
 from dope.sim.port import Port
 from dope.sim.truth_log import Voice
@@ -63,11 +63,11 @@ class Faults:
 
         What happens to the market itself (``events.KINDS``) goes there, and is not healed but ends by itself.
         """
-        kind = KINDS.get(fault.kind)
+        kind = KINDS.get(fault.kind) or LINKS.get(fault.kind)
         if fault.kind in events.KINDS:
             return self._sample.plant(fault)
         if kind is None:
-            raise UnknownName("fault", fault.kind, [*KINDS, *events.KINDS])
+            raise UnknownName("fault", fault.kind, [*KINDS, *LINKS, *events.KINDS])
         server = self.server(fault.venue)
         params = checked(kind, fault)
         if len(self.active) >= MAX_ACTIVE:
@@ -77,9 +77,10 @@ class Faults:
             self._market(fault.venue, fault.symbol)
             market = self._sample.markets[f"{fault.venue}:{fault.symbol}"]
         act = Act(fault, params, server.port, self._clocks[fault.venue], market, self.later)
+        effect = kind.make(act)
         start_ms = self._sample.now_ms + round(fault.at_s * 1000)
         entry = self.journal.note(fault.kind, fault.venue, fault.symbol, start_ms, params=params)
-        active = self.active[entry.id] = Active(fault, entry, act, kind.make(act))
+        active = self.active[entry.id] = Active(fault, entry, act, effect)
         if fault.at_s > 0:
             self.later(fault.at_s * 1000, lambda: self._begin(active))
         else:

@@ -99,7 +99,8 @@ class Once(Doing):
     def start(self) -> None:
         sent = self._make(self._act)
         for client in list(self._act.port.clients):
-            client.ws.transport.write(sent)
+            if not client.ws.transport.is_closing():
+                client.ws.transport.write(sent)
             self._act.did()
         self._act.over = True
 
@@ -177,12 +178,12 @@ class Trickle(Doing):
         for client, waiting in list(self._waiting.items()):
             if client not in self._act.port.clients:
                 del self._waiting[client]
-            elif waiting:
+            elif waiting and not client.ws.transport.is_closing():
                 client.ws.transport.write(waiting.popleft())
                 self._act.did()
 
     def stop(self) -> None:
         for client, waiting in self._waiting.items():
-            if waiting and client in self._act.port.clients:
+            if waiting and client in self._act.port.clients and not client.ws.transport.is_closing():
                 client.ws.transport.write(b"".join(waiting))
         self._waiting.clear()

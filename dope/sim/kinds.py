@@ -8,6 +8,7 @@ long as no book is LIVE and wrong. ``needs`` is what the venue's words must have
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from dope.sim import doings, edits, frames
@@ -33,6 +34,7 @@ from dope.sim.effects import (
     text_changed,
 )
 from dope.sim.journal import Value
+from dope.sim.modes import MODES
 from dope.sim.wires import SHUTDOWN, wire
 
 Make = Callable[[Act], Doing]
@@ -482,3 +484,8 @@ _CLOCK = (
 )
 
 KINDS = {kind.name: kind for group in (_SEQUENCE, _SNAPSHOT, _VALUES, _STREAM, _LIFECYCLE, _FRAMES, _CLOCK) for kind in group}
+
+#: what happens on the way to a venue that has a proxy before it, to all its connections; ``way`` is up (to the venue), down or both
+LINKS = {
+    name: Kind(name, "link", sentence, "any", partial(doings.OnLink, kind=name), params) for name, (sentence, params) in MODES.items()
+}

@@ -16,6 +16,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from dope.sim.proxy import Proxy
 from dope.sim.rest import RestPort
 
 ANSWER = "answer"  #: the topic of what a client gets for what it said
@@ -160,11 +161,14 @@ class Port:
         self._port = 0
         self._rest = RestPort(self._answer) if posted is not None else None
         self._posted = posted
+        self.proxy: Proxy | None = None  #: what stands before it
         self._closing: set[asyncio.Future[None]] = set()
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """``{"ws": "ws://127.0.0.1:PORT", "rest": "http://127.0.0.1:PORT"}``."""
+        """``{"ws": "ws://127.0.0.1:PORT", "rest": "http://127.0.0.1:PORT"}``, or those of the proxy before it."""
+        if self.proxy is not None and self.proxy.endpoints:
+            return self.proxy.endpoints
         return {"ws": f"ws://127.0.0.1:{self._port}", "rest": f"http://127.0.0.1:{self._rest.port if self._rest else self._port}"}
 
     def inside(self, net: Net) -> None:
@@ -183,6 +187,11 @@ class Port:
         if self._rest is not None:
             await self._rest.up()
         logger.info("sim {} listens on port {}", self.name, self._port)
+
+    async def stand_behind(self, proxy: Proxy) -> None:
+        """From now on its address is that of this proxy. Once, while it listens."""
+        await proxy.before(self.endpoints)
+        self.proxy = proxy
 
     async def down(self) -> None:
         """Cut every client and stop listening: connecting is refused."""
@@ -209,6 +218,8 @@ class Port:
         now = self._clock()
         ready = []
         for client in clients:
+            if client.ws.transport.is_closing():
+                continue  # gone, but its end is told only in the next turn of the loop: asyncio would warn of each write
             if client.ws.transport.get_write_buffer_size() > MAX_UNSENT:
                 client.ws.transport.abort()
                 continue
@@ -228,6 +239,8 @@ class Port:
         for effect in self.effects[place:]:
             going = [each for one in going for each in effect.out(client, one)]
         for each in going:
+            if client.ws.transport.is_closing():
+                return
             if isinstance(each.payload, bytes) and each.raw:
                 client.ws.transport.write(each.payload)
             else:
@@ -237,7 +250,7 @@ class Port:
 
     def raw(self, frame: str | bytes) -> None:
         """Send one arbitrary frame to every client: str as a text frame, bytes as a binary one."""
-        broadcast([client.ws for client in self.clients], frame)
+        broadcast([client.ws for client in self.clients if not client.ws.transport.is_closing()], frame)
         self.said += len(self.clients)
 
     # -- faults --------------------------------------------------------------------------------------------------------

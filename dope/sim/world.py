@@ -15,6 +15,7 @@ from dope.sim.faults import Faults, Server
 from dope.sim.journal import Journal
 from dope.sim.listings import ListingSpec
 from dope.sim.market import EPOCH_MS, STEP_MS, SampleMarket
+from dope.sim.proxy import Proxy
 from dope.sim.scenarios import Scenario
 from dope.sim.truth_log import TruthLog
 
@@ -30,10 +31,11 @@ class World:
     def __init__(
         self, seed: int = 7, *, venues: Sequence[str] = VENUES, speed: float = 1.0, epoch_ms: int = EPOCH_MS,
         options: Mapping[str, Mapping[str, Any]] | None = None, clock: Callable[[], float] = time.monotonic,
-        listings: Sequence[ListingSpec] | None = None, journal: Journal | None = None, scenario: str = "usual",
+        listings: Sequence[ListingSpec] | None = None, journal: Journal | None = None, scenario: str = "usual", proxied: bool = False,
     ) -> None:  # fmt: skip
         """``speed`` = virtual seconds per second; 0 = only ``advance`` moves time. ``epoch_ms`` = where virtual time
-        starts. ``options`` of servers by venue id and other ``listings`` are for tests. Raises UnknownName for a scenario that
+        starts. ``options`` of servers by venue id and other ``listings`` are for tests. ``proxied`` = a TCP proxy stands before
+        every venue, for the faults of ``kinds.LINKS``. Raises UnknownName for a scenario that
         is none and for a venue without a server."""
         self.speed = speed
         self.journal = journal or Journal()
@@ -49,13 +51,15 @@ class World:
             server.voice.log = self.log
         self.faults = Faults(self.sample, self.servers, clocks, self.journal)
         self._director = scenarios.Director(first, self.sample, self.faults)
-        self._clock = clock
+        self._clock, self._proxied = clock, proxied
         self._drive: asyncio.Task[None] | None = None
 
     async def start(self) -> dict[str, dict[str, str]]:
         """Open all ports and set time going. Returns the endpoints per venue id."""
-        for server in self.servers.values():
+        for venue, server in self.servers.items():
             await server.port.up()
+            if self._proxied:
+                await server.port.stand_behind(Proxy(venue))
         if self.speed > 0:
             self._drive = asyncio.create_task(self._run())
         logger.info("sample market with seed {} runs at speed {:g}", self.sample.seed, self.speed)
@@ -75,6 +79,8 @@ class World:
         self.faults.close()
         for server in self.servers.values():
             await server.port.down()
+            if server.port.proxy is not None:
+                await server.port.proxy.close()
 
     @property
     def scenario(self) -> Scenario:

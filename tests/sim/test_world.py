@@ -269,3 +269,25 @@ def test_the_process_prints_its_endpoints_serves_and_ends_on_sigterm_or_with_its
 
     asyncio.run(run("signal"))
     asyncio.run(run("parent"))
+
+
+def test_who_left_while_a_venue_was_frozen_is_written_to_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        async with world(venues=("okx",)) as (made, endpoints):
+            ws = await open_ws(endpoints["okx"]["ws"] + "/ws/v5/public")
+            await ws.send(OKX)
+            assert (await hear(ws))["event"] == "subscribe"
+            made.advance(10)
+            made.faults.freeze("okx")
+            ws.transport.abort()
+            await asyncio.sleep(0.05)
+            made.faults.heal("okx")
+            sent = made.servers["okx"].port.sent
+            made.advance(100)
+            assert made.servers["okx"].port.sent > sent, "the end of it is not known yet"
+            while made.servers["okx"].port.clients:
+                made.advance(10)
+                await asyncio.sleep(0.005)
+
+    asyncio.run(run())
+    assert "socket.send()" not in caplog.text
