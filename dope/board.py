@@ -31,7 +31,8 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
               net (quote), net_at_order (quote), net_bps_at_order, order_qty, touch_net_bps, indicative_pct,
               indicative_profit_pct, peak_bps, peak_t, opened, closed, life_s, updates, buy_age_ms, sell_age_ms,
               skew_ms, fee_buy_bps, fee_sell_bps, fee_slack_bps, gross (quote), fees (quote), buy_cost, sell_proceeds,
-              levels: [[buy px, sell px, qty], …], max_age_ms}
+              levels: [[buy px, sell px, qty], …], max_age_ms, via: key of the market that exchanges the currencies of a
+              "cross-quote" one or "", via_px, conversion (quote), conversion_bps}
 ``misses``   [{symbol, kind, buy, sell, buy_venue, sell_venue, gross_bps, fees_bps, net_bps, blocks: str}] nearest five
 ``sentinel`` the newest opportunity of the self-test, a row as in ``opps``, or None: nobody shows it, pages answer that it has arrived
 ``matrix``   [{id, base, quote, kind, venues: [id], labels: [short], gross: [[bps|None]], net: [[bps|None]],

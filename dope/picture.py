@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from dope.detectors.arbitrage import Arbitrage, Opportunity, near_misses
+from dope.detectors.conversion import CrossQuote
 from dope.detectors.spreads import Spreads
 from dope.engine import Engine
 from dope.market.book import Book
@@ -65,6 +66,7 @@ class Picture:
     ) -> None:
         """Lines of the event tape are numbered from ``first_event`` + 1 on."""
         self.engine, self.arbitrage, self.spreads = engine, arbitrage, spreads
+        self._crossing = [detector for detector in engine.detectors if isinstance(detector, CrossQuote)]
         self.muting = Muting()  #: whose lines are marked as muted
         self.started_ns, self.alert_pct = started_ns, alert_pct
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
@@ -93,6 +95,10 @@ class Picture:
         self._hidden_venues, self._hidden = frozenset(venues), frozenset((*keys, *SENTINEL_KEYS))
         for key in self._hidden & self._mid.keys():
             del self._mid[key]
+
+    def open(self) -> list[Opportunity]:
+        """All opportunities that are open now, in one currency and in two."""
+        return [*self.arbitrage.rows(), *(row for each in self._crossing for row in each.rows())]
 
     def _books(self) -> list[Book]:
         return [book for key, book in self.engine.market.books.items() if key not in self._hidden]
@@ -186,7 +192,7 @@ class Picture:
             if line is None:
                 line = self._mid[key] = deque([None] * (len(self._t) - 1), maxlen=SERIES_POINTS)
             line.append(book.mid() if book.state == "LIVE" else None)
-        rows = self.arbitrage.rows()
+        rows = self.open()
         self._best.append(max((r.net_bps for r in rows), default=None))
         self._open_count.append(len(rows))
 
@@ -212,7 +218,7 @@ class Picture:
         return {name: section for part in self.drawing(lambda: now) for name, section in part.items()}
 
     def _opportunities(self, now: int) -> dict[str, Any]:
-        rows = [opportunity_row(o) for o in self.arbitrage.rows()]
+        rows = [opportunity_row(o) for o in self.open()]
         for row in rows:
             row["life_s"] = (now // MS - row["opened"]) / 1e3
         recent = [self._row(o) for o in list(self.closed)[-ROWS_SHOWN:][::-1][: max(ROWS_SHOWN - len(rows), 0)]]

@@ -201,7 +201,7 @@ class Runtime:
         if session is None:
             return []
         if kind == "opportunities":
-            lives = self._between_turns(lambda: [*session.arbitrage.rows(), *session.picture.closed])
+            lives = self._between_turns(lambda: [*session.picture.open(), *session.picture.closed])
             rows = map(opportunity_row, lives)
             return [finite(r) for r in rows if symbol in ("", r["symbol"]) and start <= r["opened"] * 1_000_000 <= (end or 2**63)]
         if kind in READINGS:

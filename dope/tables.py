@@ -44,7 +44,7 @@ OPPORTUNITY = _schema(
     ("id", _I64, "unique within a recording session"),
     ("session", _NAME, "recording session"),
     ("state", _NAME, "open, closed or stale"),
-    ("kind", _NAME, "spot or perp"),
+    ("kind", _NAME, "spot, perp or cross-quote"),
     ("buy_venue", _NAME, "where to buy"),
     ("sell_venue", _NAME, "where to sell"),
     ("opened", _I64, "ns UTC"),

@@ -169,6 +169,9 @@ class OpportunityOut(BaseModel):
     skew_ms: float | None = Field(None, description="ms between the two books")
     fee_buy_bps: float | None = Field(None, description="taker fee, bps")
     fee_sell_bps: float | None = Field(None, description="taker fee, bps")
+    via: str = Field("", description="of kind cross-quote: key of the market that exchanges the two currencies; empty = none")
+    via_px: float | None = Field(None, description="its executable side, ask where its base is bought, bid where it is sold")
+    conversion_bps: float | None = Field(None, description="what it takes beyond its mid, fee included, bps of the buy cost")
 
 
 class OpportunitiesOut(BaseModel):

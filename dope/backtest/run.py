@@ -107,7 +107,7 @@ class _Trader:
     def __init__(self, order_size: float, fees: Fees, cooldown_ns: int) -> None:
         self.seen = 0
         self.indicative: list[tuple[int, float]] = []  # (time, percent)
-        self.skipped = {"cooldown": 0, "not executable at this size": 0, "too many": 0}
+        self.skipped = {"cooldown": 0, "not executable at this size": 0, "too many": 0, "in two currencies": 0}
         self._order_size = order_size
         self._fees = fees
         self._cooldown_ns = cooldown_ns
@@ -119,6 +119,9 @@ class _Trader:
         self.seen += 1
         self.indicative.append((signal.ts, signal.indicative_profit_pct))
         route = (signal.buy, signal.sell)
+        if signal.via:
+            self.skipped["in two currencies"] += 1
+            return None
         if self._orders >= MAX_ORDERS:
             self.skipped["too many"] += 1
             return None

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dope.detectors.arbitrage import Arbitrage, Cost, Rules
+from dope.detectors.conversion import CrossQuote
+from dope.detectors.depeg import Pegs
 from dope.detectors.spreads import Spreads
 
-__all__ = ["Arbitrage", "Cost", "Rules", "Spreads", "default_detectors"]
+__all__ = ["Arbitrage", "Cost", "CrossQuote", "Pegs", "Rules", "Spreads", "default_detectors"]
 
 
-def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[Arbitrage | Spreads]:
+def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[Arbitrage | Spreads | CrossQuote | Pegs]:
     """The detectors that run by default, in order."""
+    arbitrage = Arbitrage(costs, rules)
     return [
-        Arbitrage(costs, rules),
+        arbitrage,
         Spreads(),
+        CrossQuote(arbitrage),
+        Pegs(),
     ]

@@ -65,6 +65,10 @@ class Opportunity(Event, frozen=True):
 
     ``gross_bps − fees_bps = net_bps`` (all of the buy cost with fee) and ``gross − fees = net``, for the ``fills`` of
     the optimum; the ``…_at_order`` figures are the same walk for the user's order size, at a loss if need be.
+
+    Of the kind "cross-quote" the legs are in two currencies: ``buy_px`` and ``sell_px`` each in its own, everything else in the quote
+    currency of the exchange ``via`` (a market's key; ``via_px`` = its executable side), at whose mid the other one is valued;
+    ``conversion`` = what it takes beyond that: ``gross − fees − conversion = net``.
     """
 
     id: int
@@ -111,6 +115,10 @@ class Opportunity(Event, frozen=True):
     sell_age_ms: float
     skew_ms: float
     max_age_ms: float
+    via: str = ""
+    via_px: float | None = None
+    conversion: float = 0.0
+    conversion_bps: float = 0.0
 
     @property
     def life_s(self) -> float:

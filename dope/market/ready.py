@@ -9,6 +9,7 @@ from dope.market.book import CHECKSUMS, Book
 from dope.market.digits import AHEAD
 from dope.market.freshness import DelayFloor
 from dope.market.lane import Log, Names, Slots, Templates, remember
+from dope.market.loops import BUY, SELL, Loops
 from dope.types import Instrument
 
 LEVELS = b'[["1","1"]]', b'[["2","1"]]'
@@ -28,6 +29,7 @@ def compile_all() -> None:
     remember(book.slot, 1, 0, 1.0, 1.0, 2.0, 1.0, slots.ring_t, slots.ring, slots.ring_n)
     slots.trade(book.slot, (1, 0), (1.0, 1.0, 1.0))
     slots.settle_trades()
+    Loops({0: (1.0, 1.0)}, [[0]], [[(False, 0, BUY), (False, 0, SELL), (True, 0, SELL)]]).near(slots, 0.0)
     _lane(slots, delay)
 
 

@@ -102,10 +102,11 @@ def truth(played: Played) -> list[Life]:
 
 
 def told(played: Played) -> list[Told]:
-    """What the session told, one entry a life, in the order of their beginnings."""
+    """What the session told of pairs in one currency, one entry a life, in the order of their beginnings."""
     found: dict[int, Opportunity] = {}
     for each in played.witness.opportunities:
-        found[each.id] = each
+        if not each.via:
+            found[each.id] = each
     lives = [
         Told(o.id, o.buy, o.sell, o.opened // MS, None if o.closed is None else o.closed // MS, o.reason) for o in found.values()
     ]
