@@ -142,17 +142,17 @@ class Market:
         book.bid_size = bid_size
         book.ask = ask
         book.ask_size = ask_size
+        checksum = update.checksum if book.checksum_rule else None
         if snapshot:
             book.snapshots += 1
             book.excess = 0
-            if bid == 0.0 or ask == 0.0:
+            if checksum is None and (bid == 0.0 or ask == 0.0):
                 return self._half(book, ts)
         elif stamped and not (bids in EMPTY and asks in EMPTY):
             # a snapshot or keep-alive carries the stamp of an older change: it says nothing about delay
             book.excess = book.delay.excess(ts, update.ts_exch)
         ts = max(ts, self.now)  # what waited for its snapshot is told when it is applied: time does not fall
-        checksum = update.checksum
-        if checksum is not None and book.checksum_rule:
+        if checksum is not None:
             if book.checksum() != checksum & 0xFFFFFFFF:  # some venues send it signed
                 return self._suspend(book, ts) if book.lied_to(ts) else self._distrust(book, ts, GAP, "checksum", update)
             book.checksums_ok += 1

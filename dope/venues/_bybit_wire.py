@@ -36,7 +36,7 @@ from dope.venues._bundles import exponent_of, moved
 from dope.venues._bybit_list import LISTING, PAGE, PAGES, Listing, with_limits
 from dope.venues._bybit_rest import Comparison
 from dope.venues._requests import Requests
-from dope.venues._written import amount, funding_rate, number, volume
+from dope.venues._written import Count, amount, funding_rate, number, volume
 from dope.venues.base import LIST, MS, Known, Venue
 
 _NO = msgspec.Raw(b"")
@@ -50,8 +50,8 @@ class Levels(msgspec.Struct, gc=False):
     s: str
     b: msgspec.Raw = _NO
     a: msgspec.Raw = _NO
-    u: int = -1
-    seq: int = -1
+    u: Count = -1
+    seq: Count = -1
     ts: int = 0  #: of REST only
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
+import msgspec
+
+#: a number by which a venue counts its messages; -1 = it gives none. One below is damage, and its message is refused
+Count = Annotated[int, msgspec.Meta(ge=-1)]
 MAX_DECIMALS = 30  #: of a price or size
 MAX_VOLUME = 1e15  #: of a candle, base units
 

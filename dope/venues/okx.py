@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import Bar, BookUpdate, Event, Fee, Fetch, Frame, Funding, Instrument, Limits, Notice, Quote, Reconnect, Trade
-from dope.venues._written import amount, funding_rate, number
+from dope.venues._written import Count, amount, funding_rate, number
 from dope.venues.base import LIST, MS, TRADING, Known, Venue
 
 UNNUMBERED = -2  #: prevSeqId of messages from before 2022, which have none
@@ -48,7 +48,7 @@ class Row(msgspec.Struct, gc=False):
     asks: msgspec.Raw = _NO
     bids: msgspec.Raw = _NO
     ts: str = ""
-    seqId: int = -1
+    seqId: Count = -1
     instId: str = ""
     tradeId: str = ""
     px: str = ""
@@ -66,7 +66,7 @@ class BookRow(msgspec.Struct, gc=False):
     bids: msgspec.Raw = _NO
     ts: int = 0
     checksum: int = 0
-    seqId: int = -1
+    seqId: Count = -1
     prevSeqId: int = UNNUMBERED
 
 
@@ -220,8 +220,6 @@ class Okx(Venue):
             bids, asks, last = row.bids, row.asks, known.last
             if bids is _NO and asks is _NO:
                 raise ValueError("a book without sides")
-            if row.seqId < -1:
-                raise ValueError("a book whose number is none")
             if snapshot:
                 known.conn, known.asked = frame.conn, None
                 self._channels[native] = push.arg.channel

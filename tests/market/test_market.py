@@ -124,6 +124,15 @@ def test_a_one_sided_book_has_no_mid_and_no_imbalance_trouble() -> None:
     assert book.mid() is None and book.imbalance() is None and book.depth((10,)) == {10: (0.0, 0.0, False)}
 
 
+@pytest.mark.parametrize(("checksum", "state"), [(None, "INVALID"), (zlib.crc32(b"101:5"), "LIVE"), (7, "GAP")])
+def test_a_snapshot_of_one_side_is_a_book_only_where_its_checksum_is_right(checksum: int | None, state: str) -> None:
+    made = Market()
+    made.open_book(instrument(), T0, "interleaved25", 15.0)
+    made.apply(BookUpdate(T0, KEY, 0, True, 100, b"[]", b'[["101","5"]]', checksum), 1)
+    book = made.books[KEY]
+    assert book.state == state and book.mid() is None
+
+
 def test_price_changes_of_the_touch_are_remembered_in_order_and_sizes_are_not() -> None:
     made = market()
     book = made.books[KEY]
