@@ -186,6 +186,7 @@ def test_the_fast_lane_has_exactly_the_effect_of_single_steps(seed: int, groups:
         )
         assert {name: getattr(book, name) for name in same} == {name: getattr(twin, name) for name in same}
         assert book.touch() == twin.touch()
+        assert book.flow() == twin.flow()
         assert all(np.array_equal(*parts, equal_nan=True) for parts in zip(book.touches(), twin.touches(), strict=True))
         assert all(np.array_equal(*parts) for parts in zip(book.deals(), twin.deals(), strict=True))
         assert len(book.deals()[0]) <= book.trades

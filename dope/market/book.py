@@ -149,6 +149,10 @@ class Book:
         """The last trades as of the last clock tick, oldest first: (n, 2) received and stamped, ns; (n, 3) as in ``Slots.trades``."""
         return self._slots.trades_of(self.slot)
 
+    def flow(self) -> float:
+        """Imbalance of order flow since the start, base units: the difference between two looks is that of the time between."""
+        return float(self._slots.flow[self.slot, 0])
+
     def vwap(self, side: str, qty: float) -> float | None:
         """Average price of taking ``qty`` base units from ``side`` now; None when the kept levels do not hold as much."""
         return vwap(self.levels(side, VWAP_LEVELS), qty)
@@ -182,8 +186,8 @@ class Book:
         change = BookState(ts=ts, key=self.key, state=state, was=self.state, reason=reason, since=self.since)
         if self.state == "LIVE":
             self.live_ns += ts - self.since
-            slots, nothing = self._slots, float("nan")  # from here on the last touch is no longer current
-            lane.remember(self.slot, ts, 0, nothing, nothing, nothing, nothing, slots.ring_t, slots.ring, slots.ring_n)
+            nothing = float("nan")  # from here on the last touch is no longer current
+            lane.remember(self.slot, ts, 0, nothing, nothing, nothing, nothing, self._slots.rings)
         self.state, self.reason, self.since = state, reason, ts
         return change
 

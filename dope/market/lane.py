@@ -9,11 +9,12 @@ lane is an accelerator and never a second meaning of a message.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from dope.market import kernel
-from dope.market.compiled import jit
+from dope.market.compiled import inlined, jit
 from dope.market.memory import address, byte
 
 # roles of the fields of a template
@@ -126,6 +127,9 @@ class Slots:
         #: bid, bid size, ask, ask size from then on (base units, quotes included); not a number = the book left LIVE
         self.ring = np.zeros((slots, RING, 4), dtype=np.float64)
         self.ring_n = np.zeros(slots, dtype=np.int64)  # how many so far
+        #: imbalance of order flow, base units: its sum since the start over all changes of the touch, sizes included (see ``_flow``),
+        #: and the touch that the next change is compared with (not a number = none)
+        self.flow = np.zeros((slots, 5), dtype=np.float64)
         self.trade_t = np.zeros((slots, TRADE_RING, 2), dtype=np.int64)  # of each trade, ns: received, and the venue's stamp (0 = none)
         self.trades = np.zeros((slots, TRADE_RING, 3), dtype=np.float64)  # price, base size, +1 = a taker bought, −1 = one sold
         self.trade_n = np.zeros(slots, dtype=np.int64)  # how many so far
@@ -140,7 +144,8 @@ class Slots:
         self._gather()
 
     def _gather(self) -> None:
-        self.books = self.levels, self.state, self.touch, self.prices, self.ring_t, self.ring, self.ring_n  #: what ``run`` works on
+        self.rings = self.ring_t, self.ring, self.ring_n, self.flow  #: what ``remember`` works on
+        self.books = self.levels, self.state, self.touch, self.prices, self.rings  #: what ``run`` works on
         self.watch = self.pairs_of, self.pairs, self.walls, self.near  #: what it must stop for
         self.dirt = self.state[:, DIRTY]
 
@@ -148,13 +153,14 @@ class Slots:
         """A new slot with an empty book. True arrays may have moved: take views anew."""
         slot = self.count
         if slot == len(self.levels):
-            for name in ("levels", "state", "touch", "prices", "ring_t", "ring", "ring_n", "trade_t", "trades", "trade_n"):
+            for name in ("levels", "state", "touch", "prices", "ring_t", "ring", "ring_n", "trade_t", "trades", "trade_n", "flow"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
             self.pairs_of = np.concatenate([self.pairs_of, np.full_like(self.pairs_of, -1)])
             self._gather()
         self.levels[slot] = kernel.empty_book()
         self.state[slot, QUOTE_SEQ] = self.state[slot, TRADES_FROM] = -1
+        self.flow[slot, 1:] = np.nan
         self.count += 1
         return slot
 
@@ -224,15 +230,41 @@ def in_base(size: float, price: float, unit: float) -> float:
     return size * -unit / price if price > 0.0 else 0.0
 
 
+@inlined
+def _flow(slot: int, bid: float, bid_size: float, ask: float, ask_size: float, flow: np.ndarray) -> None:
+    """Add what this change of the touch says of the order flow: what came to the bid or left the ask, less the contrary.
+
+    e = 1[b ≥ b'] q_b − 1[b ≤ b'] q_b' − 1[a ≤ a'] q_a + 1[a ≥ a'] q_a'. A touch that lacks a side, or is none (not a number: the
+    book left LIVE), takes part in no event.
+    """
+    old_bid, old_ask = flow[slot, 1], flow[slot, 3]
+    if not (bid > 0.0 and ask > 0.0):
+        flow[slot, 1], flow[slot, 3] = np.nan, np.nan
+        return
+    event = 0.0
+    if old_bid == old_bid:
+        if bid >= old_bid:
+            event += bid_size
+        if bid <= old_bid:
+            event -= flow[slot, 2]
+        if ask <= old_ask:
+            event -= ask_size
+        if ask >= old_ask:
+            event += flow[slot, 4]
+    flow[slot, 0] += event
+    flow[slot, 1], flow[slot, 2], flow[slot, 3], flow[slot, 4] = bid, bid_size, ask, ask_size
+
+
 @jit
 def remember(
-    slot: int, ts: int, stamp: int, bid: float, bid_size: float, ask: float, ask_size: float,
-    ring_t: np.ndarray, ring: np.ndarray, ring_n: np.ndarray,
+    slot: int, ts: int, stamp: int, bid: float, bid_size: float, ask: float, ask_size: float, rings: tuple[Any, ...],
 ) -> None:  # fmt: skip
-    """One more touch in the ring of a slot; only prices count, sizes change far more often.
+    """One more touch of a slot: its flow, and in the ring its prices, if they are new; sizes change far more often.
 
-    Times never fall: what was received before a snapshot and joins it later is the touch from the snapshot on.
+    Times never fall: what was received before a snapshot and joins it later is the touch from the snapshot on. ``rings`` = ``Slots.rings``.
     """
+    ring_t, ring, ring_n, flow = rings
+    _flow(slot, bid, bid_size, ask, ask_size, flow)
     n = ring_n[slot]
     last = (n - 1) & (RING - 1)
     if n > 0:

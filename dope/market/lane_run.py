@@ -103,7 +103,7 @@ def _quote(
     slot: int, ts: int, seq: int, stamp: int, values: np.ndarray, books: tuple[Any, ...], watch: tuple[Any, ...], delays: np.ndarray
 ) -> bool:
     """The venue's own best bid and ask, as ``Market.quote`` takes it; False = nothing changed, it must be stepped."""
-    _, state, touch, prices, ring_t, ring, ring_n = books
+    _, state, touch, prices, rings = books
     bid, bid_size, ask, ask_size = values[0], values[1], values[2], values[3]
     old = state[slot, QUOTE_SEQ]
     if bid >= ask:
@@ -132,7 +132,7 @@ def _quote(
     state[slot, DIRTY] |= QUOTE_MOVED
     if moved:
         state[slot, TOUCH_TS] = ts
-        remember(slot, ts, state[slot, STAMP], new_bid, new_bid_size, new_ask, new_ask_size, ring_t, ring, ring_n)
+        remember(slot, ts, state[slot, STAMP], new_bid, new_bid_size, new_ask, new_ask_size, rings)
     return True
 
 
@@ -141,7 +141,7 @@ def _book(
     got: int, ts: int, rows: int, width: int, books: tuple[Any, ...], watch: tuple[Any, ...], delays: np.ndarray
 ) -> tuple[int, int]:
     """One difference, as ``Market.apply`` takes it → (why to come back or END, flags)."""
-    levels, state, touch, prices, ring_t, ring, ring_n = books
+    levels, state, touch, prices, rings = books
     slot, bids, asks, seq, ms = get(got, GOT_SLOT), get(got, GOT_BIDS), get(got, GOT_ASKS), get(got, GOT_SEQ), get(got, GOT_MS)
     led = state[slot, QUOTE_SEQ] > state[slot, LAST]
     flags, bid, bid_size, ask, ask_size = kernel.commit(address(levels) + slot * kernel.BOOK_BYTES, rows, width, bids, asks, False)
@@ -167,7 +167,7 @@ def _book(
         state[slot, TOUCH_TS] = ts
         unit = touch[slot, UNIT]
         bid_size, ask_size = in_base(bid_size, bid, unit), in_base(ask_size, ask, unit)
-        remember(slot, ts, state[slot, STAMP], bid, bid_size, ask, ask_size, ring_t, ring, ring_n)
+        remember(slot, ts, state[slot, STAMP], bid, bid_size, ask, ask_size, rings)
     return END, flags
 
 

@@ -194,8 +194,7 @@ class Market:
             if book.sigma_mid == 0.0:
                 book.sigma_mid = mid
         book.touch_ts = ts
-        slots = self.slots
-        remember(book.slot, ts, book.stamp, bid, bid_size, ask, ask_size, slots.ring_t, slots.ring, slots.ring_n)
+        remember(book.slot, ts, book.stamp, bid, bid_size, ask, ask_size, self.slots.rings)
         return [Touch(ts, book.key, bid, bid_size, ask, ask_size)]
 
     def _suspend(self, book: Book, ts: int) -> list[Event]:

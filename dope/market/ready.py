@@ -6,6 +6,7 @@ import numpy as np
 
 from dope.market import kernel, lane_run
 from dope.market.book import CHECKSUMS, Book
+from dope.market.buckets import fill
 from dope.market.digits import AHEAD
 from dope.market.freshness import DelayFloor
 from dope.market.lane import Log, Names, Slots, Templates, remember
@@ -25,8 +26,9 @@ def compile_all() -> None:
         book.checksum()
     kernel.levels(book.a, True, 1)
     kernel.depth_within(book.a, WINDOWS)
+    fill(book.a, (1.0, 1.0, 2.0, 1.0), 1.0, 1.0, np.zeros((2, 2)))
     delay.excess(2, 1)
-    remember(book.slot, 1, 0, 1.0, 1.0, 2.0, 1.0, slots.ring_t, slots.ring, slots.ring_n)
+    remember(book.slot, 1, 0, 1.0, 1.0, 2.0, 1.0, slots.rings)
     slots.trade(book.slot, (1, 0), (1.0, 1.0, 1.0))
     slots.settle_trades()
     Loops({0: (1.0, 1.0)}, [[0]], [[(False, 0, BUY), (False, 0, SELL), (True, 0, SELL)]]).near(slots, 0.0)

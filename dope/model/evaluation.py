@@ -204,3 +204,9 @@ def conformal_quantile(residuals: npt.ArrayLike, alpha: float = BAND_ALPHA) -> f
     ordered = np.sort(np.abs(np.asarray(residuals, dtype=np.float64)))
     k = math.ceil(round((len(ordered) + 1) * (1 - alpha), 9))
     return float(ordered[k - 1]) if k <= len(ordered) else math.inf
+
+
+def brier(probability: npt.ArrayLike, happened: npt.ArrayLike) -> float:
+    """Mean squared distance of forecast probabilities from what came (1 or 0): 0 = perfect, 0.25 = always one half (Brier, 1950)."""
+    distance = np.asarray(probability, dtype=np.float64) - np.asarray(happened, dtype=np.float64)
+    return float(np.mean(distance**2))

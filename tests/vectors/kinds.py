@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from tests.vectors import microstructure
 from tests.vectors.case import Part
 
-KINDS: dict[str, tuple[Part, ...]] = {}
+KINDS: dict[str, tuple[Part, ...]] = {
+    "micro": (
+        Part(("bid", "bid_size", "ask", "ask_size", "expected_ofi_events", "expected_weighted_mid"), microstructure.touches),
+        Part(("vpin",), microstructure.vpin),
+        Part(("stats",), microstructure.stats),
+    ),
+    "ou": (Part(("cases",), microstructure.half_lives),),
+    "real_binance": (
+        Part(("ofi",), microstructure.order_flow),
+        Part(("fair_price",), microstructure.fair_price),
+        Part(("kyle",), microstructure.impact),
+    ),
+}
 #: kinds whose models are not complete: every case is told as "not yet"
 LATER = ("forecast", "scorer")
 #: kind → keys that are not computed yet, each told as "not yet"
@@ -17,13 +30,12 @@ LATER_KEYS: dict[str, tuple[str, ...]] = {
     "leadlag_planted": ("cases",),
     "leadlag_real": ("results", "x", "y", "n", "grid_s", "lag", "rho", "rho0", "llr", "curve", "six_hour_blocks"),
     "flow": ("lifecycle", "linker", "backtest"),
-    "micro": ("bid", "bid_size", "ask", "ask_size", "expected_ofi_events", "expected_weighted_mid", "vpin", "stats"),
-    "ou": ("cases",),
-    "real_binance": ("files", "clock", "clock_note", "ofi", "fair_price", "kyle", "vecm", "spread", "touch_edge", "jumps", "jump_params",
+    "real_binance": ("clock", "vecm", "spread", "touch_edge", "jumps", "jump_params",
                      "links", "bursts", "book"),
     "real_cpi_day": ("bybit_spot_btcusdt_20221213_trade", "binance_spot_btcbusd_20221213_trade",
                      "binance_coinm_btcusd_perp_20221213_trade"),
     "real_depeg": ("implied_usdc_min", "implied_usdc_min_at", "by_day"),
 }  # fmt: skip
 #: keys that say something about a file and hold no case
-ABOUT = frozenset({"kind", "about", "note", "truth", "published", "tolerance", "tolerance_abs", "protocol", "data", "series"})
+ABOUT = frozenset({"kind", "about", "note", "truth", "published", "tolerance", "tolerance_abs", "protocol", "data", "series", "files",
+                   "clock_note"})  # fmt: skip
