@@ -14,7 +14,22 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from dope import __version__
-from dope.api import export, health, history, instruments, log, promises, recording, relays, replays, routes, scenarios, sign_in, views
+from dope.api import (
+    export,
+    health,
+    history,
+    instruments,
+    leadlag,
+    log,
+    promises,
+    recording,
+    relays,
+    replays,
+    routes,
+    scenarios,
+    sign_in,
+    views,
+)
 from dope.api.answers import answer_errors, nothing_here
 from dope.api.clients import Places
 from dope.api.compress import Compress
@@ -89,7 +104,7 @@ def mount(
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") not in REPLACED]
     spoken = (
         log.router, routes.router, instruments.router, export.router, replays.router, history.router, recording.router, views.router,
-        relays.router, scenarios.router, promises.router,
+        relays.router, scenarios.router, promises.router, leadlag.router,
     )  # fmt: skip
     for part in (*spoken, routes.stream, replays.stream, relays.stream, health.router, sign_in.router, nothing_here(spoken)):
         app.include_router(part)

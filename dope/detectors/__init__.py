@@ -5,12 +5,13 @@ from __future__ import annotations
 from dope.detectors.arbitrage import Arbitrage, Cost, Rules
 from dope.detectors.conversion import CrossQuote
 from dope.detectors.depeg import Pegs
+from dope.detectors.paths import Paths
 from dope.detectors.spreads import Spreads
 
-__all__ = ["Arbitrage", "Cost", "CrossQuote", "Pegs", "Rules", "Spreads", "default_detectors"]
+__all__ = ["Arbitrage", "Cost", "CrossQuote", "Paths", "Pegs", "Rules", "Spreads", "default_detectors"]
 
 
-def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[Arbitrage | Spreads | CrossQuote | Pegs]:
+def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[Arbitrage | Spreads | CrossQuote | Pegs | Paths]:
     """The detectors that run by default, in order."""
     arbitrage = Arbitrage(costs, rules)
     return [
@@ -18,4 +19,5 @@ def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[
         Spreads(),
         CrossQuote(arbitrage),
         Pegs(),
+        Paths(),
     ]

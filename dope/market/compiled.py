@@ -16,8 +16,8 @@ from numba import njit
 SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
 
 
-def _compiled(function: Callable[..., Any], *, everywhere: bool) -> Any:
-    dispatcher: Any = njit(function, cache=True, boundscheck=False, forceinline=everywhere)
+def _compiled(function: Callable[..., Any], *, everywhere: bool = False, alone: bool = False) -> Any:
+    dispatcher: Any = njit(function, cache=True, boundscheck=False, forceinline=everywhere, nogil=alone)
     kept = dispatcher._cache._cache_file
     kept._source_stamp = (kept._source_stamp, SOURCES)
     return dispatcher
@@ -25,9 +25,14 @@ def _compiled(function: Callable[..., Any], *, everywhere: bool) -> Any:
 
 def jit(function: Callable[..., Any]) -> Any:
     """A compiled function without checks of bounds."""
-    return _compiled(function, everywhere=False)
+    return _compiled(function)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """The same, put into its callers whatever its size: a call costs more than a small piece of work."""
     return _compiled(function, everywhere=True)
+
+
+def released(function: Callable[..., Any]) -> Any:
+    """Compiled, and without the interpreter's lock while it runs: for reckonings of milliseconds in the thread of whoever asks."""
+    return _compiled(function, alone=True)

@@ -7,6 +7,8 @@ differences to the rolling minimum are used, so negative latencies are as good a
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from dope.market.compiled import jit
@@ -55,6 +57,35 @@ def late_by(delays: np.ndarray, ts: int, ts_exch: int) -> int:
     return late
 
 
+UNITS = tuple(10**exponent for exponent in range(9, -1, -1))  #: ns, from a second down
+
+
+def resolution_ns(stamps: np.ndarray) -> int | None:
+    """The step that a venue's stamps keep to, a power of ten of ns; None for fewer than two different ones. 0 is no stamp."""
+    told = np.unique(stamps[stamps != 0])
+    if len(told) < 2:
+        return None
+    return next(unit for unit in UNITS if not np.any(told % unit))
+
+
+class Spread(NamedTuple):
+    """How receive − exchange times lie, ms, of any sign: where our clock is behind, all are negative."""
+
+    min: float
+    p1: float
+    median: float
+    p99: float
+    max: float
+
+
+def spread_ms(received: np.ndarray, stamped: np.ndarray) -> Spread | None:
+    """Of times in ns, one pair per message; stamps of 0 are none. None without any."""
+    told = stamped != 0
+    if not np.any(told):
+        return None
+    return Spread(*(float(q) for q in np.percentile((received[told] - stamped[told]) / 1e6, (0, 1, 50, 99, 100))))
+
+
 class DelayFloor:
     """Rolling 5-minute minimum of receive − exchange time of one venue, and the excess above it (kernel state)."""
 
@@ -64,6 +95,18 @@ class DelayFloor:
     def excess(self, ts: int, ts_exch: int) -> int:
         """Feed one pair of stamps (ns); how late this message was against the best case, ≥ 0."""
         return int(late_by(self.state, ts, ts_exch))
+
+    @property
+    def floor(self) -> int | None:
+        """The smallest receive − exchange time of the last five minutes, ns, of any sign; None before the first stamp."""
+        return int(self.state[DELAY_FLOOR]) if self.state[DELAYS_SEEN] else None
+
+    @property
+    def minutes(self) -> list[int]:
+        """The smallest of each of the last minutes with stamps, ns, oldest first, at most five: how far the floor itself moves."""
+        newest = int(self.state[MINUTES_SEEN])
+        kept = (int(self.state[MINUTES + at % WINDOW_MINUTES]) for at in range(newest - WINDOW_MINUTES + 1, newest + 1))
+        return [delay for delay in kept if delay != NEVER]
 
     @property
     def last(self) -> int:

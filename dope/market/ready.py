@@ -11,6 +11,8 @@ from dope.market.digits import AHEAD
 from dope.market.freshness import DelayFloor
 from dope.market.lane import Log, Names, Slots, Templates, remember
 from dope.market.loops import BUY, SELL, Loops
+from dope.market.overlaps import overlap_sums
+from dope.market.tracks import Tracks
 from dope.types import Instrument
 
 LEVELS = b'[["1","1"]]', b'[["2","1"]]'
@@ -33,6 +35,9 @@ def compile_all() -> None:
     slots.settle_trades()
     Loops({0: (1.0, 1.0)}, [[0]], [[(False, 0, BUY), (False, 0, SELL), (True, 0, SELL)]]).near(slots, 0.0)
     _lane(slots, delay)
+    Tracks().follow(slots)
+    times, steps = np.array([1, 2]), np.array([0.0, 1.0])
+    overlap_sums(times, steps, times, steps, -1, 1, 3)
 
 
 def _lane(slots: Slots, delay: DelayFloor) -> None:

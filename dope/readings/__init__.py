@@ -11,6 +11,7 @@ from typing import Any
 
 from dope.instruments import instrument_rows
 from dope.readings.asked import Asked
+from dope.readings.leadlag import LeadLag
 from dope.session import Session
 
 __all__ = ["READINGS", "Asked", "Reading"]
@@ -20,4 +21,5 @@ Reading = Callable[[Session, Asked], Any]
 #: kind of ``Board.query`` → what answers it: JSON-ready values, floats finite or None
 READINGS: dict[str, Reading] = {
     "instruments": lambda session, asked: instrument_rows(session),
+    "leadlag": LeadLag(),
 }

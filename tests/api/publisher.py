@@ -255,6 +255,7 @@ class Publisher:
         self.hesitates_s = 0.0  #: s that taking a command lasts
         self.histories: dict[str, History] = {}  # kind → answer
         self.asked: list[tuple[Any, ...]] = []  # for histories
+        self.readings: dict[str, Any] = {"leadlag": {}}  # kind → answer
         self.storage = storage()
         self.listed: list[dict[str, Any]] = [listed(*market) for market in MARKETS]
         self.log: list[dict[str, Any]] = []
@@ -283,7 +284,7 @@ class Publisher:
                 raise UnknownName("view", place[1], [name for _, name in self.views])
             del self.views[place]
 
-    def _answer(self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "") -> Any:
+    def _answer(self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "", args: Any = None) -> Any:
         if kind == "opportunities":
             return [row for row in self.history if start <= row["opened"] * 1_000_000 <= (end or 2**63)]
         if kind in ("recordings", "bundles", "replays", "replay_board"):
@@ -297,6 +298,9 @@ class Publisher:
         if kind == "promises":
             words = dict.fromkeys(("id", "promise", "promised", "measured", "unit", "of", "how", "test"), "words")
             return [{**words, "limit": 1.0, "samples": 3, "needed": 9, "since": 1, "state": "few", "p50": None, "value": 0.5}]
+        if kind in self.readings:
+            self.asked.append((kind, symbol, start, end, limit, args))
+            return self.readings[kind]
         if kind == "views":
             return list(self.views.values())
         if kind == "instruments":

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from tests.vectors import microstructure
+from tests.vectors import leadlag, microstructure, recorded
 from tests.vectors.case import Part
 
 KINDS: dict[str, tuple[Part, ...]] = {
+    "hy_exact": (Part(("cases",), leadlag.exact),),
+    "leadlag_planted": (Part(("cases",), leadlag.planted),),
+    "leadlag_real": (
+        Part(("results", "x", "y", "n", "grid_s", "lag", "rho", "rho0", "llr", "curve", "six_hour_blocks"), leadlag.real),
+    ),
     "micro": (
         Part(("bid", "bid_size", "ask", "ask_size", "expected_ofi_events", "expected_weighted_mid"), microstructure.touches),
         Part(("vpin",), microstructure.vpin),
@@ -13,6 +18,8 @@ KINDS: dict[str, tuple[Part, ...]] = {
     ),
     "ou": (Part(("cases",), microstructure.half_lives),),
     "real_binance": (
+        Part(("clock",), recorded.clock),
+        Part(("vecm",), recorded.vecm),
         Part(("ofi",), microstructure.order_flow),
         Part(("fair_price",), microstructure.fair_price),
         Part(("kyle",), microstructure.impact),
@@ -25,12 +32,9 @@ LATER_KEYS: dict[str, tuple[str, ...]] = {
     "arb_depth": ("two_book", "triangular"),
     "basis": ("cases", "stablecoin"),
     "bursts": ("params", "t_ms", "size", "sign", "planted", "hits", "bucket_checks", "n_buckets_closed", "merge_gap_ms"),
-    "hy_exact": ("cases",),
     "jumps": ("lm_and_bns", "stream"),
-    "leadlag_planted": ("cases",),
-    "leadlag_real": ("results", "x", "y", "n", "grid_s", "lag", "rho", "rho0", "llr", "curve", "six_hour_blocks"),
     "flow": ("lifecycle", "linker", "backtest"),
-    "real_binance": ("clock", "vecm", "spread", "touch_edge", "jumps", "jump_params",
+    "real_binance": ("spread", "touch_edge", "jumps", "jump_params",
                      "links", "bursts", "book"),
     "real_cpi_day": ("bybit_spot_btcusdt_20221213_trade", "binance_spot_btcbusd_20221213_trade",
                      "binance_coinm_btcusd_perp_20221213_trade"),

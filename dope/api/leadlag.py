@@ -1,0 +1,100 @@
+"""Who leads whom, on which evidence: ``/api/v1/leadlag``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from dope.api.context import Current, TheWeb, iso
+from dope.api.routes import problems
+from dope.symbols import MAX_TEXT
+
+router = APIRouter(prefix="/api/v1", responses=problems, tags=["market"])
+
+Clock = Literal["receipt", "exchange", "corrected"]
+State = Literal["leads", "not related", "not resolved", "too few"]
+CLOCK = "receipt = ours, when a message came; exchange = the venues' own stamps; corrected = those, moved by each venue's smallest delay"
+
+
+class LeadLagMarketOut(BaseModel):
+    """One market whose path was used."""
+
+    key: str
+    venue: str
+    symbol: str
+    label: str = Field(description="the venue's name for people")
+    n: int = Field(description="changes in the window")
+    span_s: float = Field(description="seconds from the first to the last of them")
+    excess_p50_ms: float = Field(description="median delay of the venue's messages above its own best case")
+    stamped: bool = Field(description="whether the venue stamps them")
+
+
+class ByClockOut(BaseModel):
+    """What one clock says of a pair."""
+
+    state: State
+    lag_ms: float | None = None
+    z: float | None = None
+    llr: float | None = None
+
+
+class LeadLagPairOut(BaseModel):
+    """Two markets. Lags in ms; a positive one means that ``x`` leads ``y``."""
+
+    x: str
+    y: str
+    at: str = Field(description="when it was reckoned")
+    at_ms: int
+    state: State
+    why: str = Field(description="why nothing more can be said; empty where one leads")
+    leader: str | None = Field(description="key of the market that leads; null unless the state says so")
+    lag_ms: float | None = Field(description="where the contrast is largest")
+    low_ms: float | None = Field(description="lower quartile of the lags of the sub-windows")
+    middle_ms: float | None = Field(description="their median")
+    high_ms: float | None = Field(description="their upper quartile")
+    blocks_ms: list[float] = Field(description="the lag of each sub-window")
+    top_ms: list[tuple[float, float]] = Field(description="runs of lags that reach 95 % of the peak: the lag may be any of them")
+    contrast: float | None = Field(description="at the peak; no correlation, it may exceed 1")
+    contrast_at_0: float | None
+    llr: float | None = Field(description="contrasts squared where x leads, divided by those where y does: above 1 x leads")
+    z: float | None = Field(description="how far the peak stands out of lags far from it, in standard deviations; 6 are needed")
+    n_x: int = Field(description="changes of x")
+    n_y: int = Field(description="changes of y; 200 of each are needed")
+    least_ms: float = Field(description="lags below it cannot be told: the largest of both median excess delays and the stamps' steps")
+    clocks: dict[Clock, ByClockOut] = Field(description="the same by each clock")
+
+
+class LeadLagOut(BaseModel):
+    """The contrast of all pairs of markets of one asset or symbol."""
+
+    at: str | None = Field(description="when it was reckoned; null = nothing is known yet")
+    at_ms: int | None
+    symbol: str
+    window_s: float
+    series: Literal["quotes", "trades"] = Field(description="quotes = mids of the best prices; trades = prices of trades")
+    clock: Clock = Field(description=CLOCK)
+    grid: Literal["fine", "wide", "slow"]
+    reach_ms: float = Field(description="largest lag that is looked for")
+    step_ms: float = Field(description="between two lags")
+    markets: list[LeadLagMarketOut]
+    pairs: list[LeadLagPairOut]
+
+
+@router.get("/leadlag")
+def leadlag(
+    web: TheWeb, snapshot: Current,
+    symbol: Annotated[str, Query(max_length=MAX_TEXT, description="an asset (all its markets) or a canonical symbol")] = "BTC",
+    window: Annotated[float, Query(ge=30, le=900, description="seconds to look back")] = 300.0,
+    series: Annotated[Literal["quotes", "trades"], Query(description="mids of the best prices, or prices of trades")] = "quotes",
+    clock: Annotated[Clock, Query(description=CLOCK)] = "receipt",
+    grid: Annotated[Literal["fine", "wide", "slow"], Query(description="±0.5 s by 5 ms, ±2 s by 10 ms, ±60 s by 1 s")] = "fine",
+) -> LeadLagOut:  # fmt: skip
+    """Who leads whom and by how much, pair by pair, with the evidence; unknown markets are none."""
+    asked = {"window_s": window, "series": series, "clock": clock, "grid": grid}
+    found = web.board.query("leadlag", symbol, args=asked)
+    empty: dict[str, Any] = {"at": None, "symbol": symbol, "reach_ms": 0.0, "step_ms": 0.0, "markets": [], "pairs": []} | asked
+    told = empty | (found or {})
+    pairs = [{**row, "at": iso(row["at"]), "at_ms": row["at"]} for row in told["pairs"]]
+    return LeadLagOut.model_validate({**told, "at": iso(told["at"]), "at_ms": told["at"], "pairs": pairs})

@@ -1,0 +1,30 @@
+"""``/api/v1/leadlag``: what was asked reaches the reading, what it says reaches the client in the shape described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+
+from dope.readings.leadlag import LeadLag
+from tests.api.house import serving
+from tests.test_leadlag import ask, session_of
+
+
+def test_a_finding_is_told_with_its_evidence_and_nothing_is_no_error(tmp_path: Path) -> None:
+    finding = ask(LeadLag(), session_of(tmp_path, {"okx": 0, "kraken": 40}), clock="exchange")
+    with serving() as house:
+        empty = httpx.get(f"{house.url}/api/v1/leadlag").json()
+        assert (empty["at"], empty["markets"], empty["pairs"], empty["series"], empty["clock"]) == (None, [], [], "quotes", "receipt")
+        house.publisher.readings["leadlag"] = finding
+        asked = {"symbol": "BTC", "clock": "exchange", "window": 120, "grid": "wide", "series": "trades"}
+        told = house.get("/api/v1/leadlag", **asked).json()
+        assert house.publisher.asked[-1][1] == "BTC"
+        assert house.publisher.asked[-1][-1] == {"window_s": 120.0, "series": "trades", "clock": "exchange", "grid": "wide"}
+        (row,) = told["pairs"]
+        assert (row["leader"], row["state"], row["at"][:4]) == ("okx:BTC-USDT", "leads", "2027")
+        assert abs(row["lag_ms"] + 40) <= 5
+        assert set(row["clocks"]) == {"receipt", "exchange", "corrected"}
+        assert {market["venue"] for market in told["markets"]} == {"okx", "kraken"}
+        assert httpx.get(f"{house.url}/api/v1/leadlag", params={"window": 5}).status_code == 422
+        assert httpx.get(f"{house.url}/api/v1/leadlag", params={"clock": "sundial"}).status_code == 422

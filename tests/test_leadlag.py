@@ -1,0 +1,122 @@
+"""Who leads whom, asked of a running session: right on all clocks, whatever the venues' clocks say, kept for a while, bounded in work."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dope.detectors.paths import Paths
+from dope.engines import detector_of
+from dope.market.freshness import RING, RING_AT
+from dope.market.lane import remember
+from dope.readings import leadlag
+from dope.readings.asked import Asked
+from dope.session import Session
+from dope.types import Instrument, Tick
+from tests.detectors.pairs import walk
+from tests.test_session import make, settings
+
+MS, NS = 1_000_000, 1_000_000_000
+T0 = 1_800_000_000 * NS
+VENUES = ("okx", "kraken", "bybit")
+
+
+def session_of(folder: Path, lags_ms: dict[str, int], offsets_ms: dict[str, int] | None = None) -> Session:
+    """Five minutes of one price at several venues, later at some; a venue's clock may be off. Every message takes 3 ms or more."""
+    session = make(settings(folder, record=False))
+    market = session.engine.market
+    rand = random.Random(7)
+    price = walk(rand, 20.0)
+    for venue, lag in lags_ms.items():
+        market.open_book(Instrument(venue, "BTC-USDT", "BTCUSDT", "BTC", "USDT", "spot"), T0, "", 5.0)
+        book, off = market.books[f"{venue}:BTC-USDT"], (offsets_ms or {}).get(venue, 0)
+        for t, bps in price:
+            sent = T0 + (t + lag) * MS
+            ts = sent + 3 * MS + int(rand.expovariate(1.0) * MS)
+            book.delay.excess(ts, sent + off * MS)
+            mid = 100.0 * (1.0 + round((bps + rand.gauss(0, 0.02)) / 0.6) * 0.6e-4)
+            slots = market.slots
+            remember(book.slot, ts, sent + off * MS, mid - 0.01, 1.0, mid + 0.01, 1.0, slots.rings)
+            slots.trade(book.slot, (ts, sent + off * MS), (mid, 1.0, 1.0))
+            if slots.ring_n[book.slot] % 1000 == 0:
+                slots.settle_trades()
+                second(session, ts)
+    second(session, T0 + 300 * NS)
+    return session
+
+
+def second(session: Session, ts: int) -> None:
+    session.engine.market.slots.settle_trades()
+    paths: Paths = detector_of(session.engine, Paths)
+    paths._second = 0
+    paths.on(Tick(ts, 0), session.engine.market)
+
+
+def ask(reading: leadlag.LeadLag, session: Session, now: int = T0 + 300 * NS, **args: Any) -> dict[str, Any]:
+    found: dict[str, Any] = reading(session, Asked("BTC", 0, 0, 0, args, now, lambda read: read()))
+    return found
+
+
+def pair(told: dict[str, Any], x: str, y: str) -> dict[str, Any]:
+    return next(row for row in told["pairs"] if {row["x"], row["y"]} == {f"{x}:BTC-USDT", f"{y}:BTC-USDT"})
+
+
+@pytest.mark.parametrize("series", ["quotes", "trades"])
+def test_the_leader_is_found_with_its_lag_on_quotes_and_on_trades(tmp_path: Path, series: str) -> None:
+    session = session_of(tmp_path, {"okx": 0, "kraken": 40, "bybit": 80})
+    told = ask(leadlag.LeadLag(), session, series=series)
+    assert [market["key"] for market in told["markets"]] == ["bybit:BTC-USDT", "kraken:BTC-USDT", "okx:BTC-USDT"]
+    assert all(market["n"] > 2000 and market["stamped"] for market in told["markets"])
+    for x, y, lag in (("okx", "kraken", 40), ("okx", "bybit", 80), ("kraken", "bybit", 40)):
+        row = pair(told, x, y)
+        assert (row["state"], row["leader"], row["why"]) == ("leads", f"{x}:BTC-USDT", "")
+        assert abs(abs(row["lag_ms"]) - lag) <= 5
+        assert row["low_ms"] <= row["middle_ms"] <= row["high_ms"]
+        assert row["at"] == told["at"]
+        assert {clock: said["state"] for clock, said in row["clocks"].items()} == dict.fromkeys(leadlag.CLOCKS, "leads")
+
+
+def test_a_venues_clock_that_is_off_turns_nobody_round_on_our_clock(tmp_path: Path) -> None:
+    session = session_of(tmp_path, {"okx": 0, "kraken": 20}, {"okx": 50})
+    row = pair(ask(leadlag.LeadLag(), session), "okx", "kraken")
+    assert (row["x"], row["leader"]) == ("kraken:BTC-USDT", "okx:BTC-USDT")
+    assert row["lag_ms"] == pytest.approx(-20, abs=5)
+    assert row["clocks"]["exchange"]["lag_ms"] == pytest.approx(30, abs=5), "by the stamps alone the other one leads"
+    assert row["clocks"]["corrected"]["lag_ms"] == pytest.approx(-20, abs=5), "what their delays tell puts it right"
+    by_stamp = pair(ask(leadlag.LeadLag(), session, clock="exchange"), "okx", "kraken")
+    assert by_stamp["leader"] == "kraken:BTC-USDT"
+
+
+def test_what_is_nearer_than_delays_can_tell_is_not_resolved(tmp_path: Path) -> None:
+    session = session_of(tmp_path, {"okx": 0, "kraken": 20})
+    session.engine.market.delays["kraken"].state[RING_AT : RING_AT + RING] = 40 * MS
+    row = pair(ask(leadlag.LeadLag(), session), "okx", "kraken")
+    assert (row["state"], row["leader"], row["least_ms"]) == ("not resolved", None, 40.0)
+
+
+def test_an_answer_is_kept_for_two_seconds_and_the_work_of_one_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, reading, now = session_of(tmp_path, {"okx": 0, "kraken": 40, "bybit": 80}), leadlag.LeadLag(), T0 + 300 * NS
+    first = ask(reading, session)
+    assert ask(reading, session, now + NS) is first
+    assert ask(reading, session, now + NS, series="trades") is not first, "another question"
+    monkeypatch.setattr(leadlag, "WORK", 1)
+    seen = []
+    for turn in (3, 6, 9):
+        told = ask(reading, session, now + turn * NS)
+        fresh = [row["x"] + row["y"] for row in told["pairs"] if row["at"] == told["at"]]
+        assert len(told["pairs"]) == 3
+        assert len(fresh) == 1, "one at a time, the others as they were"
+        seen += fresh
+    assert len(set(seen)) == 3, "each has its turn"
+
+
+def test_markets_that_nobody_trades_at_and_unknown_ones_are_none(tmp_path: Path) -> None:
+    session = session_of(tmp_path, {"okx": 0})
+    session.engine.market.open_book(Instrument("coincap", "BTC-USD", "BTC", "BTC", "USD", "reference"), T0, "", 5.0)
+    told = ask(leadlag.LeadLag(), session)
+    assert ([market["venue"] for market in told["markets"]], told["pairs"]) == (["okx"], [])
+    nothing = leadlag.LeadLag()(session, Asked("DOGE", 0, 0, 0, {}, T0, lambda read: read()))
+    assert (nothing["markets"], nothing["pairs"]) == ([], [])
