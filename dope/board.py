@@ -32,8 +32,10 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
               indicative_profit_pct, peak_bps, peak_t, opened, closed, life_s, updates, buy_age_ms, sell_age_ms,
               skew_ms, fee_buy_bps, fee_sell_bps, fee_slack_bps, gross (quote), fees (quote), buy_cost, sell_proceeds,
               levels: [[buy px, sell px, qty], …], max_age_ms, via: key of the market that exchanges the currencies of a
-              "cross-quote" one or "", via_px, conversion (quote), conversion_bps}
-``misses``   [{symbol, kind, buy, sell, buy_venue, sell_venue, gross_bps, fees_bps, net_bps, blocks: str}] nearest five
+              "cross-quote" one or "", via_px, conversion (quote), conversion_bps, transfer (quote), buffer (quote), buy_as,
+              sell_as ("taker"|"maker"), buy_in_base, sell_in_base (a buy's fee is taken in base), at_least (the books ended first)}
+``misses``   [{symbol, kind, buy, sell, buy_venue, sell_venue, gross_bps, fees_bps, net_bps, blocks: str,
+             term, amount, unit}] nearest five, and what blocks each by how much (``dope/detectors/near.py``)
 ``sentinel`` the newest opportunity of the self-test, a row as in ``opps``, or None: nobody shows it, pages answer that it has arrived
 ``matrix``   [{id, base, quote, kind, venues: [id], labels: [short], gross: [[bps|None]], net: [[bps|None]],
               z: [[…|None]], wall: [[bps]], state: [["ok"|"stale"|"self"]]}]  row buys, column sells, at the order size

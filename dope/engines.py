@@ -8,6 +8,7 @@ from typing import Any
 from dope.detectors import Cost, Rules, default_detectors
 from dope.engine import Detector, Engine
 from dope.settings import Settings
+from dope.types import Fee
 from dope.venues import SENTINELS, VENUES, make
 from dope.venues.base import Venue
 
@@ -17,12 +18,19 @@ MS = 1_000_000
 def costs(settings: Settings) -> dict[tuple[str, str], Cost]:
     """The taker fee of every venue and kind: the dated table, with the user's own figures on top."""
     known = [fee for venue in (*VENUES, *SENTINELS) for fee in venue.FEES]
-    table = {(fee.venue, fee.kind): Cost(fee.taker_bps / 1e4, fee.currency, fee.source, fee.as_of) for fee in known}
+    table = {(fee.venue, fee.kind): cost_of(fee) for fee in known}
     for venue, kinds in settings.fees.items():
         for kind, bps in kinds.items():
             old = table.get((venue, kind))
-            table[(venue, kind)] = Cost(bps / 1e4, old.currency if old else "quote", "your settings", "")
+            table[(venue, kind)] = Cost(bps / 1e4, old.currency if old else "quote", "your settings", "", tier="your own")
     return table
+
+
+def cost_of(fee: Fee) -> Cost:
+    """A line of the fee table as the detector takes it."""
+    return Cost(
+        fee.taker_bps / 1e4, fee.currency, fee.source, fee.as_of, maker=fee.maker_bps / 1e4, tier=fee.tier, confidence=fee.confidence
+    )
 
 
 def rules(settings: Settings) -> Rules:

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from dope.detectors.arbitrage import Arbitrage, Opportunity, near_misses
+from dope.detectors.arbitrage import Arbitrage, Opportunity
 from dope.detectors.conversion import CrossQuote
+from dope.detectors.near import near_misses
 from dope.detectors.spreads import Spreads
 from dope.engine import Engine
 from dope.market.book import Book

@@ -38,6 +38,9 @@ Books = Mapping[str, BookView]
 class Order:
     """Both legs of one arbitrage: quantities in base, limits and money in quote, fees as fractions, ``t`` int ns.
 
+    ``qty`` is what is sold and what the buy has to bring in; a venue that takes the fee of a buy in base (``buy_in_base``,
+    ``sell_in_base`` for a purchase at the other one) is sent so much more that this remains.
+
     ``touch_gross − depth_cost − fee_cost = detected_net``: what the books promised for ``qty`` when it was sent.
     """
 
@@ -58,11 +61,16 @@ class Order:
     depth_cost: float = 0.0
     fee_cost: float = 0.0
     detected_net: float = 0.0
+    buy_in_base: bool = False
+    sell_in_base: bool = False
 
 
 @dataclass
 class Execution:
-    """What became of one order. ``cash_pnl`` is cash only; an open residual is valued apart, at ``mark`` (a mid)."""
+    """What became of one order. ``cash_pnl`` is cash only; an open residual is valued apart, at ``mark`` (a mid).
+
+    ``bought`` and ``unwound`` are base units that came in or went out, fees in base taken off; values are quote before fees in quote.
+    """
 
     order: Order
     bought: float = 0.0
@@ -95,10 +103,10 @@ class Execution:
     def cash_pnl(self) -> float:
         """Quote received minus quote paid, all fees included."""
         order = self.order
-        cash = self.sell_value * (1 - order.fee_sell) - self.buy_value * (1 + order.fee_buy)
+        cash = self.sell_value * (1 - order.fee_sell) - self.buy_value * (1 + (0.0 if order.buy_in_base else order.fee_buy))
         if self.residual > 0:
             return cash + self.unwind_value * (1 - order.fee_buy)
-        return cash - self.unwind_value * (1 + order.fee_sell)
+        return cash - self.unwind_value * (1 + (0.0 if order.sell_in_base else order.fee_sell))
 
     @property
     def net(self) -> float:
@@ -182,10 +190,10 @@ class Desk:
         if books[key].state != "LIVE":
             execution.unknown = True
         elif leg == "buy":
-            fill = self._buy(key, order, order.qty, order.limit_buy, order.fee_buy, books)
+            fill = self._buy(key, order, order.qty, order.limit_buy, books)
             execution.bought, execution.buy_value = fill.qty, fill.value
         else:
-            fill = self._sell(key, order, order.qty, order.limit_sell, order.fee_sell, books)
+            fill = self._sell(key, order, order.qty, order.limit_sell, books)
             execution.sold, execution.sell_value = fill.qty, fill.value
         execution.legs_due -= 1
         if execution.legs_due:
@@ -197,28 +205,34 @@ class Desk:
 
     def _unwind(self, t: int, tries: int, execution: Execution, books: Books) -> None:
         order, residual = execution.order, execution.residual
-        key, fee = (order.buy, order.fee_buy) if residual > 0 else (order.sell, order.fee_sell)
+        key = order.buy if residual > 0 else order.sell
         if books[key].state != "LIVE":
             if tries + 1 < UNWIND_TRIES:
                 self._schedule(t + max(self._unwind_delay_ns, MS), "unwind", execution, tries + 1)
             return
         side = self._sell if residual > 0 else self._buy
-        fill = side(key, order, abs(residual), None, fee, books)
+        fill = side(key, order, abs(residual), None, books)
         execution.unwound, execution.unwind_value, execution.done_t = fill.qty, fill.value, t
         execution.unwind_venue = key.partition(":")[0]
         self._mark(execution, books)
 
-    def _buy(self, key: str, order: Order, qty: float, limit: float | None, fee: float, books: Books) -> Fill:
+    def _buy(self, key: str, order: Order, qty: float, limit: float | None, books: Books) -> Fill:
+        """Have ``qty`` come in; its fill is what is left of it after a fee in base, and the value that was paid for all."""
         venue = key.partition(":")[0]
+        fee, in_base = (order.fee_buy, order.buy_in_base) if key == order.buy else (order.fee_sell, order.sell_in_base)
+        kept, on_top = (1.0 - fee, 0.0) if in_base else (1.0, fee)
         room = math.inf if order.margin else self.portfolio.room(venue, order.quote)
         levels = books[key].levels("ask", BOOK_LEVELS)
-        fill = self._own_fills(key).fill("ask", levels, qty=qty, limit=limit, max_quote=room, fee=fee)
-        if fill is not NO_FILL:
-            self.portfolio.bought(venue, order.base, order.quote, fill, fee)
+        taken = self._own_fills(key).fill("ask", levels, qty=qty / kept, limit=limit, max_quote=room, fee=on_top)
+        if taken is NO_FILL:
+            return NO_FILL
+        fill = Fill(taken.qty * kept, taken.value)
+        self.portfolio.bought(venue, order.base, order.quote, fill, on_top)
         return fill
 
-    def _sell(self, key: str, order: Order, qty: float, limit: float | None, fee: float, books: Books) -> Fill:
+    def _sell(self, key: str, order: Order, qty: float, limit: float | None, books: Books) -> Fill:
         venue = key.partition(":")[0]
+        fee = order.fee_sell if key == order.sell else order.fee_buy
         room = math.inf if order.margin else self.portfolio.room(venue, order.base)
         levels = books[key].levels("bid", BOOK_LEVELS)
         fill = self._own_fills(key).fill("bid", levels, qty=qty, limit=limit, max_base=room)

@@ -20,7 +20,7 @@ class Portfolio:
         return max(0.0, self.balances.get(venue, {}).get(asset, 0.0)) if self.limited else math.inf
 
     def bought(self, venue: str, base: str, quote: str, fill: Fill, fee: float) -> None:
-        """Book a purchase: base in, value and fee (a fraction of the value) out."""
+        """Book a purchase: base that came in, value and the fee in quote (a fraction of the value) out."""
         self._add(venue, base, fill.qty)
         self._add(venue, quote, -fill.value * (1 + fee))
 

@@ -141,7 +141,10 @@ class _Trader:
         fee_buy = self._fee(signal.buy_venue, signal.kind, signal.fee_buy_bps)
         fee_sell = self._fee(signal.sell_venue, signal.kind, signal.fee_sell_bps)
         lot = common_lot(buy.instrument.lot, sell.instrument.lot)
-        walk = two_book(asks, bids, fee_buy, fee_sell, max_quote=self._order_size, lot=lot)
+        kept = 1.0 - fee_buy if signal.buy_in_base else 1.0  # of what is bought
+        asks = [(price, size * kept) for price, size in asks]
+        on_top = fee_buy / kept if signal.buy_in_base else fee_buy
+        walk = two_book(asks, bids, on_top, fee_sell, max_quote=self._order_size, lot=lot)
         if walk.qty <= 0 or walk.cost < max(buy.instrument.min_notional, sell.instrument.min_notional):
             return None
         touch_gross = walk.qty * (bids[0][0] - asks[0][0])
@@ -149,7 +152,7 @@ class _Trader:
             id=signal.id, t=signal.ts, symbol=signal.symbol, base=signal.base, quote=signal.quote, buy=signal.buy, sell=signal.sell,
             qty=walk.qty, limit_buy=walk.fills[-1][0], limit_sell=walk.fills[-1][1], fee_buy=fee_buy, fee_sell=fee_sell,
             margin=signal.kind != "spot", touch_gross=touch_gross, depth_cost=max(0.0, touch_gross - walk.gross), fee_cost=walk.fees,
-            detected_net=walk.net,
+            detected_net=walk.net, buy_in_base=signal.buy_in_base, sell_in_base=signal.sell_in_base,
         )  # fmt: skip
 
     def _fee(self, venue: str, kind: str, detected_bps: float) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dope.instruments import instrument_rows
+from dope.readings import curve
 from dope.readings.asked import Asked
 from dope.readings.leadlag import LeadLag
 from dope.session import Session
@@ -22,4 +23,5 @@ Reading = Callable[[Session, Asked], Any]
 READINGS: dict[str, Reading] = {
     "instruments": lambda session, asked: instrument_rows(session),
     "leadlag": LeadLag(),
+    "curve": curve.read,
 }

@@ -217,6 +217,22 @@ def full() -> dict[str, Any]:
     }
 
 
+def curve(args: dict[str, Any]) -> dict[str, Any]:
+    """What the reading of that name says of a pair that just pays."""
+    legs = {"buy": args.get("buy", "okx:BTC-USDT"), "sell": args.get("sell", "binance_spot:BTC-USDT")}
+    if not all(leg in (f"{venue}:{symbol}" for venue, symbol in MARKETS) for leg in legs.values()):
+        raise UnknownName("pair", " → ".join(legs.values()), ())
+    size = {"qty": 1.0, "cost": 100.1, "net": 0.7, "net_bps": 70.0, "marginal_bps": 70.0, "ask": 100.0, "bid": 101.0}
+    numbers = dict.fromkeys(("lot", "min_size", "min_notional", "transfer", "buffer_bps", "threshold_bps", "slack_bps", "order_qty"), 0.0)
+    words = {"symbol": "BTC-USDT", "kind": "spot", "base": "BTC", "quote": "USDT", "buy_venue": "okx", "sell_venue": "binance_spot"}
+    return {
+        **legs, **words, **numbers, "id": args.get("id"), "state": "open", "recorded": False, "order_size": 1000.0, "t": T0,
+        "points": [{**size, "gross": 1.0}], "best": {**size, "at_least": False, "takes": True}, "widest": None,
+        "fees": [{"leg": "buy", "venue": "okx", "role": "taker", "bps": 10.0, "currency": "base"}],
+        "ledger": [{"term": "net", "amount": "0.70000000", "bps": 70.0}], "order_ledger": [], "blocks": None,
+    }  # fmt: skip
+
+
 def storage(**changes: Any) -> dict[str, Any]:
     return {
         "on": True,
@@ -255,7 +271,7 @@ class Publisher:
         self.hesitates_s = 0.0  #: s that taking a command lasts
         self.histories: dict[str, History] = {}  # kind → answer
         self.asked: list[tuple[Any, ...]] = []  # for histories
-        self.readings: dict[str, Any] = {"leadlag": {}}  # kind → answer
+        self.readings: dict[str, Any] = {"leadlag": {}, "curve": curve}  # kind → answer, or what makes it of the arguments
         self.storage = storage()
         self.listed: list[dict[str, Any]] = [listed(*market) for market in MARKETS]
         self.log: list[dict[str, Any]] = []
@@ -300,7 +316,8 @@ class Publisher:
             return [{**words, "limit": 1.0, "samples": 3, "needed": 9, "since": 1, "state": "few", "p50": None, "value": 0.5}]
         if kind in self.readings:
             self.asked.append((kind, symbol, start, end, limit, args))
-            return self.readings[kind]
+            answer = self.readings[kind]
+            return answer(args or {}) if callable(answer) else answer
         if kind == "views":
             return list(self.views.values())
         if kind == "instruments":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,28 @@ def test_both_legs_filled_is_a_survivor():
     assert done.net == pytest.approx(101 * 0.999 - 100 * 1.001)
     assert done.done_t == 15 * MS
     assert desk.next_due == NEVER
+
+
+def test_a_fee_in_base_is_taken_off_what_is_bought_and_not_off_the_money():
+    deep = {A: [(0, [(99.0, 9.0)], [(100.0, 0.6), (100.2, 2.0)])], B: GOOD[B]}
+    desk = Desk(latency_ms=10, balances={"A": {"quote": 1000.0}, "B": {"base": 5.0}})
+    order = replace(sent(5, limit_buy=100.2), buy_in_base=True)
+    carried_out(desk, ListedEngine(deep, {}), [order])
+    (done,) = desk.executions
+    assert (done.status, done.bought, done.residual) == ("both filled", pytest.approx(1.0), pytest.approx(0.0))
+    paid = 0.6 * 100.0 + (1.0 / 0.999 - 0.6) * 100.2  # so much more is ordered that one remains
+    assert done.buy_value == pytest.approx(paid) and done.net == pytest.approx(101 * 0.999 - paid)
+    assert desk.portfolio.balances["A"] == {"quote": pytest.approx(1000.0 - paid), "base": pytest.approx(1.0)}
+    assert desk.portfolio.balances["B"] == {"base": pytest.approx(4.0), "quote": pytest.approx(101 * 0.999)}
+
+
+def test_what_was_sold_too_much_is_bought_back_with_the_fee_in_base_where_that_is_the_rule():
+    states = {A: [*GOOD[A], (8, [(99.0, 9.0)], [(103.0, 9.0)])], B: GOOD[B]}
+    desk = Desk(latency_ms=10, unwind_delay_ms=50)
+    carried_out(desk, ListedEngine(states, {}), [replace(sent(5), sell_in_base=True)])
+    (done,) = desk.executions
+    assert (done.bought, done.sold, done.unwound, done.unwind_venue) == (0.0, 1.0, pytest.approx(1.0), "B")
+    assert done.net == pytest.approx(101 * 0.999 - 102 / 0.999)
 
 
 def test_the_same_level_is_not_filled_twice_until_the_venue_changes_it():

@@ -40,6 +40,18 @@ def test_with_time_enough_both_legs_fill_and_the_promise_is_kept():
     assert (result.win_rate, result.average_profit) == (1.0, pytest.approx(result.realised_net))
 
 
+def test_a_fee_in_base_costs_what_the_detector_says_it_does():
+    signal = msgspec.structs.replace(opening(100, A, B), buy_in_base=True)
+    report = run(frames(*EVERY_10_MS), ListedEngine(DEEP, {100: [signal]}), order_size=300.0, latency_ms=50)
+    result = report.result
+    order = result.trades[0].order
+    kept = 0.999
+    paid = 100.0 + (order.qty / kept - 1.0) * 100.2
+    assert paid == pytest.approx(300.0), "the order is worth what is paid"
+    assert result.detected_net == pytest.approx(2 * 101 * 0.999 + (order.qty - 2) * 100.9 * 0.999 - paid)
+    assert result.both_filled == 1 and result.realised_net == pytest.approx(result.detected_net)
+
+
 def test_too_late_both_legs_are_missed_or_one_is_unwound_and_the_split_says_so():
     engine = ListedEngine(fading(130), {100: [opening(100, A, B)]})
     report = run(frames(*EVERY_10_MS), engine, order_size=300.0, latency_ms={"a": 10.0, "b": 40.0}, unwind_delay_ms=200)

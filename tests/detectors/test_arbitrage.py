@@ -7,8 +7,9 @@ import itertools
 import pytest
 
 from dope.detectors import Arbitrage, Cost, Rules
-from dope.detectors.arbitrage import Opportunity, common_lot, near_misses
+from dope.detectors.arbitrage import Opportunity, common_lot
 from dope.detectors.indicative import PriceData, indicative_profit, indicative_spread
+from dope.detectors.near import near_misses
 from dope.engine import Engine
 from dope.types import TICK, Frame, Instrument, Listed
 from dope.venues import make

@@ -76,7 +76,7 @@ GUARDS = (
     Guard("sizes that no order can have", "dope/market/walk.py",
           "if lot > 0.0 and walk.qty > 0.0:", "if False:", "tests/market/test_walk.py tests/detectors/test_arbitrage.py -k lot"),
     Guard("sizes below the least that a venue takes", "dope/detectors/arbitrage.py",
-          "if walk is NOTHING or walk.cost < pair.min_notional:", "if walk is NOTHING:",
+          "if not pair.takes(walk):", "if walk is NOTHING:",
           "tests/detectors/test_arbitrage.py -k below_the_minimum"),
     Guard("profit before fees called profit", "dope/market/walk.py",
           "cost, proceeds = paid * (1.0 + fee_buy), got * (1.0 - fee_sell)", "cost, proceeds = paid, got",

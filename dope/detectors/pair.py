@@ -1,0 +1,134 @@
+"""One ordered pair of markets: what buying in one and selling in the other costs, and every walk of their two books."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from dope.detectors.lifecycle import Lifecycle, LifeRules
+from dope.detectors.opportunity import Cost, Opportunity, Rules
+from dope.market.curve import Curve, profit_curve
+from dope.market.market import Market
+from dope.market.walk import NOTHING, Level, Walk, two_book
+from dope.types import SENTINEL, Instrument
+
+WALK_LEVELS = 50  #: levels per side that a walk may use
+MAX_GAP_NS = 1_000_000_000  #: no look at an open life for longer than this: it is closed as stale
+
+
+Sides = tuple[list[Level], list[Level]]  #: (asks where it is bought, bids where it is sold), best first
+
+
+class Bill(msgspec.Struct, frozen=True):
+    """Where the gross of a walk goes, quote currency: ``gross − fee_buy − fee_sell − transfer − buffer = net``.
+
+    ``touch`` = what the size would earn if all of it were at the best prices: ``touch − depth = gross``.
+    """
+
+    touch: float
+    depth: float
+    gross: float
+    fee_buy: float
+    fee_sell: float
+    transfer: float
+    buffer: float
+    net: float
+
+
+class Pair:
+    """One ordered pair of markets and the life it may be in."""
+
+    __slots__ = (
+        "buffer", "buy", "cost_buy", "cost_sell", "fee_buy", "fee_sell", "id", "last", "life", "lot", "min_notional", "min_size", "number",
+        "sell", "transfer", "wall_bps", "watched",
+    )  # fmt: skip
+
+    def __init__(self, buy: Instrument, sell: Instrument, costs: tuple[Cost, Cost], rules: Rules) -> None:
+        self.number = -1  # among the pairs that the market watches
+        self.take(buy, sell, rules)
+        self.charge(costs, rules)
+        self.life = Lifecycle(LifeRules(rules.enter, rules.leave, rules.debounce, MAX_GAP_NS))
+        self.last: Opportunity | None = None
+        self.id, self.watched = 0, False
+
+    def take(self, buy: Instrument, sell: Instrument, rules: Rules) -> None:
+        """Take the lots and least sizes of these two."""
+        self.buy, self.sell = buy, sell
+        self.lot = common_lot(buy.lot, sell.lot)
+        self.min_notional = max(rules.min_notional, buy.min_notional, sell.min_notional)
+        self.min_size = max(buy.min_size, sell.min_size)
+
+    def charge(self, costs: tuple[Cost, Cost], rules: Rules) -> None:
+        """Reckon with these fees of buying and selling, each for its role, and with the fixed costs and the buffer of the rules."""
+        apart = self.buy.kind == SENTINEL
+        self.cost_buy = costs[0] if apart else costs[0].of(rules.buy_as)
+        self.cost_sell = costs[1] if apart else costs[1].of(rules.sell_as)
+        self.transfer, self.buffer = (0.0, 0.0) if apart else (rules.transfer, rules.buffer_bps / 1e4)
+        fb = self.cost_buy.fee
+        # a fee taken in base: less is received than bought, so each unit received costs fb/(1−fb) on top
+        self.fee_buy = fb / (1.0 - fb) if self.cost_buy.currency == "base" else fb
+        self.fee_sell = self.cost_sell.fee + self.buffer
+        self.wall_bps = ((1.0 + self.fee_buy) / (1.0 - self.fee_sell) - 1.0) * 1e4
+
+    def net_touch_bps(self, ask: float, bid: float) -> float:
+        """Net of fees at the touch, bps of the buy cost, without fixed costs."""
+        return (bid * (1.0 - self.fee_sell) / (ask * (1.0 + self.fee_buy)) - 1.0) * 1e4
+
+    def sides(self, market: Market) -> Sides:
+        """What can be bought and sold as the books stand now, for any number of walks."""
+        asks = market.books[self.buy.key].levels("ask", WALK_LEVELS)
+        bids = market.books[self.sell.key].levels("bid", WALK_LEVELS)
+        if self.cost_buy.currency == "base":
+            kept = 1.0 - self.cost_buy.fee
+            asks = [(price, size * kept) for price, size in asks]
+        return asks, bids
+
+    def walk(self, sides: Sides, *, max_quote: float = math.inf, fill_all: bool = False) -> Walk:
+        """The depth walk of this pair."""
+        asks, bids = sides
+        return two_book(
+            asks, bids, self.fee_buy, self.fee_sell, max_quote=max_quote, lot=self.lot, transfer=self.transfer, fill_all=fill_all
+        )
+
+    def takes(self, walk: Walk) -> bool:
+        """Whether both venues take an order of this size."""
+        return walk is not NOTHING and walk.cost >= self.min_notional and walk.qty >= self.min_size * (1.0 - 1e-9)
+
+    def curve(self, sides: Sides, threshold_bps: float) -> Curve:
+        """Profit against size, from one walk of both books; its best size is that of ``walk``."""
+        asks, bids = sides
+        return profit_curve(
+            asks, bids, self.fee_buy, self.fee_sell, threshold_bps=threshold_bps, lot=self.lot, transfer=self.transfer,
+            least_qty=self.min_size, least_cost=self.min_notional,
+        )  # fmt: skip
+
+    def bill(self, walk: Walk) -> Bill:
+        """Where the gross of this walk of this pair goes."""
+        if walk is NOTHING or walk.buy_vwap is None or walk.sell_vwap is None:
+            return Bill(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        ask, bid, _ = walk.fills[0]
+        touch, got = (bid - ask) * walk.qty, walk.sell_vwap * walk.qty
+        return Bill(
+            touch, touch - walk.gross, walk.gross, walk.buy_vwap * walk.qty * self.fee_buy, got * self.cost_sell.fee, self.transfer,
+            got * self.buffer, walk.net,
+        )  # fmt: skip
+
+    def slack_bps(self, walk: Walk) -> float:
+        """By so many bps both fees together may be higher, on whichever leg, before this walk earns nothing; below 0 = must be lower."""
+        if walk is NOTHING or walk.buy_vwap is None or walk.sell_vwap is None:
+            return 0.0
+        paid, got = walk.buy_vwap * walk.qty, walk.sell_vwap * walk.qty
+        kept = walk.cost + walk.net  # what is left of the sale after all other costs
+        on_buy = walk.net / paid
+        if self.cost_buy.currency == "base" and kept > 0.0:
+            on_buy = 1.0 - self.cost_buy.fee - paid / kept
+        return min(on_buy, walk.net / got) * 1e4
+
+
+def common_lot(a: float, b: float) -> float:
+    """Least common multiple of two lots (0.0 = not known)."""
+    if a <= 0.0 or b <= 0.0:
+        return max(a, b, 0.0)
+    unit = 1e-12
+    return math.lcm(round(a / unit), round(b / unit)) * unit
