@@ -47,7 +47,7 @@ def _found(session: Session, args: dict[str, Any]) -> _Now | Opportunity:
     arbitrage, market = session.arbitrage, session.engine.market
     row: Opportunity | None = None
     if args.get("id") is not None:
-        lives = [*arbitrage.rows(), *reversed(session.picture.closed)]
+        lives = [*session.picture.open(), *reversed(session.picture.closed)]
         row = next((life for life in lives if life.id == args["id"]), None)
         if row is None:
             raise UnknownName("opportunity", str(args["id"]), [str(life.id) for life in lives[:NEAREST]])
