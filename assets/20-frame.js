@@ -98,6 +98,7 @@
     if (troubles.length) out.push(["w", "exclamation-triangle", `A part of the program failed and is being mended: ${troubles.slice(0, 3).join("; ")}`, [], "banner-mended"]);
     const notices = sections.stopped ? [] : sections.notices || [];
     if (notices.length) out.push(["w", "exclamation-triangle", `The market is watched, but not all is well: ${notices.slice(0, 3).join("; ")}`, [], "banner-notice"]);
+    if (sections.clock && !sections.stopped && !DOPE.replaying()) out.push(["w", "clock-history", sections.clock, [], "banner-clock"]);
     const tested = sections.stopped || silent ? {} : sections.self_test || {};
     if (tested.state === "failed") out.push(["e", "exclamation-circle", `Self-test failed: ${tested.text}`, [], "banner-self-test"]);
     if (DOPE.paused()) out.push(["w", "pause-circle", `Screen frozen at ${fmt.clock(DOPE.frozenAt())}: ${link.status === "lost" ? "nothing arrives now" : "data keep arriving"}. ` +

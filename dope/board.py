@@ -8,6 +8,7 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
 ``mode``     {source: "live"|"sim"|"tape"|"replay", banner: str|None, live_available: bool, started: ms, version: str,
               recording: {on, path, bytes, reason}, order_size, min_net_bps, paused: False, stopped: bool (the engine died),
               troubles: [str] (parts of the program that ended lately and were started anew),
+              clock: str (what is wrong with our clock, "" = nothing),
               notices: [str] (what stays wrong beside the market, such as records that cannot be kept),
               scenario: {id, name, see: what a viewer should see, since: virtual ms}|None (what the simulated market plays; None on others),
               self_test: {state: "off"|"waiting" (none yet)|"ok"|"failed"|"idle" (the rules in force allow none), text: what is wrong,
@@ -33,7 +34,8 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
               skew_ms, fee_buy_bps, fee_sell_bps, fee_slack_bps, gross (quote), fees (quote), buy_cost, sell_proceeds,
               levels: [[buy px, sell px, qty], …], max_age_ms, via: key of the market that exchanges the currencies of a
               "cross-quote" one or "", via_px, conversion (quote), conversion_bps, transfer (quote), buffer (quote), buy_as,
-              sell_as ("taker"|"maker"), buy_in_base, sell_in_base (a buy's fee is taken in base), at_least (the books ended first)}
+              sell_as ("taker"|"maker"), buy_in_base, sell_in_base (a buy's fee is taken in base), at_least (the books ended first),
+              comparable (its legs were there at the same time), clock_step (the system clock was set while it was open)}
 ``misses``   [{symbol, kind, buy, sell, buy_venue, sell_venue, gross_bps, fees_bps, net_bps, blocks: str,
              term, amount, unit}] nearest five, and what blocks each by how much (``dope/detectors/near.py``)
 ``sentinel`` the newest opportunity of the self-test, a row as in ``opps``, or None: nobody shows it, pages answer that it has arrived

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from dope.detectors.arbitrage import Arbitrage, Opportunity
+from dope.detectors.clocks import ClockStep
 from dope.detectors.conversion import CrossQuote
 from dope.detectors.near import near_misses
 from dope.detectors.spreads import Spreads
 from dope.engine import Engine
 from dope.market.book import Book
+from dope.market.freshness import simultaneous
 from dope.market.market import Market
 from dope.matrices import Matrices, short
 from dope.muting import Muting
@@ -37,14 +39,18 @@ SLICE = 6  #: books that are drawn before the engine may step again
 BOOK_LEVELS = 50  #: levels per side of a book that is asked for
 
 
-def opportunity_row(o: Opportunity) -> dict[str, Any]:
-    """An Opportunity as the ``opps`` section and the export hold it: times in ms, the rest as it is."""
+def opportunity_row(o: Opportunity, stepped: Container[int] = ()) -> dict[str, Any]:
+    """An Opportunity as the ``opps`` section and the export hold it: times in ms, the rest as it is.
+
+    ``stepped`` = ids of those that were open while the system clock was set.
+    """
     row = msgspec.structs.asdict(o)
     row["life_s"] = o.life_s
     row["peak_t"], row["opened"] = o.peak_t // MS, o.opened // MS
     row["closed"] = None if o.closed is None else o.closed // MS
     row["ts"] = o.ts // MS
     row["levels"] = [list(level) for level in o.levels]
+    row["comparable"], row["clock_step"] = simultaneous(o.buy_age_ms, o.sell_age_ms), o.id in stepped
     return row
 
 
@@ -84,6 +90,7 @@ class Picture:
         self._hidden_venues, self._hidden = frozenset[str](), frozenset(SENTINEL_KEYS)  # keys
         self._probe: dict[str, Any] | None = None  # the newest one that was seen
         self._past: dict[str, deque[tuple[int, str]]] = {}  # venue → (since ms, state)
+        self.stepped: set[int] = set()  #: ids of those that were open while the system clock was set
         self._t: deque[int] = deque(maxlen=SERIES_POINTS)
         self._mid: dict[str, deque[float | None]] = {}
         self._best: deque[float | None] = deque(maxlen=600)
@@ -125,6 +132,8 @@ class Picture:
         elif isinstance(event, Notice):
             self._limited(event.ts, event.venue, "venue", f"{self.label(event.venue)}: {event.text}")
         elif isinstance(event, Signal):
+            if isinstance(event, ClockStep):
+                self.stepped = self.stepped & {o.id for o in self.closed} | {o.id for o in self.open()}
             self.tell(event.ts, event.KIND, *event.line(self.label))
 
     def tell(self, ts: int, kind: str, text: str, value: str = "", tone: str = "", *, venue: str = "") -> None:
@@ -219,7 +228,7 @@ class Picture:
         return {name: section for part in self.drawing(lambda: now) for name, section in part.items()}
 
     def _opportunities(self, now: int) -> dict[str, Any]:
-        rows = [opportunity_row(o) for o in self.open()]
+        rows = [opportunity_row(o, self.stepped) for o in self.open()]
         for row in rows:
             row["life_s"] = (now // MS - row["opened"]) / 1e3
         recent = [self._row(o) for o in list(self.closed)[-ROWS_SHOWN:][::-1][: max(ROWS_SHOWN - len(rows), 0)]]
@@ -240,7 +249,7 @@ class Picture:
         """The row of a closed life, the same object each time: nothing about it changes."""
         row = self._closed_rows.get(o.id)
         if row is None:
-            row = self._closed_rows[o.id] = opportunity_row(o)
+            row = self._closed_rows[o.id] = opportunity_row(o, self.stepped)
             if len(self._closed_rows) > 2 * ROWS_SHOWN:
                 del self._closed_rows[next(iter(self._closed_rows))]
         return row
@@ -292,6 +301,16 @@ class Picture:
             "imbalance": book.imbalance() if live else None,
             "funding": funding.rate if funding else None, "mark": funding.mark if funding else None,
         }  # fmt: skip
+
+    def ages(self, now: int) -> list[dict[str, Any]]:
+        """How old each book is known to be, and how old it may be."""
+        return [
+            {"key": book.key, "venue": book.instrument.venue, "symbol": book.instrument.symbol, "state": book.state,
+             "age_ms": self.engine.market.age(book, now) / MS if book.own_ts else None,
+             "unchanged_ms": (now - book.touch_ts) / MS if book.own_ts and book.touch_ts else None,
+             "limit_ms": self._limit_ms(book), "sigma_bps": book.sigma or None}
+            for book in self._books()
+        ]  # fmt: skip
 
     def _why(self, book: Book) -> str:
         """Why it is not live; of a book that waits, what the venue refused."""

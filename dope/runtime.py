@@ -202,7 +202,7 @@ class Runtime:
             return []
         if kind == "opportunities":
             lives = self._between_turns(lambda: [*session.picture.open(), *session.picture.closed])
-            rows = map(opportunity_row, lives)
+            rows = (opportunity_row(life, session.picture.stepped) for life in lives)
             return [finite(r) for r in rows if symbol in ("", r["symbol"]) and start <= r["opened"] * 1_000_000 <= (end or 2**63)]
         if kind in READINGS:
             asked = Asked(symbol, start, end, limit, args or {}, session.engine.market.now, self._between_turns)
@@ -399,6 +399,7 @@ class Runtime:
             "recording": session.recording() | {"sealed": self._sealing.status()},
             "order_size": rules.order_size, "min_net_bps": rules.enter, "leave_net_bps": rules.leave,
             "min_notional": rules.min_notional, "paused": False, "stopped": False, "troubles": self.watch.troubles(),
+            "clock": session.clocks.trouble(session.engine.market),
             "scenario": _scenario_row(*self._sources.scenario) if self._sources.scenario else None,
             "notices": self.records.troubles(), "self_test": self.audit.status(),
             "retrain_s": settings.retrain_s,

@@ -15,6 +15,7 @@ from loguru import logger
 from dope import __version__
 from dope.detectors import Rules
 from dope.detectors.arbitrage import Arbitrage
+from dope.detectors.clocks import Clocks
 from dope.detectors.spreads import Spreads
 from dope.engine import Detector
 from dope.engines import build_engine, detector_of
@@ -69,6 +70,7 @@ class Session:
             venue.symbols = self.watching.of(venue_id)
         self.arbitrage: Arbitrage = detector_of(self.engine, Arbitrage)
         self.spreads: Spreads = detector_of(self.engine, Spreads)
+        self.clocks: Clocks = detector_of(self.engine, Clocks)
         self.picture = Picture(
             self.engine, self.arbitrage, self.spreads, started_ns=clock.now(), alert_pct=settings.min_profit_threshold
         )

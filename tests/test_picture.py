@@ -239,5 +239,5 @@ def test_a_row_holds_every_field_of_the_opportunity_with_times_in_ms() -> None:
     _, picture = watching([*both(), *dear()])
     life = picture.arbitrage.rows()[0]
     row = opportunity_row(life)
-    assert set(row) == {field.name for field in msgspec.structs.fields(Opportunity)} | {"life_s"}
+    assert set(row) == {field.name for field in msgspec.structs.fields(Opportunity)} | {"life_s", "comparable", "clock_step"}
     assert row["opened"] == life.opened // MS and row["closed"] is None

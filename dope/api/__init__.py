@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 
 from dope import __version__
 from dope.api import (
+    clocks,
     curves,
     export,
     health,
@@ -105,7 +106,7 @@ def mount(
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") not in REPLACED]
     spoken = (
         log.router, routes.router, instruments.router, export.router, replays.router, history.router, recording.router, views.router,
-        relays.router, scenarios.router, promises.router, leadlag.router, curves.router,
+        relays.router, scenarios.router, promises.router, leadlag.router, curves.router, clocks.router,
     )  # fmt: skip
     for part in (*spoken, routes.stream, replays.stream, relays.stream, health.router, sign_in.router, nothing_here(spoken)):
         app.include_router(part)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dope.detectors.arbitrage import Arbitrage, Cost, Rules
+from dope.detectors.clocks import Clocks
 from dope.detectors.conversion import CrossQuote
 from dope.detectors.depeg import Pegs
 from dope.detectors.paths import Paths
 from dope.detectors.spreads import Spreads
 
-__all__ = ["Arbitrage", "Cost", "CrossQuote", "Paths", "Pegs", "Rules", "Spreads", "default_detectors"]
+__all__ = ["Arbitrage", "Clocks", "Cost", "CrossQuote", "Paths", "Pegs", "Rules", "Spreads", "default_detectors"]
 
 
-def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[Arbitrage | Spreads | CrossQuote | Pegs | Paths]:
+def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[Arbitrage | Spreads | CrossQuote | Pegs | Clocks | Paths]:
     """The detectors that run by default, in order."""
     arbitrage = Arbitrage(costs, rules)
     return [
@@ -19,5 +20,6 @@ def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[
         Spreads(),
         CrossQuote(arbitrage),
         Pegs(),
+        Clocks(),
         Paths(),
     ]

@@ -108,6 +108,15 @@ class DelayFloor:
         kept = (int(self.state[MINUTES + at % WINDOW_MINUTES]) for at in range(newest - WINDOW_MINUTES + 1, newest + 1))
         return [delay for delay in kept if delay != NEVER]
 
+    def ended(self, minute: int) -> int | None:
+        """The smallest delay of the newest minute with stamps before ``minute`` (of our clock), ns; None when that was longer ago."""
+        newest, until = int(self.state[MINUTES_SEEN]), int(self.state[MINUTE_END]) // MINUTE
+        running = until > minute  # messages of the minute that runs have come already
+        if newest <= running or (not running and until < minute):
+            return None
+        smallest = int(self.state[MINUTES + (newest - running) % WINDOW_MINUTES])
+        return None if smallest == NEVER else smallest
+
     @property
     def last(self) -> int:
         """Excess of the newest stamped message, ns."""
@@ -120,6 +129,14 @@ class DelayFloor:
             return None
         ring = sorted(self.state[RING_AT : RING_AT + min(seen, RING)].tolist())
         return ring[len(ring) // 2] / 1e6, ring[min(len(ring) - 1, len(ring) * 99 // 100)] / 1e6
+
+
+SIMULTANEOUS_MS = 500.0  #: legs whose ages differ by more were not there at the same time
+
+
+def simultaneous(age_ms: float, other_ms: float) -> bool:
+    """Whether two quotes of these confirmed ages may be compared: further apart, the price may have moved meanwhile."""
+    return abs(age_ms - other_ms) <= SIMULTANEOUS_MS
 
 
 def age_limit_ns(wall_bps: float, sigma_bps: float, cap_s: float = MAX_LIMIT_S) -> int:

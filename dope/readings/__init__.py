@@ -12,6 +12,7 @@ from typing import Any
 from dope.instruments import instrument_rows
 from dope.readings import curve
 from dope.readings.asked import Asked
+from dope.readings.clocks import clock_rows
 from dope.readings.leadlag import LeadLag
 from dope.session import Session
 
@@ -24,4 +25,5 @@ READINGS: dict[str, Reading] = {
     "instruments": lambda session, asked: instrument_rows(session),
     "leadlag": LeadLag(),
     "curve": curve.read,
+    "clocks": clock_rows,
 }
