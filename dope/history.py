@@ -142,6 +142,8 @@ class Histories:
         batches = [batch for _, batch in tape.rows(table)]
         rows = pa.Table.from_batches(batches, TABLES[table]).unify_dictionaries().combine_chunks()
         told = (rows, tape.first, tape.last)
+        if not tape.first and len(rows):  # it holds rows and no frame: what was stored, and not seen
+            told = (rows, pc.min(rows["ts"]).as_py(), pc.max(rows["ts"]).as_py() + 1)
         with self._lock:
             self._read[key] = told
             while len(self._read) > READ_TAPES:

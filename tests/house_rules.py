@@ -20,7 +20,8 @@ FLOORS = {
     "engine": 2, "rows": 2, "backtest": 2,
     "logs": 2.5, "watch": 2.5,
     "feed": 3, "tape": 3, "board": 3, "store": 3, "shelf": 3, "sim": 3, "jobs": 3,
-    "runtime": 4, "scale": 4, "integration": 4,
+    "runtime": 4, "scale": 4,
+    "integration": 4.5,
     "dashboard": 5, "api": 5,
     "app": 6,
 }  # fmt: skip
@@ -28,7 +29,9 @@ FLOORS = {
 RUNTIME = ("session", "history", "sources", "commands", "training", "picture", "replay", "care", "sealing", "workers", "worlds",
            "engines", "recordings", "reel", "player", "projector", "replays", "tail", "storage", "watching", "instruments",
            "matrices", "relay", "muting", "trial", "scene", "audit", "promises", "readings")  # fmt: skip
-ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "__init__": "errors"}
+ROOM_OF = {
+    **dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "snapshots": "integration", "__init__": "errors",
+}  # fmt: skip
 #: the screens read the board and show it: of what lies below they may know only this
 SCREENS = ("dashboard", "api")
 SCREENS_MAY = ("board", "types", "symbols", "tables", "format", "settings", "errors", "watch")
@@ -61,6 +64,7 @@ SEAMS: dict[str, tuple[frozenset[str], str]] = {
     "app.py": (frozenset({"clock"}), "waits for the web server to listen, and before it ends"),
     "dope/market/compiled.py": (frozenset({"file"}), "machine code is used again only while all its sources are the same"),
     "dope/session.py": (frozenset({"chance"}), "two machines must not reconnect in step"),
+    "dope/integration.py": (frozenset({"chance"}), "likewise"),
 }
 #: the only places that may catch everything, each once: a loop or process whose end must be told
 SUPERVISORS = ("dope/runtime.py", "dope/jobs.py", "dope/watch.py")
