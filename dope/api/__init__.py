@@ -17,6 +17,7 @@ from dope import __version__
 from dope.api import (
     clocks,
     curves,
+    depth,
     export,
     health,
     history,
@@ -106,7 +107,7 @@ def mount(
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") not in REPLACED]
     spoken = (
         log.router, routes.router, instruments.router, export.router, replays.router, history.router, recording.router, views.router,
-        relays.router, scenarios.router, promises.router, leadlag.router, curves.router, clocks.router,
+        relays.router, scenarios.router, promises.router, leadlag.router, curves.router, clocks.router, depth.router,
     )  # fmt: skip
     for part in (*spoken, routes.stream, replays.stream, relays.stream, health.router, sign_in.router, nothing_here(spoken)):
         app.include_router(part)

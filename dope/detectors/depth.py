@@ -52,8 +52,9 @@ class Ring:
 
     def __init__(self) -> None:
         self.n = 0
-        self.t, self.mid = np.zeros(KEPT, dtype=np.int64), np.zeros(KEPT)
-        self.first, self.halves = np.zeros((KEPT, 2), dtype=np.int64), np.zeros((KEPT, 2, WIDE), dtype=np.uint16)
+        # written to once, so that the memory is taken now and not bit by bit for half an hour
+        self.t, self.mid = np.full(KEPT, 0, dtype=np.int64), np.full(KEPT, 0.0)
+        self.first, self.halves = np.full((KEPT, 2), 0, dtype=np.int32), np.full((KEPT, 2, WIDE), 0, dtype=np.uint16)
 
     def add(self, t: int, mid: float, first: tuple[int, int], sizes: np.ndarray) -> None:
         at = self.n % KEPT

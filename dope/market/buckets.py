@@ -15,7 +15,7 @@ from dope.market.compiled import jit
 from dope.market.kernel import FPOW, N_ASK, N_BID, SCALE, _value
 from dope.market.lane import in_base
 
-WIDE = 64  #: buckets per side that are kept, from the best price on
+WIDE = 48  #: buckets per side that are kept, from the best price on
 ROUND = 1e-9  #: of a step: a price that is a multiple but for its binary form is one
 FINEST_BPS, COARSEST_BPS = 0.1, 50.0  #: of the price: a width given for an asset that is out of these is not meant for this quote currency
 

@@ -7,6 +7,7 @@ import numpy as np
 from dope.market import kernel, lane_run
 from dope.market.book import CHECKSUMS, Book
 from dope.market.buckets import fill
+from dope.market.candles import fold
 from dope.market.digits import AHEAD
 from dope.market.freshness import DelayFloor
 from dope.market.lane import Log, Names, Slots, Templates, remember
@@ -34,6 +35,7 @@ def compile_all() -> None:
     slots.trade(book.slot, (1, 0), (1.0, 1.0, 1.0))
     slots.settle_trades()
     Loops({0: (1.0, 1.0)}, [[0]], [[(False, 0, BUY), (False, 0, SELL), (True, 0, SELL)]]).near(slots, 0.0)
+    _bars(slots)
     _lane(slots, delay)
     Tracks().follow(slots)
     times, steps = np.array([1, 2]), np.array([0.0, 1.0])
@@ -47,3 +49,10 @@ def _lane(slots: Slots, delay: DelayFloor) -> None:
     known = read.kinds, read.ops, read.text, names.table, names.names
     work = kernel.new_scratch(), np.zeros(16, dtype=np.int64), np.zeros(4), (log.numbers, log.values, log.count)
     lane_run.run(bytes(AHEAD), none, none, 0, 1, known, slots.books, slots.watch, delay.state, work)
+
+
+def _bars(slots: Slots) -> None:
+    """The bars of trades, over no trade."""
+    none = np.zeros(0, dtype=np.int64)
+    bars = np.zeros((1, 1, 1, 3), dtype=np.int64), np.zeros((1, 1, 1, 9)), np.zeros((1, 1), dtype=np.int64)
+    fold((slots.trade_t, slots.trades, slots.trade_n), none, none, np.ones(1, dtype=np.int64), bars)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dope.instruments import instrument_rows
-from dope.readings import curve
+from dope.readings import bars, consolidated, curve, depth
 from dope.readings.asked import Asked
 from dope.readings.clocks import clock_rows
 from dope.readings.leadlag import LeadLag
@@ -26,4 +26,7 @@ READINGS: dict[str, Reading] = {
     "leadlag": LeadLag(),
     "curve": curve.read,
     "clocks": clock_rows,
+    "bars": bars.read,
+    "consolidated": consolidated.read,
+    "depth": depth.read,
 }

@@ -301,6 +301,8 @@ class Publisher:
             del self.views[place]
 
     def _answer(self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "", args: Any = None) -> Any:
+        if kind in ("bars", "consolidated", "depth"):
+            return analytics(kind, symbol, args or {})
         if kind == "opportunities":
             return [row for row in self.history if start <= row["opened"] * 1_000_000 <= (end or 2**63)]
         if kind in ("recordings", "bundles", "replays", "replay_board"):
@@ -350,6 +352,26 @@ class Publisher:
             "age_ms": 5.0,
             "received": T0,
         }
+
+
+def analytics(kind: str, symbol: str, args: dict[str, Any]) -> dict[str, Any]:
+    """What readings of depth say before they know anything, and one row of each thing else."""
+    about = {"symbol": symbol, "base": "BTC", "quote": "USDT", "kind": "spot"}
+    if kind == "bars":
+        prices = dict.fromkeys(("open", "high", "low", "close", "volume", "bought", "value"), 1.0)
+        row = {"start": T0, "end": T0 + 1000, **prices, "count": 1, "exchange_count": 1, "closed": False, "partial": True}
+        about = {"symbol": symbol, "venue": args["venue"], "interval": args["interval"], "interval_s": 60}
+        return about | {"kept": 600, "lost": 0, "rows": [row]}
+    if kind == "consolidated":
+        level = {"price": 1.0, "size": 2.0, "exchange_count": 1, "venues": {"okx": 2.0}, "complete": True}
+        venue = {"venue": "okx", "state": "LIVE", "reason": "", "used": True, "age_ms": 1.0}
+        nothing = dict.fromkeys(("bid", "ask", "mid"))
+        return about | nothing | {"exchange_count": 1, "crossed": False, "venues": [venue], "bids": [level], "asks": []}
+    heat = {"step": None, "steps": [], "every_s": 1, "peak": None, "points": []}
+    return about | {
+        "t": T0, "venue": args["venue"], "order_size": args["order"] or 1000.0, "mid": None, "venues": [],
+        "buckets": {"step": None, "bids": [], "asks": []}, "heatmap": heat, "trades": {"span_s": 1, "dots": []},
+    }  # fmt: skip
 
 
 class Reader:

@@ -46,6 +46,7 @@ SURFACES = {
     "export": Surface("GET", "/api/v1/export/opportunities.csv"),
     "history": Surface("GET", "/api/v1/history/bbo?symbol=BTC-USDT"),
     "relays": Surface("GET", "/api/v1/relays"),
+    "depth": Surface("GET", "/api/v1/depth?symbol=BTC-USDT"),
     "recordings": Surface("GET", "/api/v1/recordings"),
     "health": Surface("GET", "/health"),
     "ready": Surface("GET", "/ready"),

@@ -9,7 +9,7 @@ import pytest
 
 from dope.detectors.depth import KEPT, DepthHistory, DepthParameters, Ring
 from dope.engine import Engine
-from dope.market.buckets import bucket_of, price_buckets
+from dope.market.buckets import WIDE, bucket_of, price_buckets
 from dope.types import DATA, TICK, Frame
 from dope.venues import make
 from tests.frames import KEYS, MS, T0, closed, okx_script, play, spot_quote, spot_script
@@ -69,7 +69,7 @@ def test_a_book_that_is_not_live_has_no_row() -> None:
 def test_memory_is_bounded_and_the_newest_rows_stay() -> None:
     start, ring = T0 + SECOND, Ring()
     for k in range(KEPT + 7):
-        ring.add(start + k * SECOND, 100.0 + k, (k, k + 1), np.ones((2, 64)))
+        ring.add(start + k * SECOND, 100.0 + k, (k, k + 1), np.ones((2, WIDE)))
     rows = ring.rows(0, 1)
     assert len(rows.t) == KEPT and rows.mid[-1] == 100.0 + KEPT + 6 and rows.mid[0] == 107.0
     assert len(ring.rows(start + (KEPT - 3) * SECOND, 1).t) == 10

@@ -1,0 +1,1 @@
+"""Readings: what pages ask for now and then, over real engines."""
