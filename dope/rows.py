@@ -112,7 +112,8 @@ class Collector:
         """A signal of another kind, from the engine or beside it."""
         symbol = getattr(event, "symbol", "") or getattr(event, "key", "").partition(":")[2]
         detail = msgspec.json.encode(event).decode()
-        self._add("signal", {"ts": event.ts, "symbol": symbol, "kind": type(event).__name__, "session": self.session, "detail": detail})
+        kind = getattr(event, "KIND", "") or type(event).__name__
+        self._add("signal", {"ts": event.ts, "symbol": symbol, "kind": kind, "session": self.session, "detail": detail})
 
     def _opportunity(self, o: Opportunity) -> None:
         state = o.state if o.closed is not None else "open"

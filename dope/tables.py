@@ -59,7 +59,7 @@ OPPORTUNITY = _schema(
 SIGNAL = _schema(
     ("ts", _I64, "ns UTC"),
     ("symbol", _NAME, "canonical; empty = of no one symbol"),
-    ("kind", _NAME, "name of the signal"),
+    ("kind", _NAME, "jump, burst, whale, link …: what was found"),
     ("session", _NAME, "recording session"),
     ("detail", _TEXT, "JSON: every field of the signal"),
 )

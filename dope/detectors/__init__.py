@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from dope.detectors.arbitrage import Arbitrage, Cost, Rules
 from dope.detectors.bars import Bars
+from dope.detectors.bursts import Bursts
 from dope.detectors.clocks import Clocks
 from dope.detectors.conversion import CrossQuote
 from dope.detectors.depeg import Pegs
 from dope.detectors.depth import DepthHistory
+from dope.detectors.jumps import Jumps
+from dope.detectors.linker import Linker
 from dope.detectors.paths import Paths
 from dope.detectors.spreads import Spreads
+from dope.detectors.whales import Whales
+from dope.market.market import Market
+from dope.types import Event
 
-__all__ = ["Arbitrage", "Clocks", "Cost", "CrossQuote", "Paths", "Pegs", "Rules", "Spreads", "default_detectors"]
+__all__ = [
+    "Arbitrage", "Bars", "Bursts", "Clocks", "Cost", "CrossQuote", "DepthHistory", "Judge", "Jumps", "Linker", "Paths", "Pegs", "Rules",
+    "Spreads", "Whales", "default_detectors",
+]  # fmt: skip
 
 
-Default = Arbitrage | Spreads | CrossQuote | Pegs | Bars | Clocks | DepthHistory | Paths
+class Judge(Protocol):
+    """What every detector is: the kinds that it wants to see, and what it makes of one event."""
+
+    @property
+    def KINDS(self) -> tuple[type[Event], ...]: ...
+
+    def on(self, event: Event, market: Market) -> Sequence[Event]: ...
 
 
-def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[Default]:
+def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[Judge]:
     """The detectors that run by default, in order."""
-    arbitrage = Arbitrage(costs, rules)
+    arbitrage, jumps = Arbitrage(costs, rules), Jumps()
     return [
         arbitrage,
         Spreads(),
         CrossQuote(arbitrage),
         Pegs(),
         Clocks(),
+        jumps,
+        Bursts(),
+        Whales(),
+        Linker(jumps),
         Paths(),
         DepthHistory(),
         Bars(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dope.market import kernel, lane_run
+from dope.market import bursting, jumping, kernel, lane_run, large
 from dope.market.book import CHECKSUMS, Book
 from dope.market.buckets import fill
 from dope.market.candles import fold
@@ -40,6 +40,7 @@ def compile_all() -> None:
     Tracks().follow(slots)
     times, steps = np.array([1, 2]), np.array([0.0, 1.0])
     overlap_sums(times, steps, times, steps, -1, 1, 3)
+    _detectors(slots)
 
 
 def _lane(slots: Slots, delay: DelayFloor) -> None:
@@ -56,3 +57,15 @@ def _bars(slots: Slots) -> None:
     none = np.zeros(0, dtype=np.int64)
     bars = np.zeros((1, 1, 1, 3), dtype=np.int64), np.zeros((1, 1, 1, 9)), np.zeros((1, 1), dtype=np.int64)
     fold((slots.trade_t, slots.trades, slots.trade_n), none, none, np.ones(1, dtype=np.int64), bars)
+
+
+def _detectors(slots: Slots) -> None:
+    """What detectors call over all rings."""
+    touches, trades = (slots.ring_t, slots.ring, slots.ring_n), (slots.trade_t, slots.trades, slots.trade_n)
+    finder, adder, sieve = jumping.Jumping(), bursting.Bursting(), large.Large()
+    for one in (finder, adder, sieve):
+        one.grow(1)
+        one.spans[:] = 1
+    finder.advance(*touches, 0)
+    adder.advance(*trades, 0)
+    sieve.advance(*trades)

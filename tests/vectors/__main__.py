@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.vectors.case import NOT_YET, Case
+from tests.vectors.case import ANY, NOT_YET, Case
 from tests.vectors.kinds import ABOUT, KINDS, LATER, LATER_KEYS
 
 
@@ -35,8 +35,8 @@ def check(file: Path, market: Path) -> Iterator[Case]:
         if key in document:
             yield Case(key, NOT_YET, "a check", None)
     for part in KINDS.get(kind, ()):
-        answered |= {*part.keys}
-        if not part.keys or any(key in document for key in part.keys):
+        answered |= {*part.keys} if part.keys != (ANY,) else {*document}
+        if not part.keys or part.keys == (ANY,) or any(key in document for key in part.keys):
             yield from part.check(document, market)
     for key in document.keys() - answered:
         yield Case(key, "nobody answers for this key", "a check", False)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 Document = Mapping[str, Any]
 NOT_YET = "not yet"
+ANY = "*"  #: the only key of a part that answers for every key of its files: these are names of series
 
 
 class Case(NamedTuple):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from tests.vectors import leadlag, microstructure, recorded
+from tests.vectors import leadlag, microstructure, moves, recorded
 from tests.vectors.case import Part
 
 KINDS: dict[str, tuple[Part, ...]] = {
+    "bursts": moves.BURSTS,
+    "flow": (moves.LINKER,),
     "hy_exact": (Part(("cases",), leadlag.exact),),
+    "jumps": moves.JUMPS,
     "leadlag_planted": (Part(("cases",), leadlag.planted),),
     "leadlag_real": (
         Part(("results", "x", "y", "n", "grid_s", "lag", "rho", "rho0", "llr", "curve", "six_hour_blocks"), leadlag.real),
@@ -23,7 +26,9 @@ KINDS: dict[str, tuple[Part, ...]] = {
         Part(("ofi",), microstructure.order_flow),
         Part(("fair_price",), microstructure.fair_price),
         Part(("kyle",), microstructure.impact),
+        *moves.RECORDED,
     ),
+    "real_cpi_day": moves.BARS,
 }
 #: kinds whose models are not complete: every case is told as "not yet"
 LATER = ("forecast", "scorer")
@@ -31,13 +36,8 @@ LATER = ("forecast", "scorer")
 LATER_KEYS: dict[str, tuple[str, ...]] = {
     "arb_depth": ("two_book", "triangular"),
     "basis": ("cases", "stablecoin"),
-    "bursts": ("params", "t_ms", "size", "sign", "planted", "hits", "bucket_checks", "n_buckets_closed", "merge_gap_ms"),
-    "jumps": ("lm_and_bns", "stream"),
-    "flow": ("lifecycle", "linker", "backtest"),
-    "real_binance": ("spread", "touch_edge", "jumps", "jump_params",
-                     "links", "bursts", "book"),
-    "real_cpi_day": ("bybit_spot_btcusdt_20221213_trade", "binance_spot_btcbusd_20221213_trade",
-                     "binance_coinm_btcusd_perp_20221213_trade"),
+    "flow": ("lifecycle", "backtest"),
+    "real_binance": ("spread", "touch_edge", "book"),
     "real_depeg": ("implied_usdc_min", "implied_usdc_min_at", "by_day"),
 }  # fmt: skip
 #: keys that say something about a file and hold no case
