@@ -84,6 +84,11 @@ class Breaker:
             self.state = "open"
             self.until = self._now() + int(self._rng.uniform(self._cap_s / 2, self._cap_s) * 1e9)
 
+    def rest(self, seconds: float) -> None:
+        """The venue wants to hear of nobody for so long: a little longer, since others were told the same. Shortens no earlier rest."""
+        self.state = "open"
+        self.until = max(self.until, self._now() + int(seconds * self._rng.uniform(1.0, 1.1) * 1e9))
+
     def abandon(self) -> None:
         """The probe was given up by us and proved nothing: the next one may try."""
         if self.state == "half-open":
@@ -98,12 +103,13 @@ class Trouble(msgspec.Struct, frozen=True):
     """Why a connection is not there, in plain words, and how patient to be.
 
     ``state`` is what the venue table shows: "down", "blocked", "refused" or "maintenance". ``wait_s`` is the least
-    time before the next attempt.
+    time before the next attempt, of all connections to the venue where ``all`` are meant.
     """
 
     words: str
     state: str = "down"
     wait_s: float = 0.0
+    all: bool = False
 
 
 def of_status(status: int, words: str, retry_after_s: float = 0.0) -> Trouble:
@@ -112,7 +118,7 @@ def of_status(status: int, words: str, retry_after_s: float = 0.0) -> Trouble:
         return Trouble(f"blocked by the venue (HTTP {status}): not served from this network or country", "blocked", SLOW_S)
     if status in (418, 429):
         least = max(retry_after_s, SLOW_S if status == 418 else 1.0)
-        return Trouble(f"too many connections (HTTP {status}), told to wait {least:.0f} s", "down", least)
+        return Trouble(f"too many connections (HTTP {status}), told to wait {least:.0f} s", "down", least, all=True)
     if status == 503:
         return Trouble("under maintenance (HTTP 503)", "maintenance", max(retry_after_s, SLOW_S / 2))
     if 300 <= status < 500:

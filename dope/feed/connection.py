@@ -124,9 +124,18 @@ class Connection:
 
     # -- the steps of a life ------------------------------------------------------------------------------------------
     async def _pause(self, delay: float) -> None:
-        """Wait out back-off and breaker, then the connection pace; ``hurry`` ends the first two."""
+        """Wait out back-off and breaker, then the connection pace, and all of it anew if the breaker opened meanwhile.
+
+        ``hurry`` ends the first two.
+        """
+        due = self._shared.clock.now() + int(delay * 1e9)
+        while True:
+            await self._wait_turn(due)
+            if self._has_old() or self._desk.breaker.state != "open":
+                return
+
+    async def _wait_turn(self, due: int) -> None:
         clock, breaker = self._shared.clock, self._desk.breaker
-        due = clock.now() + int(delay * 1e9)
         while not self._hurry and (due > clock.now() or (not self._has_old() and breaker.wait_s() > 0)):
             cooling = 0.0 if self._has_old() else breaker.wait_s()
             left = max((due - clock.now()) / 1e9, min(cooling, 1.0))
@@ -214,8 +223,10 @@ class Connection:
         self.failed_at = [*self.failed_at[-99:], self._shared.clock.now()]
         if self._has_old():
             self._desk.breaker.abandon()
-        else:
-            self._desk.breaker.failure()
+            return
+        self._desk.breaker.failure()
+        if trouble.all:
+            self._desk.breaker.rest(trouble.wait_s)
 
     def _next_delay(self) -> float:
         least = self.trouble.wait_s if self.trouble is not None else 0.0

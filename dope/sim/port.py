@@ -302,18 +302,18 @@ class Port:
             reply = await effect.rest(target, reply)
         return reply
 
-    async def _answer(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
+    async def _answer(self, method: str, target: str, body: bytes) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
         """Of the REST port."""
         parts, now = urlsplit(target), self._clock()
         if self.refusing:
-            return self.refusing, b"{}"
+            return self.refusing, (), b"{}"
         if method == "POST" and self._posted is not None:
             reply = self._posted(unquote(parts.path), body, now)
         else:
             answer = self._dialogue.rest(unquote(parts.path), dict(parse_qsl(parts.query)), now)
             reply = answer if isinstance(answer, Reply) else await answer
         reply = await self._instead(target, reply)
-        return reply.status, reply.body.encode() if isinstance(reply.body, str) else reply.body
+        return reply.status, reply.headers, reply.body.encode() if isinstance(reply.body, str) else reply.body
 
     async def _serve(self, ws: ServerConnection) -> None:
         self.connects += 1

@@ -9,8 +9,8 @@ from http import HTTPStatus
 MAX_HEAD = 16 * 1024  #: bytes of a request's head
 MAX_BODY = 64 * 1024  #: bytes of a request's body; what is behind them nobody reads
 
-#: (method, path with query, body) → (status, body)
-Answer = Callable[[str, str, bytes], Awaitable[tuple[int, bytes]]]
+#: (method, path with query, body) → (status, headers of its own, body)
+Answer = Callable[[str, str, bytes], Awaitable[tuple[int, tuple[tuple[str, str], ...], bytes]]]
 
 
 class RestPort:
@@ -40,8 +40,9 @@ class RestPort:
             method, target, _ = head[0].split(" ")
             fields = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
             asked = await reader.readexactly(min(int(fields.get("content-length", "0")), MAX_BODY))
-            status, body = await self._answer(method, target, asked)
+            status, headers, body = await self._answer(method, target, asked)
             first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json"
+            first += "".join(f"\r\n{name}: {value}" for name, value in headers)
             writer.write(f"{first}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
             await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ValueError):

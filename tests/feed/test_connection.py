@@ -298,6 +298,24 @@ def test_retry_after_at_the_upgrade_is_waited_out() -> None:
     in_virtual_time(main)
 
 
+def test_what_one_connection_is_told_to_wait_all_of_the_venue_wait() -> None:
+    async def main(clock: Clock) -> None:
+        async def behave(peer: Peer, listener: Listener) -> None:
+            if peer.s() < 300.0:
+                raise ConnectFailed("HTTP", status=429, retry_after_s=100.0)
+            await deliver(peer, listener)
+
+        peer = Peer(clock, behave)
+        house = House(clock, peer, count=5)
+        await asyncio.sleep(300)
+        assert 2 <= len(peer.attempts) <= 3 and all(b - a >= 100 for a, b in itertools.pairwise(peer.attempts))
+        await asyncio.sleep(150)
+        assert all(connection.live for connection in house.connections)
+        await house.close(peer)
+
+    in_virtual_time(main)
+
+
 def test_a_link_is_replaced_before_the_venue_cuts_it_and_that_is_no_failure() -> None:
     async def main(clock: Clock) -> None:
         peer = Peer(clock, deliver)

@@ -124,8 +124,8 @@ def test_who_does_not_ping_is_closed_whatever_it_is_sent() -> None:
 
 
 def test_a_port_for_posts_outlives_requests_that_are_none_and_comes_back_where_it_was() -> None:
-    async def answer(method: str, target: str, body: bytes) -> tuple[int, bytes]:
-        return 200, f"{method} {target}".encode()
+    async def answer(method: str, target: str, body: bytes) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
+        return 200, (("Retry-After", "7"),), f"{method} {target}".encode()
 
     async def run() -> None:
         rest, lost = RestPort(answer), []
@@ -142,7 +142,8 @@ def test_a_port_for_posts_outlives_requests_that_are_none_and_comes_back_where_i
         await rest.up()
         assert rest.port == port
         async with httpx.AsyncClient(trust_env=False) as client:
-            assert (await client.post(f"http://127.0.0.1:{port}/a?b=c", content="body")).text == "POST /a?b=c"
+            told = await client.post(f"http://127.0.0.1:{port}/a?b=c", content="body")
+            assert told.text == "POST /a?b=c" and told.headers["Retry-After"] == "7"
         await rest.down()
         assert lost == []
 

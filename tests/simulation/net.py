@@ -39,9 +39,12 @@ class Pipe:
         self._items: deque[tuple[float, Any]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.stopped = False
+        self.swallows = False  #: nothing arrives any more, and nobody is told
         self.bytes = 0  #: on their way
 
     def put(self, item: Any) -> None:
+        if self.swallows:
+            return
         self._items.append((self._loop.time() + self._delay_s, item))
         if isinstance(item, bytes):
             self.bytes += len(item)
@@ -54,6 +57,15 @@ class Pipe:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def swallow(self, on: bool) -> None:
+        """From now on what is put in is lost, and so is what is on its way; or no longer."""
+        self.swallows = on
+        if on:
+            self.stop()
+            self._items.clear()
+            self.bytes = 0
+            self.stopped = False
 
     def go_on(self) -> None:
         self.stopped = False
@@ -230,6 +242,13 @@ class Wire:
         else:
             self._end(item)
 
+    def half_open(self, on: bool) -> None:
+        """Neither end hears of the other any more, not even that it has gone; when that is over, the server learns of it."""
+        self._down.swallow(on)
+        self._up.swallow(on)
+        if not on and not self._client_open:
+            self._end(LOST)
+
     # -- the feed's end --------------------------------------------------------------------------------------------------
     def send(self, text: str) -> None:
         if self._client_open:
@@ -278,6 +297,7 @@ class Place:
         self.streams: Callable[[Any, Any], Awaitable[None]] | None = None
         self.ping: tuple[float | None, float | None] = (None, None)
         self.wires: dict[Wire, None] = {}
+        self.dark = False  #: nothing comes here, and nothing from here arrives
         self._net, self._port = net, port
 
     def close(self, close_connections: bool = True, code: int = 1001, reason: str = "") -> None:
@@ -321,6 +341,17 @@ class Net:
         self.places[port] = Place(self, port)
         return self.places[port]
 
+    def black_hole(self, port: int, on: bool) -> None:
+        """Whatever goes to or from this port vanishes: open connections are half open, new ones and requests get no answer."""
+        self.places[port].dark = on
+        for wire in self.places[port].wires:
+            wire.half_open(on)
+
+    async def answers(self, place: Place) -> None:
+        """Until something of what is sent there arrives."""
+        while place.dark:
+            await asyncio.sleep(1.0)
+
     # -- connecting --------------------------------------------------------------------------------------------------------
     async def connect(self, url: str, listener: Listener) -> None:
         """The feed's way to a WebSocket. Raises ConnectFailed."""
@@ -339,6 +370,7 @@ class Net:
         place = self.places.get(port)
         if place is None or place.handler is None:
             raise ConnectFailed("connection refused")
+        await self.answers(place)
         wire = Wire(Request(target, Headers({"Upgrade": "websocket"})), listener, delay_s)
         refused = await place.process_request(wire, wire.request) if place.process_request is not None else None
         if refused is not None:
@@ -381,6 +413,7 @@ class Requests(httpx.AsyncBaseTransport):
         place = net.places.get(port)
         if place is None:
             raise httpx.ConnectError("connection refused")
+        await net.answers(place)
         if place.streams is not None:
             answer = await _streamed(place.streams, request.method, target, body)
         else:
