@@ -7,6 +7,7 @@ from typing import Protocol
 
 from dope.detectors.arbitrage import Arbitrage, Cost, Rules
 from dope.detectors.bars import Bars
+from dope.detectors.basis import Basis
 from dope.detectors.bursts import Bursts
 from dope.detectors.clocks import Clocks
 from dope.detectors.conversion import CrossQuote
@@ -16,13 +17,14 @@ from dope.detectors.jumps import Jumps
 from dope.detectors.linker import Linker
 from dope.detectors.paths import Paths
 from dope.detectors.spreads import Spreads
+from dope.detectors.triangles import Triangles
 from dope.detectors.whales import Whales
 from dope.market.market import Market
 from dope.types import Event
 
 __all__ = [
-    "Arbitrage", "Bars", "Bursts", "Clocks", "Cost", "CrossQuote", "DepthHistory", "Judge", "Jumps", "Linker", "Paths", "Pegs", "Rules",
-    "Spreads", "Whales", "default_detectors",
+    "Arbitrage", "Bars", "Basis", "Bursts", "Clocks", "Cost", "CrossQuote", "DepthHistory", "Judge", "Jumps", "Linker", "Paths", "Pegs", "Rules",
+    "Spreads", "Triangles", "Whales", "default_detectors",
 ]  # fmt: skip
 
 
@@ -43,6 +45,8 @@ def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[
         Spreads(),
         CrossQuote(arbitrage),
         Pegs(),
+        Triangles(arbitrage),
+        Basis(arbitrage),
         Clocks(),
         jumps,
         Bursts(),

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from dope.detectors.arbitrage import MAX_GAP_NS, MS, RECHECK_NS, Arbitrage, Opportunity, common_lot
+from dope.detectors.arbitrage import MAX_GAP_NS, MS, Arbitrage, Opportunity, common_lot
 from dope.detectors.exchange import Bill, Exchange, Priced, Terms, priced
 from dope.detectors.indicative import indicative_profit, indicative_spread
 from dope.detectors.lifecycle import Life, Lifecycle, LifeRules
-from dope.market.freshness import age_limit_ns
+from dope.detectors.looks import Looks, fresh, limit_ns
 from dope.market.loops import BPS, BUY, SELL, Loops, kept
 from dope.market.market import Market
 from dope.market.walk import NOTHING, Walk
@@ -28,25 +28,27 @@ from dope.types import LIVE, BookState, Event, Instrument, Listed, Setting, Tick
 KIND = "cross-quote"
 FIAT = frozenset(("EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "SGD", "KRW", "TRY", "BRL", "PLN", "MXN", "EURC"))
 MONEY = DOLLARS | FIAT  #: currencies in which prices are quoted and which are exchanged for each other
-MAX_WALKS = 16  #: pairs walked per tick; the others wait for the next one, those that waited longest first
 
 
 class CrossPair:
     """One ordered pair of markets in two currencies and the life it may be in."""
 
-    __slots__ = ("buy", "exchange", "id", "last", "life", "looked", "number", "seen", "sell")
+    __slots__ = ("buy", "exchange", "id", "last", "life", "looked", "seen", "sell")
 
     def __init__(self, buy: Instrument, sell: Instrument, exchange: Exchange, rules: LifeRules) -> None:
         self.buy, self.sell, self.exchange = buy, sell, exchange
         self.life = Lifecycle(rules)
         self.last: Opportunity | None = None
-        self.id, self.number = 0, -1  # of its life; among the loops
-        self.looked, self.seen = 0, list[int]()  # when it was looked at, and what the books were then
+        self.id, self.looked, self.seen = 0, 0, list[int]()  # see ``looks.Candidate``
 
     @property
     def buys_coin(self) -> bool:
         """Whether the exchange's coin is what is paid with; otherwise it is what is received."""
         return self.buy.quote == self.exchange.coin
+
+    def markets(self) -> tuple[str, ...]:
+        """Its two markets, and all that may exchange their currencies."""
+        return (*self.route, *(each.key for each in self.exchange.markets))
 
     @property
     def route(self) -> tuple[str, str]:
@@ -63,7 +65,7 @@ class CrossQuote:
         self.arbitrage = arbitrage
         self.pairs: dict[tuple[str, str], CrossPair] = {}  #: (buy key, sell key) → pair
         self.exchanges: dict[tuple[str, str], Exchange] = {}  #: (coin, money)
-        self.postponed = 0  #: walks that waited for another tick
+        self.looks = Looks()
         self._spots: dict[str, Instrument] = {}
         self._live: dict[tuple[str, str], CrossPair] = {}
         self._order: list[CrossPair] = []
@@ -132,8 +134,7 @@ class CrossQuote:
         numbers = {key: number for number, key in enumerate(self.exchanges)}
         groups = [[books[each.key].slot for each in exchange.markets] for exchange in self.exchanges.values()]
         self._order, loops = list(self.pairs.values()), []
-        for number, pair in enumerate(self._order):
-            pair.number = number
+        for pair in self._order:
             group = numbers[(pair.exchange.coin, pair.exchange.money)]
             loops.append((
                 (False, books[pair.buy.key].slot, BUY), (False, books[pair.sell.key].slot, SELL),
@@ -150,24 +151,7 @@ class CrossQuote:
         if not near and not self._live:
             return ()
         due = {self._order[number].route: self._order[number] for number in near} | self._live
-        out: list[Opportunity] = []
-        walks = 0
-        for pair in sorted(due.values(), key=lambda pair: (pair.looked, pair.number)):
-            seen = self._seen(pair, market)
-            if seen == pair.seen and now - pair.looked < RECHECK_NS:
-                continue
-            if walks == MAX_WALKS:
-                self.postponed += 1
-                continue
-            walks += 1
-            pair.seen, pair.looked = seen, now
-            out += self._look(pair, market, now)
-        return out
-
-    @staticmethod
-    def _seen(pair: CrossPair, market: Market) -> list[int]:
-        books = [market.books[each.key] for each in (pair.buy, pair.sell, *pair.exchange.markets)]
-        return [stamp for book in books for stamp in (book.own_ts, book.quote_ts)]
+        return [told for pair in self.looks.due(due.values(), market, now) for told in self._look(pair, market, now)]
 
     def _left(self, event: BookState) -> list[Opportunity]:
         """A market is no longer LIVE: what is open through it ends as stale."""
@@ -197,9 +181,8 @@ class CrossQuote:
 
     def limit_ns(self, pair: CrossPair, via: Instrument, market: Market) -> int:
         """Oldest that any of the three books may be, from the three fees and the liveliest book's volatility."""
-        wall = self.wall_bps(pair, via)
-        sigma = max(market.books[each.key].sigma for each in (pair.buy, pair.sell, via))
-        return age_limit_ns(wall, sigma, self.arbitrage.rules.max_age_s)
+        books = [market.books[each.key] for each in (pair.buy, pair.sell, via)]
+        return limit_ns(books, self.wall_bps(pair, via), self.arbitrage.rules.max_age_s)
 
     def via(self, pair: CrossPair, market: Market, now: int) -> Instrument | None:
         """The cheapest exchange at its touch, fee included, of those through which this pair is fresh; None = no opportunity."""
@@ -208,9 +191,8 @@ class CrossQuote:
             bid, _, ask, _ = market.books[each.key].touch()
             if bid <= 0.0 or ask <= 0.0:
                 continue
-            limit = self.limit_ns(pair, each, market)
             books = [market.books[key] for key in (*pair.route, each.key)]
-            if all(book.state == LIVE and market.age(book, now) <= min(limit, book.rhythm.limit_ns()) for book in books):
+            if fresh(books, self.limit_ns(pair, each, market), market, now):
                 terms = self.terms(each)
                 sells, buys = kept(terms.fee, terms.in_base)
                 found.append((buys / ask if pair.buys_coin else bid * sells, each))
