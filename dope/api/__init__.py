@@ -15,7 +15,9 @@ from fastapi.staticfiles import StaticFiles
 
 from dope import __version__
 from dope.api import (
+    basis,
     clocks,
+    conversions,
     curves,
     depth,
     export,
@@ -31,6 +33,7 @@ from dope.api import (
     routes,
     scenarios,
     sign_in,
+    triangles,
     views,
 )
 from dope.api.answers import answer_errors, nothing_here
@@ -108,6 +111,7 @@ def mount(
     spoken = (
         log.router, routes.router, instruments.router, export.router, replays.router, history.router, recording.router, views.router,
         relays.router, scenarios.router, promises.router, leadlag.router, curves.router, clocks.router, depth.router,
+        basis.router, triangles.router, conversions.router,
     )  # fmt: skip
     for part in (*spoken, routes.stream, replays.stream, relays.stream, health.router, sign_in.router, nothing_here(spoken)):
         app.include_router(part)

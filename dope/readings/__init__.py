@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dope.instruments import instrument_rows
-from dope.readings import bars, consolidated, curve, depth
+from dope.readings import bars, basis, consolidated, conversions, curve, depth, triangles
 from dope.readings.asked import Asked
 from dope.readings.clocks import clock_rows
 from dope.readings.leadlag import LeadLag
@@ -29,4 +29,7 @@ READINGS: dict[str, Reading] = {
     "bars": bars.read,
     "consolidated": consolidated.read,
     "depth": depth.read,
+    "basis": basis.read,
+    "triangles": triangles.read,
+    "conversions": conversions.read,
 }

@@ -271,7 +271,10 @@ class Publisher:
         self.hesitates_s = 0.0  #: s that taking a command lasts
         self.histories: dict[str, History] = {}  # kind → answer
         self.asked: list[tuple[Any, ...]] = []  # for histories
-        self.readings: dict[str, Any] = {"leadlag": {}, "clocks": {}, "curve": curve}  # kind → answer, or what makes it of the arguments
+        #: kind → answer, or what makes it of the arguments
+        self.readings: dict[str, Any] = {
+            "leadlag": {}, "clocks": {}, "curve": curve, "basis": [], "triangles": {}, "conversions": {},
+        }  # fmt: skip
         self.storage = storage()
         self.listed: list[dict[str, Any]] = [listed(*market) for market in MARKETS]
         self.log: list[dict[str, Any]] = []
