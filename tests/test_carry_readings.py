@@ -1,4 +1,4 @@
-"""Basis, triangles and conversions asked of a running session, and over REST: what is known is told in plain fields, nothing is no error."""
+"""Basis, triangles and conversions, asked of a session and over REST: what is known is told in plain fields, nothing is no error."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Running:
     def __init__(self, folder: Path) -> None:
         self.session: Session = make(settings(folder, record=False))
         self.now, self.seq = T0, 0
+        self.shown: dict[str, tuple[float, float]] = {}
 
     def touch(self, key: str, bid: float, ask: float) -> None:
         venue, _, symbol = key.partition(":")
@@ -38,10 +39,16 @@ class Running:
             market.open_book(instrument, self.now, "", 1000.0)
             found.append(Listed(self.now, instrument))
         self.seq += 1
+        self.shown[key] = bid, ask
         sides = [json.dumps([[f"{price:.8f}", "100"]]).encode() for price in (bid, ask)]
         found += market.apply(BookUpdate(self.now, key, 0, True, self.seq, *sides), 1)
         for event in found:
             self.session.engine.detect(event, [])
+
+    def confirm(self) -> None:
+        """All books speak once more."""
+        for key, touch in self.shown.items():
+            self.touch(key, *touch)
 
     def tick(self, s: float) -> None:
         self.now += round(s * NS)
@@ -68,6 +75,7 @@ def running(tmp_path: Path) -> Running:
             run.now, "binance_usdm:BTC-USDT-PERP", 0, 0.0003, T0 + 8 * HOUR, None
         )
         run.tick(10.0)
+    run.confirm()
     return run
 
 

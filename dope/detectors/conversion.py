@@ -14,11 +14,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from dope.detectors.arbitrage import MAX_GAP_NS, MS, Arbitrage, Opportunity, common_lot
+from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.exchange import Bill, Exchange, Priced, Terms, priced
 from dope.detectors.indicative import indicative_profit, indicative_spread
 from dope.detectors.lifecycle import Life, Lifecycle, LifeRules
 from dope.detectors.looks import Looks, fresh, limit_ns
+from dope.detectors.opportunity import MS, Opportunity
+from dope.detectors.pair import MAX_GAP_NS, common_lot
 from dope.market.loops import BPS, BUY, SELL, Loops, kept
 from dope.market.market import Market
 from dope.market.walk import NOTHING, Walk
@@ -130,7 +132,10 @@ class CrossQuote:
     def _build(self, market: Market) -> Loops:
         """All loops with the fees that are in force."""
         books = market.books
-        keeps = {books[spot.key].slot: kept(terms.fee, terms.in_base) for spot in self._spots.values() if (terms := self.terms(spot))}
+        rules, keeps = self.arbitrage.rules, {}
+        for spot in self._spots.values():
+            buys, sells = self.terms(spot, rules.buy_as), self.terms(spot, rules.sell_as)
+            keeps[books[spot.key].slot] = kept(sells.fee, False)[SELL], kept(buys.fee, buys.in_base)[BUY]
         numbers = {key: number for number, key in enumerate(self.exchanges)}
         groups = [[books[each.key].slot for each in exchange.markets] for exchange in self.exchanges.values()]
         self._order, loops = list(self.pairs.values()), []
@@ -162,22 +167,26 @@ class CrossQuote:
         return out
 
     # -- one pair ----------------------------------------------------------------------------------------------------
-    def terms(self, each: Instrument) -> Terms:
-        """The taker fee of a market."""
-        cost = self.arbitrage.costs[(each.venue, each.kind)]
+    def terms(self, each: Instrument, role: str = "taker") -> Terms:
+        """The fee of a market."""
+        cost = self.arbitrage.costs[(each.venue, each.kind)].of(role)
         return Terms(cost.fee, cost.currency == "base")
 
     def spots(self) -> list[Instrument]:
         """All spot markets with a known fee."""
         return list(self._spots.values())
 
+    def all_terms(self, pair: CrossPair, via: Instrument) -> tuple[Terms, Terms, Terms]:
+        """Fees of buying, of selling, and of the exchange, which is always taken."""
+        rules = self.arbitrage.rules
+        return self.terms(pair.buy, rules.buy_as), self.terms(pair.sell, rules.sell_as), self.terms(via)
+
     def wall_bps(self, pair: CrossPair, via: Instrument) -> float:
-        """By so much the legs' prices must differ for the three fees."""
+        """By so much the legs' prices must differ for the three fees and what is held back."""
         back = 1.0
-        for each, side in ((pair.buy, BUY), (pair.sell, SELL), (via, BUY if pair.buys_coin else SELL)):
-            terms = self.terms(each)
+        for terms, side in zip(self.all_terms(pair, via), (BUY, SELL, BUY if pair.buys_coin else SELL), strict=True):
             back *= kept(terms.fee, terms.in_base)[side]
-        return (1.0 / back - 1.0) * BPS
+        return (1.0 / (back - self.arbitrage.rules.buffer_bps / BPS) - 1.0) * BPS
 
     def limit_ns(self, pair: CrossPair, via: Instrument, market: Market) -> int:
         """Oldest that any of the three books may be, from the three fees and the liveliest book's volatility."""
@@ -201,8 +210,10 @@ class CrossQuote:
     def price(self, pair: CrossPair, via: Instrument, market: Market) -> Priced | None:
         """Both legs in the exchange's money, as the books stand."""
         buy, sell, exchange = (market.books[each.key] for each in (pair.buy, pair.sell, via))
-        terms = self.terms(pair.buy), self.terms(pair.sell), self.terms(via)
-        return priced(buy, sell, exchange, terms, buys_coin=pair.buys_coin)
+        rules = self.arbitrage.rules
+        return priced(
+            buy, sell, exchange, self.all_terms(pair, via), buys_coin=pair.buys_coin, buffer=rules.buffer_bps / BPS, transfer=rules.transfer
+        )
 
     def _look(self, pair: CrossPair, market: Market, now: int) -> list[Opportunity]:
         via = self.via(pair, market, now)
@@ -255,9 +266,10 @@ class CrossQuote:
         buys_coin, per_cost = pair.buys_coin, BPS / bill.cost
         mid_buy, mid_sell, mid = buy.mid() or 0.0, sell.mid() or 0.0, exchange.mid() or 1.0
         mids = (mid_buy * mid, mid_sell) if buys_coin else (mid_buy, mid_sell * mid)
-        fees = [self.terms(each).fee for each in (pair.buy, pair.sell, via)]
+        terms, rules = self.all_terms(pair, via), self.arbitrage.rules
+        buffer = bill.earned * rules.buffer_bps / BPS
         seen = [max(book.own_ts, book.quote_ts) for book in (buy, sell, exchange)]
-        gross, fees_paid = bill.earned - bill.spent, bill.cost - bill.spent + bill.earned - bill.proceeds
+        gross, fees = bill.earned - bill.spent, bill.cost - bill.spent + bill.earned - bill.proceeds - buffer
         net_bps = walk.net * per_cost
         return Opportunity(
             ts=now, id=pair.id, state="fading" if pair.life.fading else "open", reason="",
@@ -266,15 +278,17 @@ class CrossQuote:
             opened=life.open, closed=None, peak_bps=life.peak_bps, peak_t=life.peak_t, updates=life.updates,
             buy_px=buy.touch()[2], sell_px=sell.touch()[0], touch_net_bps=figures.net_touch_bps,
             qty=walk.qty, size=bill.cost, buy_vwap=bill.spent / walk.qty, sell_vwap=bill.earned / walk.qty,
-            gross=gross, fees=fees_paid, net=walk.net,
-            gross_bps=gross * per_cost, fees_bps=fees_paid * per_cost, net_bps=net_bps,
+            gross=gross, fees=fees, net=walk.net,
+            gross_bps=gross * per_cost, fees_bps=fees * per_cost, net_bps=net_bps,
             buy_cost=bill.cost, sell_proceeds=bill.proceeds, levels=bill.levels,
             order_qty=order.qty, net_at_order=order.net, net_bps_at_order=order.net_bps,
             indicative_pct=indicative_spread(*mids),
-            indicative_profit_pct=indicative_profit(*mids, fees[0] * 100.0, (fees[1] + fees[2]) * 100.0),
-            fee_buy_bps=fees[0] * BPS, fee_sell_bps=fees[1] * BPS, fee_slack_bps=net_bps,
+            indicative_profit_pct=indicative_profit(*mids, terms[0].fee * 100.0, (terms[1].fee + terms[2].fee) * 100.0),
+            fee_buy_bps=terms[0].fee * BPS, fee_sell_bps=terms[1].fee * BPS, fee_slack_bps=figures.slack_bps(walk),
             buy_age_ms=market.age(buy, now) / MS, sell_age_ms=market.age(sell, now) / MS, skew_ms=(max(seen) - min(seen)) / MS,
             max_age_ms=self.limit_ns(pair, via, market) / MS,
             via=via.key, via_px=exchange.touch()[2 if buys_coin else 0],
             conversion=bill.conversion, conversion_bps=bill.conversion * per_cost,
+            transfer=rules.transfer, buffer=buffer, buy_as=rules.buy_as, sell_as=rules.sell_as,
+            buy_in_base=terms[0].in_base, sell_in_base=terms[1].in_base,
         )  # fmt: skip

@@ -80,8 +80,9 @@ class Priced(msgspec.Struct, frozen=True):
     fee_sell: float
     own_asks: list[Level]
     own_bids: list[Level]
-    own_fees: tuple[float, float]
+    own_fees: tuple[float, float]  #: of the legs alone, what is held back of the sale with that of selling
     mid: float
+    transfer: float = 0.0  #: fixed costs, money
 
     @property
     def net_touch_bps(self) -> float:
@@ -90,7 +91,14 @@ class Priced(msgspec.Struct, frozen=True):
 
     def walk(self, lot: float, *, max_quote: float = math.inf, fill_all: bool = False) -> Walk:
         """Through all three books; ``fees`` of the result include the exchange's."""
-        return two_book(self.asks, self.bids, self.fee_buy, self.fee_sell, max_quote=max_quote, lot=lot, fill_all=fill_all)
+        return two_book(
+            self.asks, self.bids, self.fee_buy, self.fee_sell, max_quote=max_quote, lot=lot, transfer=self.transfer, fill_all=fill_all
+        )
+
+    def slack_bps(self, walk: Walk) -> float:
+        """By so many bps the fee of either leg may be higher before this walk earns nothing (taken as paid on top)."""
+        paid, got = walk.cost / (1.0 + self.own_fees[0]), walk.proceeds / (1.0 - self.own_fees[1])
+        return min(walk.net / paid, walk.net / got) * BPS
 
     def bill(self, walk: Walk) -> Bill:
         """Where the money of a walk of these books goes."""
@@ -99,11 +107,11 @@ class Priced(msgspec.Struct, frozen=True):
         levels = tuple((ask * buy_rate, bid * sell_rate, size) for ask, bid, size in pieces)
         spent, earned = sum(ask * size for ask, _, size in levels), sum(bid * size for _, bid, size in levels)
         cost, proceeds = spent * (1.0 + self.own_fees[0]), earned * (1.0 - self.own_fees[1])
-        return Bill(levels, spent, earned, cost, proceeds, proceeds - cost - walk.net)
+        return Bill(levels, spent, earned, cost, proceeds, proceeds - cost - self.transfer - walk.net)
 
 
 class Bill(msgspec.Struct, frozen=True):
-    """Money of a walk with the coin valued at the exchange's mid: ``proceeds − cost − conversion`` is its net.
+    """Money of a walk with the coin valued at the exchange's mid: ``proceeds − cost − conversion − transfer = net``.
 
     ``levels`` (buy price, sell price, base) and ``spent``, ``earned`` are without fees, ``cost`` and ``proceeds`` with those of the legs;
     ``conversion`` = what the exchange takes beyond its mid: half its spread, its depth, its fee.
@@ -134,11 +142,16 @@ def pieces_of(asks: Sequence[Level], bids: Sequence[Level], qty: float) -> Itera
             bid_left = bids[j][1] if j < len(bids) else 0.0
 
 
-def priced(buy: Book, sell: Book, via: Book, terms: tuple[Terms, Terms, Terms], *, buys_coin: bool) -> Priced | None:
-    """The two legs in money; ``terms`` of buying, selling and exchanging. None while a side of one of the books is empty."""
+def priced(
+    buy: Book, sell: Book, via: Book, terms: tuple[Terms, Terms, Terms], *, buys_coin: bool, buffer: float = 0.0, transfer: float = 0.0
+) -> Priced | None:
+    """The two legs in money; ``terms`` of buying, selling and exchanging; ``buffer`` = part of the sale that is held back.
+
+    None while a side of one of the books is empty.
+    """
     own_asks = terms[0].arriving(buy.levels("ask", WALK_LEVELS))
     own_bids, mid = sell.levels("bid", WALK_LEVELS), via.mid()
-    fee_buy, fee_sell = own_fees = terms[0].on_buy, terms[1].fee
+    fee_buy, fee_sell = own_fees = terms[0].on_buy, terms[1].fee + buffer
     asks, bids = own_asks, own_bids
     if buys_coin:
         asks = through(own_asks, terms[2].arriving(via.levels("ask", WALK_LEVELS)), 1.0 + fee_buy)
@@ -148,7 +161,7 @@ def priced(buy: Book, sell: Book, via: Book, terms: tuple[Terms, Terms, Terms], 
         fee_sell = 1.0 - (1.0 - fee_sell) * (1.0 - terms[2].fee)
     if not asks or not bids or mid is None:
         return None
-    return Priced(buys_coin, asks, bids, fee_buy, fee_sell, own_asks, own_bids, own_fees, mid)
+    return Priced(buys_coin, asks, bids, fee_buy, fee_sell, own_asks, own_bids, own_fees, mid, transfer)
 
 
 def edge_bps(ask: float, bid: float, exchange: tuple[float, float] | None, *, buys_coin: bool = True) -> float:

@@ -15,10 +15,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from dope.detectors.arbitrage import MAX_GAP_NS, MS, Arbitrage
+from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.exchange import Terms
 from dope.detectors.lifecycle import Life, Lifecycle, LifeRules
 from dope.detectors.looks import Looks, fresh, limit_ns
+from dope.detectors.opportunity import MS
+from dope.detectors.pair import MAX_GAP_NS
 from dope.market.loops import BPS, BUY, NO_ROUND, Leg, Loops, Round, kept, walk_round
 from dope.market.market import Market
 from dope.symbols import DOLLARS, QUOTES

@@ -30,7 +30,7 @@ def read(session: Session, asked: Asked) -> list[dict[str, Any]]:
     rows = []
     for each in chosen[: asked.limit or ROWS]:
         a, b = basis.pairs[each.number]
-        sides = {"long_a": None, "long_b": None}
+        sides: dict[str, dict[str, Any] | None] = {"long_a": None, "long_b": None}
         if each.a is not None and each.b is not None:
             hold = basis.hold(each.number, asked.now, hold_h)
             sides = {name: side_row(hold, entry_bps(each.a, each.b, side), side, hold_h) for name, side in (("long_a", 1), ("long_b", -1))}

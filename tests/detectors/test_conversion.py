@@ -12,6 +12,7 @@ from dope.detectors import Arbitrage, Cost, CrossQuote, Pegs, Rules
 from dope.detectors.arbitrage import Opportunity
 from dope.detectors.crossings import crossings, exchanges, implied
 from dope.detectors.exchange import Priced, Terms, edge_bps, through
+from dope.detectors.ledger import of_opportunity
 from dope.types import Event, Setting
 from tests.detectors.floor import Floor, Side
 from tests.oracle.plain_loops import best, spend, sums, take
@@ -74,6 +75,34 @@ def test_money_of_a_row_adds_up_and_names_what_the_exchange_takes() -> None:
     assert found.net == pytest.approx((0.7 * 60_700 + (found.qty - 0.7) * 60_650) * 0.998 - 50_000 - (paid - 50_000) * 1.001, rel=1e-9)
     assert found.conversion > 0.0005 * paid, "its fee, half its spread and its depth"
     assert sum(size for _, _, size in found.levels) == pytest.approx(found.qty)
+
+
+def test_fixed_costs_and_what_is_held_back_are_terms_of_the_row() -> None:
+    desk, _ = floor(transfer=20.0, buffer_bps=5.0)
+    desk.touch(USDT, 59_999.0, 60_000.0, size=1.0)
+    desk.touch(USD, 60_600.0, 60_601.0, size=1.0)
+    desk.touch(STABLE, 0.9999, 1.0001, size=1e9)
+    (found,) = opened(desk.tick())
+    assert found.net == pytest.approx(60_600 * 0.9995 - 60_006 - 20.0)
+    assert (found.transfer, found.buffer) == (20.0, pytest.approx(30.3))
+    assert found.gross - found.fees - found.conversion - found.transfer - found.buffer == pytest.approx(found.net, abs=1e-9)
+    assert sum(entry.units for entry in of_opportunity(found)[:-1]) == of_opportunity(found)[-1].units
+    assert {entry.term: float(entry.amount) for entry in of_opportunity(found)}["conversion"] == pytest.approx(-6.0)
+
+
+def test_by_the_slack_the_fee_of_either_leg_may_be_higher_and_not_by_more() -> None:
+    def net(buy: float, sell: float) -> Opportunity | None:
+        desk, _ = floor({("a", "spot"): Cost(0.001 + buy), ("b", "spot"): Cost(0.001 + sell), ("c", "spot"): Cost(0.0005)})
+        desk.touch(USDT, 59_999.0, 60_000.0, size=1.0)
+        desk.touch(USD, 60_600.0, 60_601.0, size=1.0)
+        desk.touch(STABLE, 0.9999, 1.0001, size=1e9)
+        return next(iter(opened(desk.tick())), None)
+
+    found = net(0.0, 0.0)
+    assert found is not None
+    slack = found.fee_slack_bps / 1e4
+    for below, above in (((slack * 0.999, 0.0), (slack * 1.02, 0.0)), ((0.0, slack * 0.999), (0.0, slack * 1.02))):
+        assert net(*below) is not None and net(*above) is None
 
 
 def test_the_exchange_is_the_bottleneck_when_it_is_the_smallest() -> None:
