@@ -99,8 +99,8 @@ class Triangles:
     def __init__(self, arbitrage: Arbitrage, parameters: Parameters = Parameters()) -> None:
         self.arbitrage, self.parameters = arbitrage, parameters
         self.ways: list[Way] = []
-        self.opened = 0  #: lives so far
-        self.closed: deque[Triangle] = deque(maxlen=CLOSED_KEPT)  #: oldest first
+        self.lives = 0  #: so far
+        self.over: deque[Triangle] = deque(maxlen=CLOSED_KEPT)  #: lives that have ended, oldest first
         self.looks = Looks()
         self._spots: dict[str, dict[frozenset[str], Instrument]] = {}  # venue → its two currencies → market
         self._live: dict[tuple[str, ...], Way] = {}
@@ -212,8 +212,8 @@ class Triangles:
         if life is None:
             return out
         if begins := any(each is life for each in lives):
-            self.opened += 1
-            way.id = self.opened
+            self.lives += 1
+            way.id = self.lives
             self._live[way.markets()] = way
         way.last = Triangle(
             ts=now, id=way.id, venue=way.venue, path=(*way.path, way.path[0]), markets=way.markets(),
@@ -234,7 +234,7 @@ class Triangles:
                 peak_bps=life.peak_bps, peak_t=life.peak_t, updates=life.updates,
             )  # fmt: skip
             out.append(done)
-            self.closed.append(done)
+            self.over.append(done)
             way.last, way.id, way.seen = None, 0, []
             self._live.pop(way.markets(), None)
         return out

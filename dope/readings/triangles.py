@@ -19,11 +19,11 @@ def read(session: Session, asked: Asked) -> dict[str, Any]:
     """``symbol`` = an asset or a market on the way; "" = all. Times ms UTC."""
     found: Triangles = detector_of(session.engine, Triangles)
     market = session.engine.market
-    opened, closed, near = asked.between_turns(lambda: (found.rows(), list(found.closed), found.nearest(market, len(found.ways))))
+    opened, closed, near = asked.between_turns(lambda: (found.rows(), list(found.over), found.nearest(market, len(found.ways))))
     limit = asked.limit or ROWS
     rows = [each for each in (*opened, *reversed(closed)) if _wanted(asked.symbol, each.path, each.markets)]
     nearest = [row for row in near if _wanted(asked.symbol, row["path"], row["markets"])]
-    return {"ways": len(found.ways), "opened": found.opened, "rows": [_row(each) for each in rows[:limit]], "nearest": nearest[:limit]}
+    return {"ways": len(found.ways), "opened": found.lives, "rows": [_row(each) for each in rows[:limit]], "nearest": nearest[:limit]}
 
 
 def _wanted(symbol: str, path: Any, markets: Any) -> bool:

@@ -80,7 +80,7 @@ def test_a_life_ends_as_stale_with_any_of_its_books(lost: str) -> None:
     fair(desk, eth=2520.0)
     assert told(desk.tick())
     assert [event.state for event in desk.loses(lost) if isinstance(event, Triangle)] == ["stale"]
-    assert not told(desk.tick()) and not triangles.rows() and len(triangles.closed) == 1
+    assert not told(desk.tick()) and not triangles.rows() and len(triangles.over) == 1
 
 
 def test_a_book_that_has_not_spoken_for_long_makes_no_triangle() -> None:
