@@ -23,8 +23,8 @@ from dope.market.market import Market
 from dope.types import Event
 
 __all__ = [
-    "Arbitrage", "Bars", "Basis", "Bursts", "Clocks", "Cost", "CrossQuote", "DepthHistory", "Judge", "Jumps", "Linker", "Paths", "Pegs", "Rules",
-    "Spreads", "Triangles", "Whales", "default_detectors",
+    "Arbitrage", "Bars", "Basis", "Bursts", "Clocks", "Cost", "CrossQuote", "DepthHistory", "Judge", "Jumps", "Linker", "Paths", "Pegs",
+    "Rules", "Spreads", "Triangles", "Whales", "default_detectors",
 ]  # fmt: skip
 
 
