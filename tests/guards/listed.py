@@ -19,11 +19,18 @@ class Guard(NamedTuple):
 
 
 CONTRACT = "tests/contracts/test_venue_contract.py"
+STATEFUL = "tests/contracts/test_stateful_books.py"
 
 GUARDS = (
     # -- books: nothing lost, nothing foreign, nothing from before -----------------------------------------------------
     Guard("a lost message of a venue that numbers them (OKX)", "dope/venues/okx.py",
           "elif row.prevSeqId != last and not _continues(row, last):", "elif False:", f"{CONTRACT} -k dropping"),
+    Guard("a lost message of a venue that numbers them (Bybit)", "dope/venues/_bybit_wire.py",
+          "elif data.u != last + 1:", "elif False:", f"{STATEFUL} -k bybit"),
+    Guard("a lost message of a venue that numbers them (Gate)", "dope/venues/_gate_wire.py",
+          "elif last + 1 != data.U:", "elif False:", f"{STATEFUL} -k gate"),
+    Guard("a lost message of a venue that numbers them (HTX)", "dope/venues/htx_linear.py",
+          "elif levels.version != known.last + 1:", "elif False:", f"{STATEFUL} -k htx_linear"),
     Guard("a lost difference of a venue that numbers them (Binance's recipe)", "dope/venues/_depth_sync.py",
           'return self._broken(item, "sequence")', "pass", f"{CONTRACT} -k dropping"),
     Guard("a snapshot older than the differences that follow", "dope/venues/_depth_sync.py",
