@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from dope.market.walk import Level
+from dope.market.walk import DUST, Level
 
-DUST = 1e-13  #: part of a size that is a rounding, not a rest
 
 class Point(msgspec.Struct, frozen=True):
     """A quantity at which a level ends: ``ask`` and ``bid`` are the prices of the last unit, ``marginal_bps`` what it earned.

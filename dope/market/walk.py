@@ -13,6 +13,7 @@ import msgspec
 
 Level = tuple[float, float]
 INF = math.inf
+DUST = 1e-13  #: part of a size that is a rounding, not a rest
 
 
 class Walk(msgspec.Struct, frozen=True):
@@ -90,21 +91,23 @@ def _walk(
         unit_cost = ask * (1.0 + fee_buy)
         if not fill_all and bid * (1.0 - fee_sell) - unit_cost <= 0.0:
             break
-        take = min(ask_left, bid_left, max_qty - qty, (max_quote - paid * (1.0 + fee_buy)) / unit_cost)
-        if take <= 0.0:
+        room = min(max_qty - qty, (max_quote - paid * (1.0 + fee_buy)) / unit_cost)
+        if room <= qty * DUST:
             break
+        take = min(ask_left, bid_left, room)
         fills.append((ask, bid, take))
         qty += take
         paid += take * ask
         got += take * bid
         ask_left -= take
         bid_left -= take
-        if qty >= max_qty or paid * (1.0 + fee_buy) >= max_quote:
+        if take == room:
             break
-        if ask_left <= 0.0:
+        rest = take * DUST
+        if ask_left <= rest:
             i += 1
             ask_left = asks[i][1] if i < len(asks) else 0.0
-        if bid_left <= 0.0:
+        if bid_left <= rest:
             j += 1
             bid_left = bids[j][1] if j < len(bids) else 0.0
     if qty <= 0.0:

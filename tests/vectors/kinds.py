@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tests.vectors import leadlag, microstructure, moves, recorded
+from tests.vectors import arbitrage, leadlag, microstructure, moves, recorded
 from tests.vectors.case import Part
 
 KINDS: dict[str, tuple[Part, ...]] = {
+    "arb_depth": (Part(("two_book",), arbitrage.two_books),),
     "bursts": moves.BURSTS,
-    "flow": (moves.LINKER,),
+    "flow": (Part(("lifecycle",), arbitrage.lifecycle), Part(("backtest",), arbitrage.backtest), moves.LINKER),
     "hy_exact": (Part(("cases",), leadlag.exact),),
     "jumps": moves.JUMPS,
     "leadlag_planted": (Part(("cases",), leadlag.planted),),
@@ -27,6 +28,7 @@ KINDS: dict[str, tuple[Part, ...]] = {
         Part(("fair_price",), microstructure.fair_price),
         Part(("kyle",), microstructure.impact),
         *moves.RECORDED,
+        Part(("touch_edge",), arbitrage.touch_edges),
     ),
     "real_cpi_day": moves.BARS,
 }
@@ -34,10 +36,9 @@ KINDS: dict[str, tuple[Part, ...]] = {
 LATER = ("forecast", "scorer")
 #: kind → keys that are not computed yet, each told as "not yet"
 LATER_KEYS: dict[str, tuple[str, ...]] = {
-    "arb_depth": ("two_book", "triangular"),
+    "arb_depth": ("triangular",),
     "basis": ("cases", "stablecoin"),
-    "flow": ("lifecycle", "backtest"),
-    "real_binance": ("spread", "touch_edge", "book"),
+    "real_binance": ("spread", "book"),
     "real_depeg": ("implied_usdc_min", "implied_usdc_min_at", "by_day"),
 }  # fmt: skip
 #: keys that say something about a file and hold no case
