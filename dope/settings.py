@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     debounce_ms: int = Field(50, ge=0, description="ms below the leave level before an opportunity is closed as faded")
     min_profit_threshold: float = Field(0.5, description="percent after fees from which an opportunity raises an alert", validation_alias=_alias("MIN_PROFIT_THRESHOLD", "MIN_PROFIT_THRESHOLD"))
     max_age_s: float = Field(5.0, gt=0, description="s, upper bound of the confirmed age of a leg", validation_alias=_alias("MAX_AGE_S", "MAX_SPREAD_AGE_SECONDS"))
+    latency_ms: float = Field(100.0, ge=0, le=5000, description="ms that your orders take to a venue: for the share that would fill")
     fees: dict[str, dict[str, float]] = Field(default_factory=dict, description="JSON: your taker fee in bps per venue and kind, e.g. {\"okx\":{\"spot\":8}}")
     depth_bps: Numbers = Field((5, 10, 25, 50), description="bps windows of the depth figures")
     buffer_per_symbol: int = Field(1000, ge=50, description="samples kept per symbol for the model")

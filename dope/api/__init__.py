@@ -33,6 +33,7 @@ from dope.api import (
     routes,
     scenarios,
     sign_in,
+    survival,
     triangles,
     views,
 )
@@ -110,7 +111,7 @@ def mount(
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") not in REPLACED]
     spoken = (
         log.router, routes.router, instruments.router, export.router, replays.router, history.router, recording.router, views.router,
-        relays.router, scenarios.router, promises.router, leadlag.router, curves.router, clocks.router, depth.router,
+        relays.router, scenarios.router, promises.router, leadlag.router, curves.router, survival.router, clocks.router, depth.router,
         basis.router, triangles.router, conversions.router,
     )  # fmt: skip
     for part in (*spoken, routes.stream, replays.stream, relays.stream, health.router, sign_in.router, nothing_here(spoken)):

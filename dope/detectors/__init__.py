@@ -15,6 +15,7 @@ from dope.detectors.depeg import Pegs
 from dope.detectors.depth import DepthHistory
 from dope.detectors.jumps import Jumps
 from dope.detectors.linker import Linker
+from dope.detectors.openings import Openings
 from dope.detectors.paths import Paths
 from dope.detectors.spreads import Spreads
 from dope.detectors.triangles import Triangles
@@ -23,8 +24,8 @@ from dope.market.market import Market
 from dope.types import Event
 
 __all__ = [
-    "Arbitrage", "Bars", "Basis", "Bursts", "Clocks", "Cost", "CrossQuote", "DepthHistory", "Judge", "Jumps", "Linker", "Paths", "Pegs",
-    "Rules", "Spreads", "Triangles", "Whales", "default_detectors",
+    "Arbitrage", "Bars", "Basis", "Bursts", "Clocks", "Cost", "CrossQuote", "DepthHistory", "Judge", "Jumps", "Linker", "Openings",
+    "Paths", "Pegs", "Rules", "Spreads", "Triangles", "Whales", "default_detectors",
 ]  # fmt: skip
 
 
@@ -44,6 +45,7 @@ def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[
         arbitrage,
         Spreads(),
         CrossQuote(arbitrage),
+        Openings(arbitrage),
         Pegs(),
         Triangles(arbitrage),
         Basis(arbitrage),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dope.instruments import instrument_rows
-from dope.readings import bars, basis, consolidated, conversions, curve, depth, triangles
+from dope.readings import bars, basis, consolidated, conversions, curve, depth, market_map, survival, triangles
 from dope.readings.asked import Asked
 from dope.readings.clocks import clock_rows
 from dope.readings.leadlag import LeadLag
@@ -32,4 +32,6 @@ READINGS: dict[str, Reading] = {
     "basis": basis.read,
     "triangles": triangles.read,
     "conversions": conversions.read,
+    "survival": survival.read,
+    "market_map": market_map.read,
 }

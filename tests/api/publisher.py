@@ -233,6 +233,14 @@ def curve(args: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+LIVES = {
+    **dict.fromkeys(("openings", "ended", "stale", "open"), 0), **dict.fromkeys(("median_s", "median_low_s", "median_high_s")),
+    "open_after": [], "fills": [], "fills_at_latency": None,
+}  # fmt: skip
+SURVIVAL = {"t": T0, "since": None, "latency_ms": 100.0, "unwatched": 0, "total": LIVES, "pairs": []}
+MARKET_MAP = {"t": T0, "hours": 0.0, "sizes": [1000.0], "latency_ms": 100.0, "rows": []}
+
+
 def storage(**changes: Any) -> dict[str, Any]:
     return {
         "on": True,
@@ -273,7 +281,8 @@ class Publisher:
         self.asked: list[tuple[Any, ...]] = []  # for histories
         #: kind → answer, or what makes it of the arguments
         self.readings: dict[str, Any] = {
-            "leadlag": {}, "clocks": {}, "curve": curve, "basis": [], "triangles": {}, "conversions": {},
+            "leadlag": {}, "clocks": {}, "curve": curve, "survival": SURVIVAL, "market_map": MARKET_MAP, "basis": [], "triangles": {},
+            "conversions": {},
         }  # fmt: skip
         self.storage = storage()
         self.listed: list[dict[str, Any]] = [listed(*market) for market in MARKETS]
