@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tests.vectors import arbitrage, leadlag, microstructure, moves, recorded
+from tests.vectors import arbitrage, currencies, leadlag, microstructure, moves, recorded
 from tests.vectors.case import Part
 
 KINDS: dict[str, tuple[Part, ...]] = {
-    "arb_depth": (Part(("two_book",), arbitrage.two_books),),
+    "arb_depth": (Part(("two_book",), arbitrage.two_books), Part(("triangular",), currencies.triangular)),
+    "basis": (Part(("cases",), currencies.carries), Part(("stablecoin",), currencies.stablecoin)),
     "bursts": moves.BURSTS,
     "flow": (Part(("lifecycle",), arbitrage.lifecycle), Part(("backtest",), arbitrage.backtest), moves.LINKER),
     "hy_exact": (Part(("cases",), leadlag.exact),),
@@ -29,17 +30,16 @@ KINDS: dict[str, tuple[Part, ...]] = {
         Part(("kyle",), microstructure.impact),
         *moves.RECORDED,
         Part(("touch_edge",), arbitrage.touch_edges),
+        Part(("spread",), currencies.spreads),
     ),
     "real_cpi_day": moves.BARS,
+    "real_depeg": (Part(("implied_usdc_min", "implied_usdc_min_at", "by_day"), currencies.depeg),),
 }
 #: kinds whose models are not complete: every case is told as "not yet"
 LATER = ("forecast", "scorer")
 #: kind → keys that are not computed yet, each told as "not yet"
 LATER_KEYS: dict[str, tuple[str, ...]] = {
-    "arb_depth": ("triangular",),
-    "basis": ("cases", "stablecoin"),
-    "real_binance": ("spread", "book"),
-    "real_depeg": ("implied_usdc_min", "implied_usdc_min_at", "by_day"),
+    "real_binance": ("book",),
 }  # fmt: skip
 #: keys that say something about a file and hold no case
 ABOUT = frozenset({"kind", "about", "note", "truth", "published", "tolerance", "tolerance_abs", "protocol", "data", "series", "files",
