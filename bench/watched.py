@@ -98,14 +98,16 @@ class Plain:
 
 
 class Chromium:
-    """One headless browser at the lowest priority; each page has a session of its own, as five users have."""
+    """One headless browser; each page has a session of its own, as five users have."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, last: bool = True) -> None:
+        """``last`` = it gets what processor time is left over, as if it ran on a machine of its own."""
         from playwright.sync_api import sync_playwright
 
         # a class of its own, which what it starts inherits: a browser that root runs lifts a mere nice value again
         before = os.sched_getscheduler(0)
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        if last:
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         try:
             self._play = sync_playwright().start()
             self._browser = self._play.chromium.launch(executable_path=path, args=[f"--{switch}" for switch in SWITCHES])
