@@ -8,6 +8,7 @@ is left out; a line through the rest gives the growth, and the upper end of its 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import subprocess
 import sys
@@ -78,12 +79,30 @@ def frames(messages: int) -> Iterator[Frame]:
             yield from (Frame(ts, plants.OTHER, 2, DATA, each) for each in other.changes(ts // 1_000_000))
 
 
+class Mallinfo(ctypes.Structure):
+    """What glibc's ``mallinfo2`` tells, bytes."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]  # fmt: skip
+
+
+def in_use() -> int:
+    """Bytes that callers of malloc hold now; 0 where glibc does not tell."""
+    asked = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if asked is None:
+        return 0
+    asked.restype = Mallinfo
+    told = asked()
+    return int(told.uordblks + told.hblkhd)
+
+
 class Growth:
     """Reads the memory of this process beside the count of messages, in a thread of its own."""
 
     def __init__(self) -> None:
         self.messages = 0
         self.samples: list[tuple[int, int]] = []  #: (messages, bytes)
+        self.used: list[tuple[int, int]] = []  #: likewise, of what malloc's callers hold: the rest is room between
         self._process = psutil.Process()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -92,6 +111,7 @@ class Growth:
     def _run(self) -> None:
         while not self._over.wait(SAMPLE_S):
             self.samples.append((self.messages, self._process.memory_info().rss))
+            self.used.append((self.messages, in_use()))
 
     def end(self) -> list[tuple[int, int]]:
         self._over.set()
@@ -124,7 +144,8 @@ def child(messages: int, folder: Path) -> None:
     samples = growth.end()
     journal.close()
     lost = journal.status()["lost"]
-    print(json.dumps({"samples": samples, "signals": session.picture.total, "messages": growth.messages, "lost": lost}))
+    told = {"samples": samples, "used": growth.used, "signals": session.picture.total, "messages": growth.messages, "lost": lost}
+    print(json.dumps(told))
 
 
 def slope(samples: Sequence[tuple[int, int]], dropped: float) -> tuple[float, float, int]:
@@ -149,13 +170,16 @@ def measure(messages: int) -> list[Figure]:
     told = json.loads(done.stdout.splitlines()[-1])
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "memory-samples.json").write_text(json.dumps(told), encoding="utf-8")
-    growth, upper, used = slope(told["samples"], DROPPED if messages >= FULL else DROPPED_QUICK)
+    dropped = DROPPED if messages >= FULL else DROPPED_QUICK
+    growth, upper, used = slope(told["samples"], dropped)
     peak = max(rss for _, rss in told["samples"]) / 2**20
     name = f"memory over {told['messages'] / 1e6:g} M messages"
     target = TARGET if messages >= FULL else None
     return [
         figure(f"{name}: growth", "MiB per million", [growth], used),
         figure(f"{name}: growth, upper 95 % bound", "MiB per million", [upper], used, target=target),
+        figure(f"{name}: growth of what is in use", "MiB per million", [slope(told["used"], dropped)[0]], used,
+               note="the rest is room between objects that malloc keeps"),
         figure(f"{name}: largest RSS", "MiB", [peak], len(told["samples"])),
         figure(f"{name}: opportunities opened", "", [told["signals"]], told["messages"]),
         figure(f"{name}: frames not recorded", "", [told["lost"]], told["messages"], target=0.0),

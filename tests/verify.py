@@ -35,7 +35,8 @@ BENCHES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("store", ("-m", "bench.store"), ("per row of best prices", "spread, last hour", "3 M rows/s")),
     ("memory", ("-m", "bench.memory", "--messages", "20000000"), ("upper 95 % bound",)),
     ("latency", ("-m", "bench.latency"), ("10k/s due → signal p99", "50k/s due → signal p99", "planted signals missed")),
-    ("watched", ("-m", "bench.watched"), ("5 browsers ÷ nobody", "newest event shown → pixel, 20 watchers: p95", "CPU per client")),
+    ("watched", ("-m", "bench.watched", "--rounds", "2"),
+     ("5 browsers ÷ nobody", "newest event shown → pixel, 20 watchers: p95", "CPU per client")),
 )
 ALONE = "tests/tape/test_full_size.py"  #: measures milliseconds of a recording: nothing else runs beside it
 BESIDE = "memory"  #: measures neither time nor CPU: it runs beside the tests that are dealt out
@@ -50,7 +51,7 @@ def run_tests(arguments: Sequence[str], log: Path, meanwhile: Callable[[], None]
     ``meanwhile`` runs beside those that are dealt out to several processes, and has ended when this has.
     """
     alone = 0 if arguments else _pytest(("-n", "0", ALONE), log)
-    dealt = ("-n", "2", "--dist", "loadfile", *(arguments or ("--ignore", ALONE)))
+    dealt = ("-n", "3", "--dist", "loadfile", *(arguments or ("--ignore", ALONE)))
     with ThreadPoolExecutor(1) as beside:
         done = beside.submit(meanwhile)
         code = _pytest(dealt, log)

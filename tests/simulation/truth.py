@@ -14,6 +14,7 @@ from dope.sim.quoting import Market
 from dope.sim.world import World
 
 ALL = 1_000  #: levels per side, more than any simulated book has
+PIECEMEAL = ("bitfinex",)  #: a message per level: on a slow line a book is seen between two steps
 TINY = 1e-3  #: ticks or lots by which a float may miss a whole number
 
 Sides = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]  #: bids and asks as (tick, lots), best first
@@ -52,6 +53,7 @@ class Past:
         self.began: list[int] = []  #: step from which on the book of this number was the true one
         self.found = -1  #: number of the book that ours was equal to last
         self._numbers: dict[int, list[int]] = {}  # hash of a book → its numbers
+        self._books: list[Sides] | None = [] if market.spec.venue in PIECEMEAL else None
         self.enter(0)
 
     def enter(self, step: int) -> None:
@@ -61,6 +63,8 @@ class Past:
             return
         numbers.append(len(self.began))
         self.began.append(step)
+        if self._books is not None:
+            self._books.append(self.true())
 
     def true(self) -> Sides:
         """The book as it is now."""
@@ -75,13 +79,25 @@ class Past:
         ours = (self._side(book, True), self._side(book, False))
         numbers = self._numbers.get(hash(ours), ())
         if not numbers:
-            return f"never was like this: {self._differing(ours)}"
+            between = self._between(ours)
+            if between is None:
+                return f"never was like this: {self._differing(ours)}"
+            numbers = [between]
         number = numbers[-1]
         if number < self.found:
             return f"went back from the book of step {self.began[self.found]} to that of step {self.began[number]}"
         self.found = max(self.found, numbers[bisect.bisect_left(numbers, self.found)])
         over = self.began[number + 1] if number + 1 < len(self.began) else step
         return f"was right until {(step - over) / 100:.2f} s ago" if step - over > oldest else ""
+
+    def _between(self, ours: Sides) -> int | None:
+        """The newest book of which some levels are told already and others not yet; only where they are told one by one."""
+        for number in range(len(self._books or ()) - 1, max(self.found, 0), -1):
+            assert self._books is not None
+            before, after = self._books[number - 1], self._books[number]
+            if all({*old} & {*new} <= {*mine} <= {*old} | {*new} for mine, old, new in zip(ours, before, after, strict=True)):
+                return number - 1
+        return None
 
     def _side(self, book: Book, bid: bool) -> tuple[tuple[int, int], ...]:
         spec = self.market.spec
