@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from dope.detectors.paths import Paths
@@ -15,6 +19,7 @@ from dope.market.lane import remember
 from dope.readings import leadlag
 from dope.readings.asked import Asked
 from dope.session import Session
+from dope.tables import TABLES
 from dope.types import Instrument, Tick
 from tests.detectors.pairs import walk
 from tests.test_session import make, settings
@@ -24,12 +29,14 @@ T0 = 1_800_000_000 * NS
 VENUES = ("okx", "kraken", "bybit")
 
 
-def session_of(folder: Path, lags_ms: dict[str, int], offsets_ms: dict[str, int] | None = None) -> Session:
+def session_of(
+    folder: Path, lags_ms: dict[str, int], offsets_ms: dict[str, int] | None = None, steps: Sequence[tuple[int, float]] = ()
+) -> Session:
     """Five minutes of one price at several venues, later at some; a venue's clock may be off. Every message takes 3 ms or more."""
     session = make(settings(folder, record=False))
     market = session.engine.market
     rand = random.Random(7)
-    price = walk(rand, 20.0)
+    price = [(t, bps + sum(size for at, size in steps if at <= t)) for t, bps in walk(rand, 20.0)]
     for venue, lag in lags_ms.items():
         market.open_book(Instrument(venue, "BTC-USDT", "BTCUSDT", "BTC", "USDT", "spot"), T0, "", 5.0)
         book, off = market.books[f"{venue}:BTC-USDT"], (offsets_ms or {}).get(venue, 0)
@@ -53,6 +60,13 @@ def second(session: Session, ts: int) -> None:
     paths: Paths = detector_of(session.engine, Paths)
     paths._second = 0
     paths.on(Tick(ts, 0), session.engine.market)
+
+
+def jump(session: Session, venue: str, at_ms: int, direction: int) -> None:
+    """A jump on record, as a detector of jumps leaves it."""
+    detail = json.dumps({"key": f"{venue}:BTC-USDT", "t_detect": T0 + at_ms * MS, "dir": direction, "bps": 6.0})
+    row = {"ts": T0 + at_ms * MS, "symbol": "BTC-USDT", "kind": "Jump", "session": "now", "detail": detail}
+    session.tail.add("signal", pa.RecordBatch.from_pylist([row], schema=TABLES["signal"]))
 
 
 def ask(reading: leadlag.LeadLag, session: Session, now: int = T0 + 300 * NS, **args: Any) -> dict[str, Any]:
@@ -120,3 +134,34 @@ def test_markets_that_nobody_trades_at_and_unknown_ones_are_none(tmp_path: Path)
     assert ([market["venue"] for market in told["markets"]], told["pairs"]) == (["okx"], [])
     nothing = leadlag.LeadLag()(session, Asked("DOGE", 0, 0, 0, {}, T0, lambda read: read()))
     assert (nothing["markets"], nothing["pairs"]) == ([], [])
+
+
+def test_average_paths_around_jumps_show_who_moved_first(tmp_path: Path) -> None:
+    session = session_of(tmp_path, {"okx": 0, "kraken": 300}, steps=[(20_000 * n, 5.0 if n % 2 else -5.0) for n in range(2, 14)])
+    for n in range(2, 14):
+        jump(session, "okx", 20_000 * n + 5, 1 if n % 2 else -1)
+        jump(session, "kraken", 20_000 * n + 305, 1 if n % 2 else -1)
+    told = ask(leadlag.LeadLag(), session)["paths"]
+    assert told["jumps"] == 12, "one move at two markets is one"
+    paths = {market["key"].partition(":")[0]: dict(zip(told["offsets_ms"], market["bps"], strict=True)) for market in told["markets"]}
+    assert paths["okx"][200] == pytest.approx(5.0, abs=1.5)
+    assert paths["kraken"][200] == pytest.approx(0.0, abs=1.5)
+    assert paths["kraken"][500] == pytest.approx(5.0, abs=1.5)
+
+
+def test_shares_of_the_price_are_told_of_an_hour_only(tmp_path: Path) -> None:
+    session, reading = session_of(tmp_path, {"okx": 0, "kraken": 40}), leadlag.LeadLag()
+    assert ask(reading, session)["shares"] == []
+    (short,) = ask(reading, session, discovery=True)["shares"]
+    assert (short["low"], short["why"]) == (None, "0 min of both, needs 60")
+    rand, now = np.random.default_rng(5), T0 + 7200 * NS
+    at = now - np.arange(36_500, 0, -1) * 100 * MS
+    price = np.cumsum(rand.normal(0.0, 1e-5, len(at) + 1))
+    for venue, log_price in (("okx", price[1:]), ("kraken", price[:-1])):
+        mid = 100.0 * np.exp(log_price + rand.normal(0.0, 1e-6, len(at)))
+        columns = {"ts": at, "symbol": ["BTC-USDT"] * len(at), "venue": [venue] * len(at), "bid": mid - 0.01, "ask": mid + 0.01}
+        session.tail.add("bbo", pa.RecordBatch.from_pydict({name: columns.get(name, [None] * len(at)) for name in TABLES["bbo"].names},
+                                                           schema=TABLES["bbo"]))  # fmt: skip
+    (share,) = ask(leadlag.LeadLag(), session, now, discovery=True)["shares"]
+    assert (share["x"], share["why"]) == ("kraken:BTC-USDT", "")
+    assert share["low"] <= share["high"] < 0.2, "it is made at the other one"

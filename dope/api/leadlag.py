@@ -66,6 +66,53 @@ class LeadLagPairOut(BaseModel):
     clocks: dict[Clock, ByClockOut] = Field(description="the same by each clock")
 
 
+class JumpScoreOut(BaseModel):
+    """How often one market jumped before another, of their last linked jumps, by our own clock."""
+
+    leader: str
+    follower: str
+    n: int = Field(description="links in which one of both was first; 20 are needed")
+    led: int = Field(description="of them, those in which the leader was")
+    simultaneous: int = Field(description="linked jumps at the same time, not in n")
+    unresolved: int = Field(description="linked jumps too close to say which was first, not in n")
+    share: float = Field(description="led / n")
+    low: float = Field(description="Wilson 95 % interval of the share")
+    high: float
+    p: float = Field(description="chance of such a share under equal odds, two-sided")
+    lag_ms: float | None = Field(description="median lag of the jumps that were led")
+    lag_q25_ms: float | None = Field(description="its lower quartile")
+    lag_q75_ms: float | None = Field(description="its upper quartile")
+    verdict: Literal["leads", "few", "even"] = Field(description="leads = n of at least 20 and p below 0.01")
+
+
+class PathOut(BaseModel):
+    """Average move of one market in the direction of the jumps."""
+
+    key: str
+    n: int = Field(description="jumps around which its price was known")
+    bps: list[float | None] = Field(description="since one second before the jump was first seen anywhere, at each offset")
+
+
+class PathsOut(BaseModel):
+    """What all markets did on average around the jumps of any of them, by our own clock."""
+
+    jumps: int = Field(description="jumps averaged; of one move at several markets the first")
+    offsets_ms: list[float]
+    markets: list[PathOut]
+
+
+class ShareOut(BaseModel):
+    """Share of the common price that is made at ``x`` (the rest at ``y``), over the last hour; told by its bounds only."""
+
+    x: str
+    y: str
+    seconds: float = Field(description="in which both prices were known")
+    low: float | None = Field(description="Hasbrouck's lower bound; null = see why")
+    high: float | None = Field(description="his upper bound")
+    share: float | None = Field(description="Gonzalo and Granger's share; may leave 0 … 1")
+    why: str = Field(description="why nothing is told: less than an hour, or bounds more than 0.5 apart")
+
+
 class LeadLagOut(BaseModel):
     """The contrast of all pairs of markets of one asset or symbol."""
 
@@ -80,6 +127,16 @@ class LeadLagOut(BaseModel):
     step_ms: float = Field(description="between two lags")
     markets: list[LeadLagMarketOut]
     pairs: list[LeadLagPairOut]
+    jumps: list[JumpScoreOut] = Field(description="scores of linked jumps, every ordered pair that was ever linked")
+    paths: PathsOut
+    shares: list[ShareOut] = Field(description="price discovery, if asked for")
+
+
+#: before anything is known
+NOTHING: dict[str, Any] = {
+    "at": None, "reach_ms": 0.0, "step_ms": 0.0, "markets": [], "pairs": [], "jumps": [], "shares": [],
+    "paths": {"jumps": 0, "offsets_ms": [], "markets": []},
+}  # fmt: skip
 
 
 @router.get("/leadlag")
@@ -90,11 +147,11 @@ def leadlag(
     series: Annotated[Literal["quotes", "trades"], Query(description="mids of the best prices, or prices of trades")] = "quotes",
     clock: Annotated[Clock, Query(description=CLOCK)] = "receipt",
     grid: Annotated[Literal["fine", "wide", "slow"], Query(description="±0.5 s by 5 ms, ±2 s by 10 ms, ±60 s by 1 s")] = "fine",
+    discovery: Annotated[bool, Query(description="with shares of the common price, from the last hour")] = False,
 ) -> LeadLagOut:  # fmt: skip
     """Who leads whom and by how much, pair by pair, with the evidence; unknown markets are none."""
-    asked = {"window_s": window, "series": series, "clock": clock, "grid": grid}
+    asked = {"window_s": window, "series": series, "clock": clock, "grid": grid, "discovery": discovery}
     found = web.board.query("leadlag", symbol, args=asked)
-    empty: dict[str, Any] = {"at": None, "symbol": symbol, "reach_ms": 0.0, "step_ms": 0.0, "markets": [], "pairs": []} | asked
-    told = empty | (found or {})
+    told = NOTHING | asked | {"symbol": symbol} | (found or {})
     pairs = [{**row, "at": iso(row["at"]), "at_ms": row["at"]} for row in told["pairs"]]
     return LeadLagOut.model_validate({**told, "at": iso(told["at"]), "at_ms": told["at"], "pairs": pairs})

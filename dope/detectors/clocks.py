@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from dope.detectors import parameters
 from dope.market.freshness import MINUTE, DelayFloor
 from dope.market.market import Market
-from dope.types import SENTINEL, Event, Signal, Tick
+from dope.types import SENTINEL, Event, Setting, Signal, Tick
 
 MS = 1_000_000
 HOUR_MINUTES = 60
@@ -25,11 +26,11 @@ STEPS = 20  #: steps that are remembered
 DRIFT_MINUTES = 5  #: fewer say nothing about drift
 
 
-class Parameters(msgspec.Struct, frozen=True):
+class ClockParameters(msgspec.Struct, frozen=True):
     """What counts as a step of the system clock."""
 
-    step: Annotated[float, Meta(ge=1.0, le=3_600_000.0, title="ms", description="the system clock jumped by more than this")] = 100.0
-    skew: Annotated[float, Meta(ge=1.0, le=3_600_000.0, title="ms", description="our times are off by more: every page says so")] = 250.0
+    step_ms: Annotated[float, Meta(ge=1.0, le=3_600_000.0, title="ms", description="the system clock jumped by more than this")] = 100.0
+    skew_ms: Annotated[float, Meta(ge=1.0, le=3_600_000.0, title="ms", description="our times are off by more: every page says so")] = 250.0
 
 
 class ClockStep(Signal, frozen=True):
@@ -48,24 +49,28 @@ class ClockStep(Signal, frozen=True):
 class Clocks:
     """Read through ``offset_ns``, ``steps`` and ``minima`` (venue → (minute, smallest receive − stamp time in ns), oldest first)."""
 
-    KINDS = (Tick,)
-    PARAMETERS = Parameters
+    NAME = "clocks"
+    PARAMETERS = ClockParameters
+    KINDS = (Tick, Setting)
 
-    def __init__(self, parameters: Parameters = Parameters()) -> None:
-        self.parameters = parameters
+    def __init__(self, parameters: ClockParameters | None = None) -> None:
+        self.parameters = parameters or ClockParameters()
         self.offset_ns: int | None = None
         self.steps: deque[ClockStep] = deque(maxlen=STEPS)
         self.minima: dict[str, deque[tuple[int, int]]] = {}
         self._minute = 0
 
     def on(self, event: Event, market: Market) -> Sequence[Event]:
+        if isinstance(event, Setting):
+            self.parameters, faults = parameters.told(event, self.NAME, self.parameters)
+            return faults
         if not isinstance(event, Tick):
             return ()
         before, self.offset_ns = self.offset_ns, event.wall_offset
         if event.ts // MINUTE != self._minute:
             self._minute = event.ts // MINUTE
             self._keep(market)
-        if before is None or abs(event.wall_offset - before) <= self.parameters.step * MS:
+        if before is None or abs(event.wall_offset - before) <= self.parameters.step_ms * MS:
             return ()
         step = ClockStep(event.ts, (event.wall_offset - before) / MS, event.wall_offset / MS)
         self.steps.append(step)
@@ -91,7 +96,7 @@ class Clocks:
 
     def trouble(self, market: Market) -> str:
         """What is wrong with our clock, in a sentence for every page; empty while it is well."""
-        far, off = self.parameters.skew, (self.offset_ns or 0) / MS
+        far, off = self.parameters.skew_ms, (self.offset_ns or 0) / MS
         if abs(off) > far:
             return f"Clock skew: the system clock has been set by {_rounded(off)} s since the start. Times here still follow the old one."
         floors = sorted(floor / MS for venue, delay in market.delays.items() if (floor := _floor(venue, delay)) is not None)

@@ -21,6 +21,7 @@ from dope.detectors.paths import Paths
 from dope.engines import detector_of
 from dope.market.freshness import resolution_ns
 from dope.readings.asked import Asked
+from dope.readings.evidence import average_paths, jump_scores, jumps_of, shares
 from dope.session import Session
 from dope.types import SENTINEL
 
@@ -32,6 +33,7 @@ LEAST_S, MOST_S = 30.0, 900.0  #: of the window
 MARKETS = 12  #: of one answer, those whose prices change most often
 KEEP_NS = 2 * NS  #: an answer is given again for so long
 KEPT = 16  #: answers
+SHARES_NS = 60 * NS  #: shares of the common price are given again for so long
 WORK = 40_000_000  #: products of one answer, some 0.2 s
 
 
@@ -44,6 +46,7 @@ class Question(NamedTuple):
     series: str
     clock: str
     grid: str
+    discovery: bool
 
 
 class Seen(NamedTuple):
@@ -72,12 +75,13 @@ class Seen(NamedTuple):
 
 
 class LeadLag:
-    """Answers of ``Board.query("leadlag")``; ``args``: window_s, series, clock, grid."""
+    """Answers of ``Board.query("leadlag")``; ``args``: window_s, series, clock, grid, discovery."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # one reckoning at a time, whoever asks
         self._kept: OrderedDict[Question, tuple[int, dict[str, Any]]] = OrderedDict()
         self._rows: OrderedDict[tuple[Question, str, str], dict[str, Any]] = OrderedDict()
+        self._shares: tuple[Question, int, list[dict[str, Any]]] | None = None
 
     def __call__(self, session: Session, asked: Asked) -> dict[str, Any]:
         question = _question(session, asked)
@@ -92,7 +96,7 @@ class LeadLag:
             return answer
 
     def _answer(self, session: Session, asked: Asked, question: Question) -> dict[str, Any]:
-        seen = asked.between_turns(lambda: _copied(session, question, asked.now))
+        seen, scores = asked.between_turns(lambda: _copied(session, question, asked.now))
         seen = sorted(sorted(seen, key=lambda one: -len(one.prices))[:MARKETS], key=lambda one: one.key)
         series = {clock: {one.key: one.series(clock) for one in seen} for clock in CLOCKS}
         pairs = sorted(combinations(seen, 2), key=lambda pair: self._rows.get((question, pair[0].key, pair[1].key), {"at": 0})["at"])
@@ -107,23 +111,37 @@ class LeadLag:
             rows.append(self._rows[name])
         while len(self._rows) > KEPT * MARKETS * MARKETS:
             self._rows.popitem(last=False)
+        keys = [one.key for one in seen]
+        jumps = jumps_of(session, keys, asked.now - int(question.window_s * NS))
         markets = [_market(session, one, series[question.clock][one.key]) for one in seen]
         return {
             "at": asked.now // MS, "symbol": question.symbol, "window_s": question.window_s, "series": question.series,
             "clock": question.clock, "grid": question.grid, "reach_ms": GRIDS[question.grid].reach, "step_ms": GRIDS[question.grid].step,
             "markets": markets, "pairs": sorted(rows, key=lambda row: (row["x"], row["y"])),
+            "jumps": [score for score in scores if score["leader"] in keys and score["follower"] in keys],
+            "paths": average_paths(series["receipt"], jumps), "shares": self._discovered(session, question, keys, asked.now),
         }  # fmt: skip
+
+    def _discovered(self, session: Session, question: Question, keys: list[str], now: int) -> list[dict[str, Any]]:
+        """Shares of the common price, anew once a minute: an hour of prices changes little in between."""
+        if not question.discovery:
+            return []
+        kept = self._shares
+        if kept is None or kept[0] != question or not 0 <= now - kept[1] < SHARES_NS:
+            kept = self._shares = question, now, shares(session, keys, now)
+        return kept[2]
 
 
 def _question(session: Session, asked: Asked) -> Question:
     args: Mapping[str, Any] = asked.args
     window = min(max(float(args.get("window_s", 300.0)), LEAST_S), MOST_S)
     run = session.source, session.picture.started_ns
-    return Question(run, asked.symbol, window, args.get("series", "quotes"), args.get("clock", "receipt"), args.get("grid", "fine"))
+    return Question(run, asked.symbol, window, args.get("series", "quotes"), args.get("clock", "receipt"), args.get("grid", "fine"),
+                    bool(args.get("discovery")))  # fmt: skip
 
 
-def _copied(session: Session, question: Question, now: int) -> list[Seen]:
-    """In the engine's thread: the paths of all markets of that symbol or asset."""
+def _copied(session: Session, question: Question, now: int) -> tuple[list[Seen], list[dict[str, Any]]]:
+    """In the engine's thread: the paths of all markets of that symbol or asset, and the scores of their jumps."""
     paths: Paths = detector_of(session.engine, Paths)
     track = paths.tracks.mids if question.series == "quotes" else paths.tracks.trades
     found = []
@@ -134,7 +152,7 @@ def _copied(session: Session, question: Question, now: int) -> list[Seen]:
         late = book.delay.percentiles()
         times, prices = track.of(book.slot, now - int(question.window_s * NS))
         found.append(Seen(key, times, prices, late[0] if late else 0.0, book.delay.floor))
-    return found
+    return found, jump_scores(session, [one.key for one in found])
 
 
 def _market(session: Session, one: Seen, series: Series) -> dict[str, Any]:

@@ -73,10 +73,15 @@ class FakeMarket:
         self._ids = {"opp": 0, "event": 0}
         self._steps = 0
         self.views: dict[str, Row] = {}
+        self.readings: dict[str, Any] = {}  # kind → answer, or what is raised instead
         board.serve(self._command, self._answer)
 
     # -- commands ------------------------------------------------------------------------------------------------
     def _answer(self, kind: str, _symbol: str = "", start: int = 0, end: int = 0, **_more: Any) -> Any:
+        if isinstance(found := self.readings.get(kind), Exception):
+            raise found
+        if kind in self.readings:
+            return found
         if kind == "gaps":
             return History(GAP.empty_table(), start, end, False, GAP.empty_table(), (), "sim")
         if kind == "storage":

@@ -25,6 +25,8 @@ def test_a_part_that_is_mended_and_an_engine_that_is_silent_are_told_in_a_banner
         page.wait_for_selector('[data-test="banner-mended"]', state="detached")
         server.market.mode = {**server.market.mode, "notices": ["records cannot be written: disk full"]}
         page.wait_for_selector('[data-test="banner-notice"]:has-text("records cannot be written: disk full")')
+        server.market.mode = {**server.market.mode, "notices": [], "clock": "Clock skew: the system clock has been set by 1.5 s"}
+        page.wait_for_selector('[data-test="banner-clock"]:has-text("has been set by 1.5 s")')
         server.hold.set()
         page.wait_for_selector('[data-test="banner-silent"]:has-text("published nothing")')
         assert page.evaluate("DOPE.link.status") == "live", "the server itself still answers"

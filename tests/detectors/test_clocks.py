@@ -13,7 +13,7 @@ from dope.engine import Engine
 from dope.market.freshness import MINUTE, DelayFloor, resolution_ns, simultaneous, spread_ms
 from dope.readings.asked import Asked
 from dope.readings.clocks import clock_rows
-from dope.types import LIVE, TICK, Event, Frame, Instrument, Tick
+from dope.types import LIVE, SET, TICK, Event, Frame, Instrument, Tick
 from tests.frames import MS, T0
 from tests.test_picture import both, dear, step, watching
 from tests.test_session import make, settings
@@ -42,6 +42,14 @@ def test_a_step_of_the_system_clock_is_told_once_and_a_slow_correction_is_none(w
     assert next(event.line(str) for event in found if isinstance(event, ClockStep)) == (
         "The system clock was set backwards; times here go on as before", "-2000 ms", "warn",
     )  # fmt: skip
+
+
+def test_what_counts_as_a_step_is_a_parameter() -> None:
+    engine = Engine({}, [Clocks()])
+    engine.step(Frame(T0, "", 0, SET, b'{"parameters": {"clocks": {"step_ms": 1000}}}'))
+    assert engine.step_many(ticks([0.0, 999.0])) == []
+    (step,) = engine.step_many(ticks([2000.0]))
+    assert isinstance(step, ClockStep)
 
 
 def test_the_first_tick_is_no_step_whatever_it_says() -> None:

@@ -1,0 +1,88 @@
+"""What else speaks of lead and lag: scores of linked jumps, average paths around jumps, and shares of the common price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from dope.detectors.averages import apart, averages, offsets
+from dope.detectors.contrast import Series, log_bps
+from dope.detectors.discovery import GRID_MS, LEAST_S, WIDEST, discovery, on_grid
+from dope.detectors.linker import Linker
+from dope.engines import detector_of
+from dope.session import Session
+
+MS, NS = 1_000_000, 1_000_000_000
+JUMPS = 60  #: the newest that are averaged
+HOUR_NS = 3600 * NS
+
+
+class _Jump(msgspec.Struct):
+    """What is read of a jump that is on record."""
+
+    key: str
+    t_detect: int
+    dir: int
+
+
+def jump_scores(session: Session, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """In the engine's thread: how often one of these markets jumped before another, every ordered pair that was ever linked."""
+    linker: Linker = detector_of(session.engine, Linker)
+    return [msgspec.to_builtins(score) for score in linker.scores() if score.leader in keys and score.follower in keys]
+
+
+def jumps_of(session: Session, keys: Sequence[str], since: int) -> list[tuple[int, int]]:
+    """(when a jump of one of these markets was first seen, ms; its direction), the newest, each move once."""
+    symbols = {key.partition(":")[2] for key in keys}
+    found: list[tuple[int, int]] = []
+    for symbol in sorted(symbols):
+        rows = session.tail.table("signal", symbol, since).select(["kind", "detail"]).to_pylist()
+        told = [msgspec.json.decode(row["detail"], type=_Jump) for row in rows if row["kind"] == "Jump"]
+        found += [(jump.t_detect // MS, jump.dir) for jump in told if jump.key in keys]
+    return apart(found)[-JUMPS:]
+
+
+def average_paths(series: Mapping[str, Series], jumps: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """What all markets did on average around these jumps."""
+    found = averages(series, jumps)
+    markets = [{"key": key, "n": path.n, "bps": path.bps} for key, path in found.items()]
+    return {"jumps": len(jumps), "offsets_ms": offsets().tolist(), "markets": markets}
+
+
+def shares(session: Session, keys: Sequence[str], now: int) -> list[dict[str, Any]]:
+    """Shares of the common price of each pair, from the best prices of the last hour that are on record here."""
+    grids = _grids(session, keys, now)
+    return [_share(x, y, grids) for x, y in combinations(sorted(keys), 2)]
+
+
+def _share(x: str, y: str, grids: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    both = int(np.isfinite(grids[x] + grids[y]).sum()) * GRID_MS / 1e3
+    told: dict[str, Any] = {"x": x, "y": y, "seconds": both, "low": None, "high": None, "share": None, "why": ""}
+    if both < LEAST_S * 0.99:
+        return told | {"why": f"{both / 60:.0f} min of both, needs {LEAST_S / 60:.0f}"}
+    found = discovery(grids[x], grids[y])
+    if found is None:
+        return told | {"why": "the two prices cannot be told apart"}
+    if not found.telling:
+        return told | {"why": f"bounds {found.low:.2f} … {found.high:.2f} are more than {WIDEST:g} apart"}
+    return told | {"low": found.low, "high": found.high, "share": found.share}
+
+
+def _grids(session: Session, keys: Sequence[str], now: int) -> dict[str, np.ndarray]:
+    """Log mids of each market on one grid over the last hour; not a number where none is known."""
+    step = GRID_MS * MS
+    at = np.arange((now - HOUR_NS) // step * step + step, now + 1, step)
+    found = {key: np.full(len(at), np.nan) for key in keys}
+    for symbol in {key.partition(":")[2] for key in keys}:
+        rows = session.tail.table("bbo", symbol, now - HOUR_NS - 60 * NS, now)
+        names = np.array(rows.column("venue").to_pylist(), dtype=object)
+        times = rows.column("ts").to_numpy()
+        mids = (rows.column("bid").to_numpy() + rows.column("ask").to_numpy()) / 2.0
+        for venue in {key.partition(":")[0] for key in keys if key.endswith(f":{symbol}")}:
+            mine = names == venue
+            found[f"{venue}:{symbol}"] = on_grid(times[mine], log_bps(mids[mine]), at)
+    return found
