@@ -9,6 +9,8 @@
     ["min_net_bps", "Opens from", "bps net", "An opportunity opens when it pays this much after fees and depth", -1e4, 1e4],
     ["leave_net_bps", "Closes below", "bps net", "It closes when it pays less than this; never above the one that opens it", -1e4, 1e4],
     ["min_notional", "Least size", "quote currency", "What can be traded must be worth this much", 0, 1e9],
+    ["transfer_cost", "Fixed costs", "quote currency", "What one opportunity costs besides fees: withdrawal, gas", 0, 1e9],
+    ["buffer_bps", "Held back", "bps of the sale", "For what goes wrong between seeing and filling; part of the costs", 0, 1000],
   ];
   const WORDS = {
     zone: ["Time", "Clock, event tape, opportunities and the charts of Live and Predict; recordings and backtests stay in UTC", { utc: "UTC", local: "local" }],
@@ -76,11 +78,29 @@
   }
 
   /* -- fees ------------------------------------------------------------------------------------------------------ */
+  const AGEING_DAYS = 90;
+  const age = (date) => (date ? (DOPE.now() - Date.parse(date)) / 86400000 : 0);
+  function tier(f) {
+    const many = (f.tiers || []).length > 1;
+    if (!many || f.tier === "your own") return h("span", {}, f.tier || "default");
+    const list = h("select", { class: "inp", "aria-label": `Fee tier of ${DOPE.venueName(f.venue)}`, "data-test": `tier-${f.venue}` }, ...f.tiers.map((name) => h("option", { value: name, selected: name === f.tier }, name)));
+    list.addEventListener("change", () => DOPE.ask("tier", { venue: f.venue, tier: list.value }).catch(() => { list.value = f.tier; }));
+    return list;
+  }
+  let drawn = "";
   function fees(mode) {
-    const rows = (mode || {}).fees || [];
-    if (DOPE.page !== "settings") return;
-    DOPE.rows("fees", rows.map((f) => ({ key: `${f.venue}:${f.kind}`, cells: [[DOPE.venueName(f.venue), "", f.venue], [f.kind], [`${fmt.number(f.taker_bps, 2)} bps`], [f.currency === "base" ? "base" : f.currency], [f.as_of || fmt.UNKNOWN], [f.source || fmt.UNKNOWN, "words"]] })), mode ? "No fees are known." : "Waiting for the first data");
-    DOPE.text("fees-note", rows.length ? "taker; your own by DOPE_FEES" : "");
+    const rows = (mode || {}).fees || [], key = JSON.stringify(rows) + Boolean(mode);
+    if (DOPE.page !== "settings" || (key === drawn && $("fees-rows") && $("fees-rows").childElementCount === rows.length)) return;
+    drawn = key;
+    const bps = (v) => (typeof v === "number" ? `${fmt.number(v, 2)} bps` : fmt.UNKNOWN);
+    DOPE.rows("fees", rows.map((f) => {
+      const days = age(f.as_of), old = days > AGEING_DAYS, low = f.confidence === "low";
+      const why = [old ? `looked up ${fmt.number(Math.round(days))} days ago` : "", low ? "no good source" : "", f.discount_pct ? `${fmt.number(f.discount_pct)} % let off` : ""].filter(Boolean).join(", ");
+      return { key: `${f.venue}:${f.kind}`, cells: [[DOPE.venueName(f.venue), "", f.venue], [f.kind], [bps(f.taker_bps)], [bps(f.maker_bps)], [f.currency], tier(f),
+        [f.as_of || fmt.UNKNOWN, old ? "warn" : "", why], [f.confidence || fmt.UNKNOWN, low ? "warn" : "", why], [f.source || fmt.UNKNOWN, "words"]] };
+    }), mode ? "No fees are known." : "Waiting for the first data");
+    const doubtful = rows.filter((f) => age(f.as_of) > AGEING_DAYS || f.confidence === "low").length;
+    DOPE.text("fees-note", rows.length ? `your own by DOPE_FEES${doubtful ? ` · ${fmt.number(doubtful)} of ${fmt.number(rows.length)} old or without a good source` : ""}` : "");
   }
 
   /* -- display --------------------------------------------------------------------------------------------------- */

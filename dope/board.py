@@ -98,10 +98,11 @@ class Command(msgspec.Struct, frozen=True):
 #: · watch and unwatch {symbol|None, venue|None}: None = all · source {to: "live"|"sim"}
 #: · scenario {name}: of the simulated market · mute {venue, seconds|None}: None = until unmute {venue}
 #: · replay {do: "create"|"seek"|…, id, …} (its id is the number of the command that creates it)
+#: · tier {venue, tier}: of its fees
 #: · save_view {page, name, state} · delete_view {page, name} · export {…} is answered by the API itself
 COMMANDS = (
     "train", "backtest", "cancel", "set", "source", "reconnect", "mute", "unmute", "watch", "unwatch", "replay", "save_view", "delete_view",
-    "scenario",
+    "scenario", "tier",
 )  # fmt: skip
 
 ARRIVALS = 16  #: self-tests whose arrival is remembered

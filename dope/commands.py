@@ -12,6 +12,7 @@ from typing import Any
 from loguru import logger
 
 from dope.board import Board, Command
+from dope.engines import costs
 from dope.errors import DopeError, StoreError, UnknownName
 from dope.feed.clock import Clock
 from dope.jobs import Jobs, JobState
@@ -30,6 +31,7 @@ from dope.workers import backtest_worker
 from dope.worlds import ONLY_SIMULATED
 
 WATCHING = "watching"  #: name under which what a user watches is kept
+TIERS = "fee_tiers"  #: likewise the fee tiers that a user has chosen
 MUTED = "muted"  #: likewise whom a user has muted until when
 
 
@@ -94,6 +96,8 @@ class Commands:
             self._watched(session, command)
         elif command.name in ("mute", "unmute") and session is not None:
             self._check_muting(session, command)
+        elif command.name == "tier":
+            costs(self._settings, self._sources.tiers | self._tier(session, args))
         elif command.name == "train":
             self._training.check(session)
         elif command.name == "backtest" and session is not None:
@@ -134,6 +138,8 @@ class Commands:
                 await asyncio.to_thread(self._records.keep, args)
             elif command.name in ("watch", "unwatch"):
                 await asyncio.to_thread(self._records.keep, {WATCHING: self._sources.watching.changes})
+            elif command.name == "tier":
+                await asyncio.to_thread(self._records.keep, {TIERS: dict(self._sources.tiers)})
             elif command.name in ("mute", "unmute"):
                 await asyncio.to_thread(self._records.keep, {MUTED: dict(self._sources.muting.until)})
             elif command.name in ("train", "backtest"):
@@ -172,6 +178,8 @@ class Commands:
             await self._sources.play(str(args["name"]))
         elif command.name == "reconnect":
             session.feed.retry(str(args["venue"]))
+        elif command.name == "tier":
+            self._sources.charge(str(args["venue"]), str(args["tier"]))
         elif command.name in ("mute", "unmute"):
             self._sources.mute(str(args["venue"]), args.get("seconds"), on=command.name == "mute")
         elif command.name == "train":
@@ -179,7 +187,11 @@ class Commands:
         elif command.name == "backtest":
             paths = await asyncio.to_thread(self._tapes, session, args.get("tape"))
             options = {"order_size": session.arbitrage.rules.order_size} | {k: v for k, v in args.items() if k != "tape"}
-            self._jobs.start("backtest", backtest_worker, ([str(p) for p in paths], options, self._settings.model_dump(mode="json")), job)
+            self._jobs.start("backtest", backtest_worker, ([str(p) for p in paths], options, self._as_charged()), job)
+
+    def _as_charged(self) -> dict[str, Any]:
+        """The settings, with the fee tiers that hold now."""
+        return {**self._settings.model_dump(mode="json"), "fee_tiers": {**self._settings.fee_tiers, **self._sources.tiers}}
 
     @staticmethod
     def _watched(session: Session, command: Command) -> Watching:
@@ -203,6 +215,14 @@ class Commands:
         for venue_id in _where(session, str(symbol), wanted):
             new.add(venue_id, str(symbol))
         return new
+
+    @staticmethod
+    def _tier(session: Session | None, args: Mapping[str, Any]) -> dict[str, str]:
+        """The wish as venue → tier. Raises UnknownName."""
+        venue = str(args.get("venue", ""))
+        if session is not None and venue not in session.engine.venues:
+            raise UnknownName("venue", venue, session.engine.venues)
+        return {venue: str(args.get("tier", ""))}
 
     @staticmethod
     def _check_scenario(session: Session, name: Any) -> None:

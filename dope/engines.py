@@ -2,35 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dope.detectors import Cost, Rules, default_detectors
 from dope.engine import Detector, Engine
+from dope.errors import UnknownName
 from dope.settings import Settings
-from dope.types import Fee
+from dope.types import SENTINEL, Fee
 from dope.venues import SENTINELS, VENUES, make
 from dope.venues.base import Venue
 
 MS = 1_000_000
+DEFAULT_TIER = "default"
 
 
-def costs(settings: Settings) -> dict[tuple[str, str], Cost]:
-    """The taker fee of every venue and kind: the dated table, with the user's own figures on top."""
-    known = [fee for venue in (*VENUES, *SENTINELS) for fee in venue.FEES]
-    table = {(fee.venue, fee.kind): cost_of(fee) for fee in known}
-    for venue, kinds in settings.fees.items():
+def costs(settings: Settings, chosen: Mapping[str, str] | None = None) -> dict[tuple[str, str], Cost]:
+    """The fees of every venue and kind: the dated table at the tier in force, less the discount, with the user's own figures on top.
+
+    ``chosen`` = venue → tier, before those of the settings. Raises UnknownName for a tier that no venue has.
+    """
+    wanted = {**settings.fee_tiers, **(chosen or {})}
+    table: dict[tuple[str, str], Cost] = {}
+    for venue in (*VENUES, *SENTINELS):
+        tier = wanted.get(venue.ID, DEFAULT_TIER)
+        if tier not in (known := tiers(venue)):
+            raise UnknownName(f"fee tier of {venue.ID}", tier, known)
+        off = settings.fee_discounts.get(venue.ID, 0.0) / 100.0
+        for fee in venue.FEES:
+            own = next((each for each in venue.TIERS if each.kind == fee.kind and each.tier == tier), fee)
+            table[(venue.ID, fee.kind)] = cost_of(own, off)
+    for venue_id, kinds in settings.fees.items():
         for kind, bps in kinds.items():
-            old = table.get((venue, kind))
-            table[(venue, kind)] = Cost(bps / 1e4, old.currency if old else "quote", "your settings", "", tier="your own")
+            old = table.get((venue_id, kind))
+            table[(venue_id, kind)] = Cost(bps / 1e4, old.currency if old else "quote", "your settings", "", tier="your own")
     return table
 
 
-def cost_of(fee: Fee) -> Cost:
-    """A line of the fee table as the detector takes it."""
+def tiers(venue: type[Venue]) -> list[str]:
+    """Names of the tiers of a venue, the default one first."""
+    return list(dict.fromkeys((DEFAULT_TIER, *(fee.tier for fee in venue.TIERS))))
+
+
+def cost_of(fee: Fee, off: float = 0.0) -> Cost:
+    """A line of the fee table as the detector takes it, ``off`` = the part that is let off."""
+    left = 1.0 - off
     return Cost(
-        fee.taker_bps / 1e4, fee.currency, fee.source, fee.as_of, maker=fee.maker_bps / 1e4, tier=fee.tier, confidence=fee.confidence
-    )
+        fee.taker_bps * left / 1e4, fee.currency, fee.source, fee.as_of, maker=fee.maker_bps * left / 1e4, tier=fee.tier, discount=off,
+        confidence=fee.confidence,
+    )  # fmt: skip
+
+
+def fee_rows(table: Mapping[tuple[str, str], Cost]) -> list[dict[str, Any]]:
+    """The fees in force as pages show them, without those of the self-test; ``tiers`` = those to choose from."""
+    known = {venue.ID: tiers(venue) for venue in VENUES}
+    return [
+        {"venue": v, "kind": k, "taker_bps": c.fee * 1e4, "maker_bps": None if c.maker is None else c.maker * 1e4, "currency": c.currency,
+         "tier": c.tier, "discount_pct": c.discount * 100.0, "source": c.source, "as_of": c.as_of, "confidence": c.confidence,
+         "tiers": known.get(v, [])}
+        for (v, k), c in table.items() if k != SENTINEL
+    ]  # fmt: skip
 
 
 def rules(settings: Settings) -> Rules:
@@ -42,6 +73,10 @@ def rules(settings: Settings) -> Rules:
         min_notional=settings.min_notional,
         debounce=settings.debounce_ms * MS,
         max_age_s=settings.max_age_s,
+        transfer=settings.transfer_cost,
+        buffer_bps=settings.buffer_bps,
+        buy_as=settings.buy_as,
+        sell_as=settings.sell_as,
     )
 
 

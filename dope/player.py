@@ -14,7 +14,7 @@ from typing import Any
 from dope import __version__
 from dope.detectors.arbitrage import Arbitrage, Opportunity
 from dope.detectors.spreads import Spreads
-from dope.engines import build_engine, detector_of
+from dope.engines import build_engine, detector_of, fee_rows
 from dope.errors import DopeError
 from dope.feed.health import VenueHealth
 from dope.picture import Picture
@@ -281,14 +281,12 @@ class Player:
 
     def _mode(self) -> dict[str, Any]:
         rules = self.arbitrage.rules
-        fees = [
-            {"venue": v, "kind": k, "taker_bps": c.fee * 1e4, "currency": c.currency, "source": c.source, "as_of": c.as_of}
-            for (v, k), c in self.arbitrage.costs.items()  # those of then, once the tape has told them
-        ]
+        fees = fee_rows(self.arbitrage.costs)  # those of then, once the tape has told them
         return {
             "source": "replay", "banner": None, "live_available": False, "started": self.picture.started_ns // MS, "version": __version__,
             "recording": {"on": False, "path": None, "bytes": 0, "reason": "this is a replay"}, "order_size": rules.order_size,
-            "min_net_bps": rules.enter, "leave_net_bps": rules.leave, "min_notional": rules.min_notional, "paused": False,
+            "min_net_bps": rules.enter, "leave_net_bps": rules.leave, "min_notional": rules.min_notional, "transfer_cost": rules.transfer,
+            "buffer_bps": rules.buffer_bps, "paused": False,
             "stopped": False, "retrain_s": None, "alert_pct": self.settings.min_profit_threshold, "fees": fees,
         }  # fmt: skip
 

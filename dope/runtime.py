@@ -19,8 +19,8 @@ from loguru import logger
 from dope import __version__
 from dope.audit import Audit
 from dope.board import Board
-from dope.commands import MUTED, WATCHING, Commands
-from dope.engines import costs
+from dope.commands import MUTED, TIERS, WATCHING, Commands
+from dope.engines import costs, fee_rows
 from dope.errors import DopeError, NoEngine, UnknownName
 from dope.feed.clock import Clock
 from dope.history import SOURCES, Histories
@@ -42,7 +42,6 @@ from dope.storage import storage
 from dope.store.records import NAME, Records
 from dope.tables import KINDS
 from dope.training import Training
-from dope.types import SENTINEL
 from dope.venues import chosen
 from dope.watch import Watch
 from dope.watchdog import END_S, Watchdog
@@ -94,7 +93,9 @@ class Runtime:
         kept = self.records.kept()
         watching = self._watching(kept.pop(WATCHING, {}))
         muting = self._muting(kept.pop(MUTED, {}))
+        tiers = self._tiers(kept.pop(TIERS, {}))
         self._sources = Sources(settings, self.clock, tapes, self._training.begin, kept, self.watch, watching, muting)
+        self._sources.tiers = tiers
         self._histories = Histories(settings, self.clock, lambda: self._sources.session)
         self._replays = Replays(settings, self.clock)
         self._commands = Commands(
@@ -108,11 +109,6 @@ class Runtime:
         self._task: asyncio.Task[Any] | None = None
         self._process = psutil.Process()
         self._rss_mb = 0.0
-        self._fees = [
-            {"venue": v, "kind": k, "taker_bps": c.fee * 1e4, "currency": c.currency, "source": c.source, "as_of": c.as_of}
-            for (v, k), c in costs(settings).items()
-            if k != SENTINEL
-        ]
 
     def _watching(self, kept: Any) -> Watching:
         """What was watched before, as far as it can be read."""
@@ -122,6 +118,16 @@ class Runtime:
         except ValueError as error:  # kept by another version, or by hand
             logger.warning("what was watched before is not used: {}", error)
             return Watching(symbols, venues)
+
+    def _tiers(self, kept: Any) -> dict[str, str]:
+        """Fee tiers that were chosen before, as far as there are such. Raises UnknownName for one in the settings that there is not."""
+        costs(self.settings)
+        try:
+            costs(self.settings, chosen_tiers := dict(kept))
+        except (DopeError, ValueError, TypeError) as error:  # kept by another version, or by hand
+            logger.warning("fee tiers that were chosen before are not used: {}", error)
+            return {}
+        return chosen_tiers
 
     @staticmethod
     def _muting(kept: Any) -> Muting:
@@ -398,13 +404,14 @@ class Runtime:
             "started": session.picture.started_ns // 1_000_000, "version": __version__,
             "recording": session.recording() | {"sealed": self._sealing.status()},
             "order_size": rules.order_size, "min_net_bps": rules.enter, "leave_net_bps": rules.leave,
-            "min_notional": rules.min_notional, "paused": False, "stopped": False, "troubles": self.watch.troubles(),
+            "min_notional": rules.min_notional, "transfer_cost": rules.transfer,
+            "buffer_bps": rules.buffer_bps, "paused": False, "stopped": False, "troubles": self.watch.troubles(),
             "clock": session.clocks.trouble(session.engine.market),
             "scenario": _scenario_row(*self._sources.scenario) if self._sources.scenario else None,
             "notices": self.records.troubles(), "self_test": self.audit.status(),
             "retrain_s": settings.retrain_s,
             "alert_pct": settings.min_profit_threshold,
-            "fees": self._fees,
+            "fees": fee_rows(session.arbitrage.costs),
         }  # fmt: skip
 
 

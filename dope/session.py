@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.clocks import Clocks
 from dope.detectors.spreads import Spreads
 from dope.engine import Detector
-from dope.engines import build_engine, detector_of
+from dope.engines import build_engine, costs, detector_of
 from dope.errors import TapeError
 from dope.feed.clock import Clock
 from dope.feed.connection import Timing
@@ -210,11 +210,13 @@ class Session:
 
     def changed_rules(self, changes: dict[str, float]) -> Rules:
         """The rules with these values changed. Raises ValueError for an unknown or impossible one."""
-        known = {"order_size": "order_size", "min_net_bps": "enter", "leave_net_bps": "leave", "min_notional": "min_notional"}
+        known = {"order_size": "order_size", "min_net_bps": "enter", "leave_net_bps": "leave", "min_notional": "min_notional",
+                 "transfer_cost": "transfer", "buffer_bps": "buffer_bps"}  # fmt: skip
         for name, value in changes.items():
             if name not in known:
                 raise ValueError(f"unknown setting {name!r}; one of {', '.join(known)}")
-            if not isinstance(value, (int, float)) or not abs(value) < 1e12 or (name == "order_size" and value <= 0):
+            least = {"order_size": 1e-9, "transfer_cost": 0.0, "buffer_bps": 0.0}.get(name, -1e12)
+            if not isinstance(value, (int, float)) or not least <= value < 1e12:
                 raise ValueError(f"{name} cannot be {value!r}")
         new = msgspec.structs.replace(self.arbitrage.rules, **{known[name]: float(value) for name, value in changes.items()})
         return msgspec.structs.replace(new, leave=min(new.leave, new.enter))
@@ -222,6 +224,10 @@ class Session:
     def take_rules(self, rules: Rules) -> None:
         """Judge by these levels and sizes from now on; on the tape it is a frame like all others, so that a replay does the same."""
         self.feed.tell(SET, self.arbitrage.terms(rules))
+
+    def take_tiers(self, tiers: Mapping[str, str]) -> None:
+        """Reckon with the fees of these tiers from now on, venue → tier; a frame like the rules. Raises UnknownName."""
+        self.feed.tell(SET, self.arbitrage.charges(costs(self.settings, tiers)))
 
     # -- what is watched -------------------------------------------------------------------------------------------------
     def watch(self, watching: Watching) -> None:

@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     max_age_s: float = Field(5.0, gt=0, description="s, upper bound of the confirmed age of a leg", validation_alias=_alias("MAX_AGE_S", "MAX_SPREAD_AGE_SECONDS"))
     latency_ms: float = Field(100.0, ge=0, le=5000, description="ms that your orders take to a venue: for the share that would fill")
     fees: dict[str, dict[str, float]] = Field(default_factory=dict, description="JSON: your taker fee in bps per venue and kind, e.g. {\"okx\":{\"spot\":8}}")
+    fee_tiers: dict[str, str] = Field(default_factory=dict, description="JSON: your fee tier per venue, e.g. {\"kraken\":\"from 10000\"}; the Settings page names all")
+    fee_discounts: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(default_factory=dict, description="JSON: percent let off the fees of a venue, e.g. {\"okx\":20}")
+    buy_as: Literal["taker", "maker"] = Field("taker", description="fee that the buying leg pays: taker or maker; prices stay those of taking")
+    sell_as: Literal["taker", "maker"] = Field("taker", description="fee that the selling leg pays")
+    transfer_cost: float = Field(0.0, ge=0, description="fixed costs of one opportunity (withdrawal, gas), quote currency")
+    buffer_bps: float = Field(0.0, ge=0, le=1000, description="bps of the sale held back for what goes wrong, part of the costs")
     depth_bps: Numbers = Field((5, 10, 25, 50), description="bps windows of the depth figures")
     buffer_per_symbol: int = Field(1000, ge=50, description="samples kept per symbol for the model")
 

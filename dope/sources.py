@@ -46,6 +46,7 @@ class Sources:
         self.muting = muting or Muting()
         self.watching = watching or Watching(settings.symbols, chosen(settings.venues))
         self._changes = dict(changes or {})
+        self.tiers: dict[str, str] = {}  #: venue → fee tier that a user chose
         self.settings, self.clock, self.tapes, self._watch = settings, clock, tapes, watch or Watch()
         self.session: Session | None = None
         self.banner: str | None = None
@@ -105,6 +106,8 @@ class Sources:
             session.take_rules(self._rules)
         elif self._changes:
             self._restore(session)
+        if self.tiers:
+            session.take_tiers(self.tiers)
         self.banner, self.live_available, self._give_up_at = banner, False, 0
         self._on_begin(session)
         watched = sum(bool(venue.symbols) for venue in session.engine.venues.values())
@@ -136,6 +139,13 @@ class Sources:
                 told = ["is watched"] if new else ["is no longer watched"] if old else []
             for words in told:
                 self.session.picture.tell(self.clock.now(), "system", f"{venue.LABEL}{': ' if new and old else ' '}{words}")
+
+    def charge(self, venue: str, tier: str) -> None:
+        """Reckon with this tier of a venue's fees from now on."""
+        if self.session is not None:
+            self.session.take_tiers(self.tiers | {venue: tier})
+            self.tiers[venue] = tier
+            self.session.picture.tell(self.clock.now(), "system", f"{self.session.picture.label(venue)}: fee tier {tier}")
 
     def mute(self, venue: str, seconds: float | None, *, on: bool) -> None:
         """Do not raise that venue's warnings for so long (None = until told otherwise), or raise them again."""

@@ -165,3 +165,18 @@ def test_what_was_kept_and_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     assert "okx" in house.venues()
     house.stop()
 
+
+def test_a_fee_tier_that_is_chosen_holds_at_once_and_is_remembered(house: House) -> None:
+    def fee() -> dict[str, Any]:
+        return next(row for row in house.board.read().data["mode"]["fees"] if (row["venue"], row["kind"]) == ("binance_spot", "spot"))
+
+    until(lambda: fee()["tier"] == "default", "the default tier")
+    with pytest.raises(UnknownName, match="unknown fee tier of binance_spot 'gold'"):
+        house.ask("tier", venue="binance_spot", tier="gold")
+    with pytest.raises(UnknownName, match="unknown venue 'nowhere'"):
+        house.ask("tier", venue="nowhere", tier="default")
+    house.ask("tier", venue="binance_spot", tier="bnb")
+    until(lambda: (fee()["tier"], round(fee()["taker_bps"], 6)) == ("bnb", 7.5), "the tier asked for")
+    until(lambda: house.runtime.records.kept().get("fee_tiers") == {"binance_spot": "bnb"}, "it is kept")
+    house.ask("tier", venue="binance_spot", tier="default")
+    until(lambda: fee()["taker_bps"] == 10.0, "and back")

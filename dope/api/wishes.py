@@ -49,6 +49,8 @@ class SetArgs(Strict):
     min_net_bps: Amount | None = Field(None, ge=-1e4, le=1e4, description="bps after fees from which an opportunity opens")
     leave_net_bps: Amount | None = Field(None, ge=-1e4, le=1e4, description="bps after fees below which it closes")
     min_notional: Amount | None = Field(None, ge=0, le=1e9, description="smallest executable size worth a row, quote currency")
+    transfer_cost: Amount | None = Field(None, ge=0, le=1e9, description="fixed costs of one opportunity, quote currency")
+    buffer_bps: Amount | None = Field(None, ge=0, le=1000, description="bps of the sale held back")
 
 
 class SourceArgs(Strict):
@@ -70,6 +72,11 @@ class WatchArgs(Strict):
 class MuteArgs(Strict):
     venue: VenueId
     seconds: Amount | None = Field(None, gt=0, le=604_800, description="s in which none of its warnings is raised; null = until unmuted")
+
+
+class TierArgs(Strict):
+    venue: VenueId
+    tier: Annotated[str, Field(max_length=32, pattern=r"^[a-z0-9 ]+$", description="one of those that the Settings page shows")]
 
 
 class UnmuteArgs(Strict):
@@ -130,11 +137,17 @@ class Unwatch(Strict):
     args: WatchArgs
 
 
+class Tier(Strict):
+    name: Literal["tier"]
+    args: TierArgs
+
+
 class PlayScenario(Strict):
     name: Literal["scenario"]
     args: ScenarioArgs
 
 
 Wish = Annotated[
-    Train | Backtest | Cancel | Set | Source | Reconnect | Mute | Unmute | Watch | Unwatch | PlayScenario, Field(discriminator="name")
+    Train | Backtest | Cancel | Set | Source | Reconnect | Mute | Unmute | Watch | Unwatch | PlayScenario | Tier,
+    Field(discriminator="name"),
 ]

@@ -31,9 +31,12 @@ FINDS = (
 FEES = (
     ("Venue", ""),
     ("Kind", ""),
-    ("Taker", "Basis points of what is traded"),
+    ("Taker", "Basis points of what is traded, less what is let off"),
+    ("Maker", "For a leg that DOPE_BUY_AS or DOPE_SELL_AS has as maker"),
     ("Of a buy", "In which currency the fee of a buy is taken"),
-    ("As of", ""),
+    ("Tier", "Yours, of those that are known: chosen here, or by DOPE_FEE_TIERS"),
+    ("As of", "Amber = older than 90 days"),
+    ("Trust", "How good the source is: high, medium or low"),
     ("Source", "Where the fee was read; your own are set by DOPE_FEES"),
 )
 

@@ -9,7 +9,7 @@ One signal when a life opens and one when it closes (faded or stale); the rows i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -88,6 +88,10 @@ class Arbitrage:
     def terms(self, rules: Rules) -> bytes:
         """The payload of a SET frame: these rules, and the fees as they are."""
         return msgspec.json.encode(Terms(rules, tuple((venue, kind, cost) for (venue, kind), cost in self.costs.items())))
+
+    def charges(self, costs: Mapping[tuple[str, str], Cost]) -> bytes:
+        """The payload of a SET frame: these fees, the rules as they are."""
+        return msgspec.json.encode(Terms(None, tuple((venue, kind, cost) for (venue, kind), cost in costs.items())))
 
     def _set(self, event: Setting, market: Market) -> Sequence[Event]:
         try:

@@ -85,7 +85,8 @@ class Venue:
     DEPTH = 0  #: levels per side that the venue keeps up to date: what falls out behind them is forgotten; 0 = all
     #: ordinary messages to the letter, for the fast lane: literals and field names (``market/lane.py``); () = none
     TEMPLATES: tuple[tuple[bytes | str, ...], ...] = ()
-    FEES: tuple[Fee, ...] = ()
+    FEES: tuple[Fee, ...] = ()  #: the default tier of each kind
+    TIERS: tuple[Fee, ...] = ()  #: further tiers that a user may have
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         """``symbols``: canonical symbols wanted; those that this venue does not trade are left out of ``plan()``."""

@@ -45,6 +45,11 @@ class BinanceSpot(BinanceVenue):
     LIST_PATH = "/api/v3/exchangeInfo?showPermissionSets=false"
     LIST_WEIGHT = 20
     FEES = (Fee("binance_spot", "spot", 10.0, 10.0, "base", "ccxt 4.5.90; newsgaged.com; traderssecondbrain.com", "2026-11-01", "high"),)
+    TIERS = (
+        Fee("binance_spot", "spot", 7.5, 7.5, "base", "the default tier with 25 % off, paid in BNB", "2026-11-01", "medium", "bnb"),
+        Fee("binance_spot", "spot", 9.0, 10.0, "base", "general knowledge of the tiers, not checked", "2026-11-01", "low", "vip1"),
+        Fee("binance_spot", "spot", 8.0, 10.0, "base", "general knowledge of the tiers, not checked", "2026-11-01", "low", "vip2"),
+    )  # fmt: skip
 
     def topics(self, socket: str, native: str) -> list[str]:
         name = native.lower()

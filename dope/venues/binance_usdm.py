@@ -52,6 +52,11 @@ class BinanceUsdm(BinanceVenue):
     SNAPSHOT_WEIGHT = 20
     LIST_PATH = "/fapi/v1/exchangeInfo"
     FEES = (Fee("binance_usdm", "perp", 2.0, 5.0, "quote", "ccxt 4.5.90; newsgaged.com; traderssecondbrain.com", "2026-11-01", "high"),)
+    TIERS = (
+        Fee("binance_usdm", "perp", 1.8, 4.5, "quote", "the default tier with 10 % off, paid in BNB", "2026-11-01", "medium", "bnb"),
+        Fee("binance_usdm", "perp", 1.6, 4.0, "quote", "general knowledge of the tiers, not checked", "2026-11-01", "low", "vip1"),
+        Fee("binance_usdm", "perp", 1.4, 3.5, "quote", "general knowledge of the tiers, not checked", "2026-11-01", "low", "vip2"),
+    )  # fmt: skip
 
     def topics(self, socket: str, native: str) -> list[str]:
         name = native.lower()

@@ -96,6 +96,9 @@ class Bitfinex(Venue):
     FEES = (
         Fee("bitfinex", "spot", 10.0, 20.0, "base", "ccxt 4.5.90 (one source says zero since December 2025)", "2026-11-01", "low"),
     )  # fmt: skip
+    TIERS = (
+        Fee("bitfinex", "spot", 0.0, 0.0, "base", "one source: zero since December 2025", "2026-11-01", "low", "zero"),
+    )  # fmt: skip
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)

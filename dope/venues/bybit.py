@@ -26,6 +26,10 @@ class Bybit(BybitVenue):
     SOCKETS = (("spot", "/v5/public/spot"),)
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=4.0, topics_per_socket=400)
     FEES = (Fee("bybit", "spot", 10.0, 10.0, "base", "help-centre table VIP 0 (ccxt differs)", "2026-11-01", "high"),)
+    TIERS = (
+        Fee("bybit", "spot", 6.75, 8.0, "base", "general knowledge of the tiers, not checked", "2026-11-01", "low", "vip1"),
+        Fee("bybit", "spot", 6.5, 7.75, "base", "general knowledge of the tiers, not checked", "2026-11-01", "low", "vip2"),
+    )  # fmt: skip
 
     def native(self, symbol: str) -> str | None:
         base, _, quote = symbol.partition("-")

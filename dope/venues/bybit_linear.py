@@ -37,6 +37,10 @@ class BybitLinear(BybitVenue):
     SOCKETS = (("linear", "/v5/public/linear"),)
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=4.0, topics_per_socket=400)
     FEES = (Fee("bybit_linear", "perp", 2.0, 5.5, "quote", "help-centre table VIP 0 (hummingbot differs)", "2026-11-01", "high"),)
+    TIERS = (
+        Fee("bybit_linear", "perp", 1.8, 4.0, "quote", "general knowledge of the tiers, not checked", "2026-11-01", "low", "vip1"),
+        Fee("bybit_linear", "perp", 1.6, 3.75, "quote", "general knowledge of the tiers, not checked", "2026-11-01", "low", "vip2"),
+    )  # fmt: skip
 
     def topics(self, socket: str, native: str) -> list[str]:
         topics = super().topics(socket, native)

@@ -134,6 +134,10 @@ class Coinbase(Venue):
     IDLE_S = 3.0  #: three heartbeats
     MAX_MESSAGE = 32 * 1024 * 1024
     FEES = (Fee("coinbase", "spot", 60.0, 120.0, "quote", "ccxt 4.5.90, below 1,000 USD (hummingbot says 40/60)", "2026-11-01", "low"),)
+    TIERS = (
+        Fee("coinbase", "spot", 40.0, 60.0, "quote", "ccxt 4.5.90 tiers; hummingbot", "2026-11-01", "low", "from 1000"),
+        Fee("coinbase", "spot", 25.0, 40.0, "quote", "general knowledge of the tiers, not checked", "2026-11-01", "low", "from 10000"),
+    )  # fmt: skip
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)

@@ -64,6 +64,9 @@ class Gate(GateVenue):
     PREFIX = "spot"
     SNAPSHOT_PATH = "/api/v4/spot/order_book?currency_pair="
     FEES = (Fee("gate", "spot", 10.0, 10.0, "base", "gate.com fee page; announcement 50390 (libraries say 20/20)", "2026-11-01", "high"),)
+    TIERS = (
+        Fee("gate", "spot", 9.0, 9.0, "base", "gate.com fee page, paid in GT", "2026-11-01", "high", "gt"),
+    )  # fmt: skip
 
     def native(self, symbol: str) -> str | None:
         return symbol.replace("-", "_") if symbol.count("-") == 1 else None

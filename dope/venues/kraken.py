@@ -157,6 +157,11 @@ class Kraken(Venue):
     FEES = (
         Fee("kraken", "spot", 25.0, 40.0, "quote", "hummingbot; becomingcryptowhale.com (ccxt 4.5.90 says 16/26)", "2026-11-01", "high"),
     )
+    TIERS = (
+        Fee("kraken", "spot", 16.0, 26.0, "quote", "ccxt 4.5.90", "2026-11-01", "low", "older table"),
+        Fee("kraken", "spot", 20.0, 35.0, "quote", "general knowledge of the tiers, not checked", "2026-11-01", "low", "from 10000"),
+        Fee("kraken", "spot", 14.0, 24.0, "quote", "general knowledge of the tiers, not checked", "2026-11-01", "low", "from 50000"),
+    )  # fmt: skip
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)

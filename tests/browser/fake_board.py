@@ -48,9 +48,12 @@ class FakeMarket:
         self.mode: Row = {
             "source": source, "banner": None, "live_available": False, "started": 0, "version": "0.1.0",
             "recording": {"on": True, "path": "2026-11-21T14.tape", "bytes": 12_400_000, "reason": None},
-            "order_size": 1000.0, "min_net_bps": 0.0, "leave_net_bps": -1.0, "min_notional": 10.0, "paused": False,
+            "order_size": 1000.0, "min_net_bps": 0.0, "leave_net_bps": -1.0, "min_notional": 10.0,
+            "transfer_cost": 0.0, "buffer_bps": 0.0, "paused": False,
             "fees": [{"venue": venue, "kind": kind, "taker_bps": fee, "currency": "base" if kind == "spot" else "quote",
-                      "source": "fee page of the venue", "as_of": "2026-11-01"} for (venue, kind), fee in FEE_BPS.items()],
+                      "source": "fee page of the venue", "as_of": "2026-11-01" if venue == "okx" else "2026-01-01", "maker_bps": fee / 2,
+                      "tier": "default", "tiers": ["default", "vip1"] if venue == "okx" else ["default"], "discount_pct": 0.0,
+                      "confidence": "high" if kind == "spot" else "low"} for (venue, kind), fee in FEE_BPS.items()],
         }
         self.watching = FakeWatching([key_of(*key) for key in KEYS])
         self.commands: list[tuple[str, Row]] = []
@@ -113,6 +116,10 @@ class FakeMarket:
             del self.muted[command.args["venue"]]
         if command.name == "set" and not self.watching.refusal:
             self.mode = {**self.mode, **command.args}
+        if command.name == "tier":
+            fees = [row | {"tier": command.args["tier"], "taker_bps": 8.0} if row["venue"] == command.args["venue"] else row
+                    for row in self.mode["fees"]]  # fmt: skip
+            self.mode = {**self.mode, "fees": fees}
         if command.name == "scenario" and not self.deaf:
             self.play(command.args["name"])
         if command.name == "source":
