@@ -137,13 +137,13 @@
   function venues(map) {
     const holder = $("venues");
     if (!holder || !map.size) return;
+    const many = map.size > 10;   // where there are many, the word is in the tip: the shape says it, too
     const pills = [...map.values()].map((venue) => {
-      const [css, glyph] = DOPE.venueShape(venue);
-      const tail = venue.state === "live" ? fmt.number(venue.excess_p50_ms, venue.excess_p50_ms < 10 ? 1 : 0)
-        : `${DOPE.venueWord(venue)} ${fmt.age(Math.max(0, DOPE.now() - venue.since) / 1000)}`;
+      const [css, glyph] = DOPE.venueShape(venue), since = fmt.age(Math.max(0, DOPE.now() - venue.since) / 1000);
+      const tail = venue.state === "live" ? fmt.number(venue.excess_p50_ms, venue.excess_p50_ms < 10 ? 1 : 0) : many ? since : `${DOPE.venueWord(venue)} ${since}`;
       return [venue.id, css + (DOPE.muted(venue) ? " muted" : ""), glyph, venue.short, tail, venue.label];
     });
-    holder.classList.toggle("many", pills.length > 10);
+    holder.classList.toggle("many", many);
     const same = holder.childElementCount === pills.length && pills.every((pill, i) => holder.children[i].dataset.value === pill[0]);
     if (!same) DOPE.fill(holder, ...pills.map((pill) => DOPE.h("button",
       { type: "button", "data-act": "venue", "data-value": pill[0], "data-test": "venue-" + pill[0] },
