@@ -39,6 +39,7 @@ bench: $(DEV_MARK)   ## CPU, latency and memory beside plain comparators; takes 
 	$(PY) -m bench.watched
 	$(PY) -m bench.memory
 	$(PY) -m bench.store
+	$(PY) -m bench.crowd
 
 verify: $(DEV_MARK)   ## tests of full size and the benchmarks behind the promises, into tests/REPORT.md; half an hour
 	$(PY) -m tests.verify
