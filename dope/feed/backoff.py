@@ -59,6 +59,7 @@ class Breaker:
         self.state = "closed"
         self.failures = 0
         self.until = 0  #: ns, end of the cool-down while open
+        self._rests = 0  # ns, until when the venue wants to hear of nobody
 
     def wait_s(self) -> float:
         """s until an attempt is allowed: 0 = now, infinite while another connection is probing."""
@@ -74,20 +75,23 @@ class Breaker:
             self.state = "half-open"
 
     def success(self) -> None:
-        """A connection is up and delivering."""
-        self.state, self.failures = "closed", 0
+        """A connection is up and delivering; one that came in before the venue wanted nobody any more says nothing against that."""
+        self.failures = 0
+        if self._now() >= self._rests:
+            self.state = "closed"
 
     def failure(self) -> None:
         """An attempt failed, or a connection ended that should not have."""
         self.failures += 1
         if self.state == "half-open" or self.failures >= self._threshold:
             self.state = "open"
-            self.until = self._now() + int(self._rng.uniform(self._cap_s / 2, self._cap_s) * 1e9)
+            self.until = max(self._rests, self._now() + int(self._rng.uniform(self._cap_s / 2, self._cap_s) * 1e9))
 
     def rest(self, seconds: float) -> None:
         """The venue wants to hear of nobody for so long: a little longer, since others were told the same. Shortens no earlier rest."""
         self.state = "open"
-        self.until = max(self.until, self._now() + int(seconds * self._rng.uniform(1.0, 1.1) * 1e9))
+        self._rests = max(self._rests, self._now() + int(seconds * self._rng.uniform(1.0, 1.1) * 1e9))
+        self.until = max(self.until, self._rests)
 
     def abandon(self) -> None:
         """The probe was given up by us and proved nothing: the next one may try."""
@@ -96,7 +100,7 @@ class Breaker:
 
     def hurry(self) -> None:
         """A person asks to try now: the cool-down is over."""
-        self.until = self._now()
+        self.until = self._rests = self._now()
 
 
 class Trouble(msgspec.Struct, frozen=True):

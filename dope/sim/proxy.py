@@ -51,7 +51,10 @@ class _End(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         on = self._on
-        if "tcp_blackhole" in on or self.other.said_all or self.other.gone:
+        if "tcp_blackhole" in on:
+            on["tcp_blackhole"].did()
+            return
+        if self.other.said_all or self.other.gone:
             return
         limit = on.get("tcp_limit")
         if limit is not None:

@@ -49,6 +49,24 @@ class _Hand:
         return int(self.s * 1e9)
 
 
+def test_a_rest_that_the_venue_asked_for_is_kept_whatever_else_happens_and_ended_by_a_person_alone() -> None:
+    now = _Hand()
+    breaker = Breaker(now, random.Random(3))
+    breaker.rest(90.0)
+    breaker.rest(10.0)
+    assert breaker.state == "open" and 90.0 <= breaker.wait_s() <= 99.0
+    now.s = 60.0
+    breaker.success()
+    for _ in range(5):
+        breaker.failure()
+        assert breaker.state == "open" and breaker.wait_s() >= 30.0
+    breaker.hurry()
+    assert breaker.wait_s() == 0.0
+    breaker.attempt()
+    breaker.success()
+    assert (breaker.state, breaker.wait_s()) == ("closed", 0.0)
+
+
 def test_the_breaker_opens_after_five_failures_and_lets_one_probe_through() -> None:
     now = _Hand()
     breaker = Breaker(now, random.Random(3))

@@ -23,11 +23,26 @@ ALL = (*SILENT, "binance_usdm")
 SLOW = ("okx", "kraken")
 LEAST_MS, MOST_MS = 200.0, 400.0  #: of the slow link
 SPEED = 4.0
+STOOD_S = 1.0  #: a loop that was so late proves nothing about venues that were silent
 
 
 def bitcoin(venue: str) -> ListingSpec:
     """In action each 50 ms."""
     return msgspec.structs.replace(min(listings((venue,)), key=lambda spec: (spec.asset != "BTC", spec.symbol)), pace=5)
+
+
+class Loop:
+    """How late the loop was at worst, in its own seconds: where it stood still, all venues in it were silent."""
+
+    def __init__(self) -> None:
+        self.late_s = 0.0
+
+    async def watch(self) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
+            due = now() + 0.05
+            await asyncio.sleep(0.05)
+            self.late_s = max(self.late_s, now() - due)
 
 
 def descriptors() -> int:
@@ -42,13 +57,17 @@ def test_half_open_and_mute_sockets_are_dropped_and_replaced_and_leave_no_descri
         async with watching([bitcoin(venue) for venue in ALL], proxied=True) as (made, watched):
             await watched.until(lambda: len(watched.live_at) == len(ALL) and not watched.waiting())
             await asyncio.sleep(1.0)
-            before, began, old = descriptors(), watched.clock.now(), dict(watched.epochs)
+            before, began, old, loop = descriptors(), watched.clock.now(), dict(watched.epochs), Loop()
+            watching_loop = asyncio.ensure_future(loop.watch())
             for venue, kind in SILENT.items():
                 made.faults.inject(Fault(kind=kind, venue=venue))
             mine = [epoch for epoch in old.values() if epoch.venue in SILENT and epoch.plan != "rest"]
             await watched.until(lambda: all(epoch.closed for epoch in mine))
             assert {epoch.reason.partition(" for ")[0] for epoch in mine} == {"no data"}
-            assert {words.partition(":")[0] for words in watched.left} == set(SILENT), "and of the others no book has left LIVE"
+            left = {words.partition(":")[0] for words in watched.left}
+            assert left >= set(SILENT)
+            assert left == set(SILENT) or loop.late_s > STOOD_S, "of the others no book has left LIVE"
+            watching_loop.cancel()
             silences.update({epoch.venue: (epoch.closed - began) / 1e9 for epoch in mine})
 
             def newer() -> set[str]:
@@ -58,7 +77,7 @@ def test_half_open_and_mute_sockets_are_dropped_and_replaced_and_leave_no_descri
                 made.faults.heal(venue)
                 watched.feed.retry(venue)
             await watched.until(lambda: not watched.waiting() and set(SILENT) <= newer())
-            await watched.until(lambda: descriptors() <= before, 30.0)
+            await watched.until(lambda: descriptors() <= before, 20.0)
 
     hurried(run, SPEED)
     for venue, seconds in silences.items():
@@ -80,11 +99,15 @@ def test_a_slow_link_is_no_silence_and_how_late_it_is_is_told(figure: Callable[.
                     made.faults.inject(Fault(kind=kind, venue=venue, params=params))
             await asyncio.sleep(2.0)
             seen: dict[str, list[float]] = {venue: [] for venue in SLOW}
+            loop = Loop()
+            watching_loop = asyncio.ensure_future(loop.watch())
             for _ in range(80):  # longer than the limit of either venue
                 await asyncio.sleep(0.1)
                 for venue in SLOW:
                     seen[venue].append(watched.engine.market.delays[venue].last / 1e6)
-            assert watched.left == [] and not any(epoch.closed for epoch in watched.epochs.values())
+            watching_loop.cancel()
+            silent = [*watched.left, *(epoch.reason for epoch in watched.epochs.values() if epoch.closed)]
+            assert not silent or loop.late_s > STOOD_S, silent
             late.update({venue: statistics.median(each) for venue, each in seen.items()})
 
     hurried(run, SPEED)

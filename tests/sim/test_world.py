@@ -283,7 +283,7 @@ def test_who_left_while_a_venue_was_frozen_is_written_to_no_more(caplog: pytest.
             await asyncio.sleep(0.05)
             made.faults.heal("okx")
             sent = made.servers["okx"].port.sent
-            made.advance(100)
+            made.advance(500)
             assert made.servers["okx"].port.sent > sent, "the end of it is not known yet"
             while made.servers["okx"].port.clients:
                 made.advance(10)
