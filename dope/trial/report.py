@@ -8,6 +8,7 @@ from typing import Any
 
 from dope.settings import Settings
 from dope.trial.alarms import alarms
+from dope.trial.crossing import crossed, crossings
 from dope.trial.judge import Finding, arbitrage, dislocations, truth
 from dope.trial.stage import Case, Played, play, ready
 from dope.trial.stepped import run_stepped
@@ -31,7 +32,7 @@ def run(case: Case, settings: Settings, *, stepped: bool) -> dict[str, Any]:
 def report(played: Played) -> dict[str, Any]:
     """What was found in a play that is over."""
     lives = truth(played)
-    findings = [dislocations(played, lives), arbitrage(played, lives), *alarms(played)]
+    findings = [dislocations(played, lives), arbitrage(played, lives), crossings(played, crossed(played)), *alarms(played)]
     books = played.session.engine.market.books.values()
     case = played.case
     return {
