@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 from collections.abc import Iterator
 
 import msgspec
-import pytest
 
 from dope.feed import Timing
 from dope.feed.clock import Clock
@@ -115,43 +113,6 @@ def test_a_socket_that_acknowledges_and_pongs_and_delivers_nothing_is_dead() -> 
         assert closings(recorder)[0].reason == "no data for 0.4 s"
         assert pongs.count(b"ping") >= 2, "it was dead although it went on answering"
         assert b"pong" in recorder.data()  # still a frame: everything is
-
-    asyncio.run(main())
-
-
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc to count descriptors")
-def test_fifty_kicks_leave_no_descriptor_and_no_task() -> None:
-    async def kick(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        kind = next(turn) % 4
-        if kind == 0:  # death in the handshake
-            await reader.readuntil(b"\r\n\r\n")
-            return
-        await shake(reader, writer)
-        writer.write(frame(b"hello"))
-        await writer.drain()
-        if kind == 1:
-            writer.write(frame(b"\x03\xf4", 8))  # 1012
-            await reader.read()
-        elif kind == 2:
-            writer.write_eof()
-            await reader.read()
-        # else: RST
-
-    turn = itertools.count()
-
-    async def main() -> None:
-        def count() -> tuple[int, int]:
-            return len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
-
-        # QUICK makes back-off and cool-down 50 ms: 50 kicks would take half an hour otherwise.
-        async with serving(kick) as url, feeding(Wire(url)) as (_, recorder):
-            await recorder.until(lambda: recorder.of(CLOSED))
-            before = count()
-            await recorder.until(lambda: len(recorder.of(CLOSED)) >= 38, 30)  # and a quarter as many died in the handshake
-            await until(lambda: all(now <= then + 2 for now, then in zip(count(), before, strict=True)))
-        check_epochs(recorder)
-        await asyncio.sleep(0.05)
-        assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(main())
 

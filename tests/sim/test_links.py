@@ -101,7 +101,7 @@ def test_a_slow_link_is_no_silence_and_how_late_it_is_is_told(figure: Callable[.
             seen: dict[str, list[float]] = {venue: [] for venue in SLOW}
             loop = Loop()
             watching_loop = asyncio.ensure_future(loop.watch())
-            for _ in range(80):  # longer than the limit of either venue
+            for _ in range(60):  # longer than the limit of either venue
                 await asyncio.sleep(0.1)
                 for venue in SLOW:
                     seen[venue].append(watched.engine.market.delays[venue].last / 1e6)

@@ -26,7 +26,7 @@ from dope.market.ready import compile_all
 from dope.sim.journal import Fault
 from dope.sim.venue import listings
 from dope.sim.world import World
-from dope.types import CLOSED, LIVE, Frame, Limits
+from dope.types import CLOSED, DATA, LIVE, OPEN, SENT, Frame, Limits
 from dope.venues import make
 from tests.feed.loopback import until
 
@@ -77,6 +77,7 @@ class Sturdy:
             venue.LIMITS = LIMITS  # type: ignore[misc]
         self._dial = Dialer(clock)
         self.feed = Feed(self.engine.venues, self._on_frames, clock, self.dice, connect=self._connect, timing=TIMING, lists=False)
+        self._newest, self._open = 0, set[int]()
         self.closed: Counter[str] = Counter()
         self.died: Counter[str] = Counter()  #: before they were open
 
@@ -90,7 +91,15 @@ class Sturdy:
 
     def _on_frames(self, frames: list[Frame]) -> None:
         for frame in frames:
-            self.closed[frame.venue] += frame.kind == CLOSED
+            if frame.kind == OPEN:
+                assert frame.conn > self._newest, "a number is never used again"
+                self._newest = frame.conn
+                self._open.add(frame.conn)
+            elif frame.kind in (DATA, SENT, CLOSED):
+                assert frame.conn in self._open, f"{frame} outside its life"
+            if frame.kind == CLOSED:
+                self._open.remove(frame.conn)
+                self.closed[frame.venue] += 1
         self.engine.step_many(frames)
         if actions := self.engine.drain():
             self.feed.actions(actions)

@@ -114,7 +114,7 @@ def herded(main: Callable[[Herd], Awaitable[None]]) -> None:
         herd = Herd(clock)
         await herd.open()
         await herd.until_live(600.0)
-        await asyncio.sleep(100.0)
+        await asyncio.sleep(65.0)
         await main(herd)
         for name in HERD:
             times, limits = herd.attempts(name), LIMITS[name]
@@ -169,7 +169,7 @@ def test_a_venue_that_lets_nobody_in_for_a_while_is_asked_by_nobody_meanwhile(st
             venue.refusal = Reply(status, "{}", (("Retry-After", str(wait)),) if wait else ())
         began = herd.now()
         await asyncio.gather(*(port.kick(1006) for port in herd.ports.values()))
-        await asyncio.sleep(300.0)
+        await asyncio.sleep(2.2 * silence_s)
         for name in HERD:
             times = herd.attempts(name, began)
             assert times and all(b - a >= silence_s for a, b in itertools.pairwise(times)), (name, times[:6])
