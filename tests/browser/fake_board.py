@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from dope.board import Board
-from dope.errors import UnknownName
+from dope.errors import NoEngine, UnknownName
 from dope.market.walk import Walk, two_book
 from dope.settings import Settings
 from dope.storage import storage
 from dope.tables import GAP, History
+from tests.browser.fake_depth import depth_of
 from tests.browser.fake_watching import FakeWatching
 
 Row = dict[str, Any]
@@ -77,6 +78,8 @@ class FakeMarket:
         self._steps = 0
         self.views: dict[str, Row] = {}
         self.readings: dict[str, Any] = {}  # kind → answer, or what is raised instead
+        self.depth_asked: list[Row] = []
+        self.depth_empty, self.depth_refusal = False, ""
         board.serve(self._command, self._answer)
 
     # -- commands ------------------------------------------------------------------------------------------------
@@ -97,7 +100,16 @@ class FakeMarket:
             return self.watching.listed()
         if kind == "scenarios":
             return self.scenarios
+        if kind == "depth":
+            return self._depth(_symbol, _more["args"])
         return list(self.views.values()) if kind == "views" else []
+
+    def _depth(self, symbol: str, args: Row) -> Row:
+        self.depth_asked.append(args)
+        if self.depth_refusal:
+            raise NoEngine(self.depth_refusal)
+        found = depth_of(symbol, args, int(time.time() * 1000))
+        return {**found, "heatmap": {**found["heatmap"], "points": []}} if self.depth_empty else found
 
     def _command(self, _job: int, command: Any) -> None:
         self.commands.append((command.name, dict(command.args)))

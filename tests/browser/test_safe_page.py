@@ -33,6 +33,7 @@ pytestmark = pytest.mark.browser
 DRAWN = {
     "/": "document.querySelectorAll('#chart-graph .scatterlayer .trace').length > 0 && document.querySelector('#opps-grid .ag-row')"
     " && document.querySelectorAll('#matrix-table table').length > 0 && document.querySelectorAll('#tape-rows .ev').length > 5",
+    "/depth": "document.querySelector('#depth-symbol') && document.querySelector('#depth-canvas')",
     "/predict": "document.querySelectorAll('#predict-graph .scatterlayer .trace').length > 0 && document.querySelector('#pairs-rows tr')",
     "/backtest": "document.querySelectorAll('#backtest-graph .scatterlayer .trace').length > 0"
     " && document.querySelector('#trades-grid .ag-row')",
