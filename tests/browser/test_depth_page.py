@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dope.dashboard import depth
 from tests.browser.dev_server import Server
 
 pytestmark = pytest.mark.browser
@@ -39,6 +40,7 @@ def test_the_map_has_colours_the_table_has_costs_and_every_control_does_what_it_
     page.wait_for_function(f"({COLOURS})('depth-canvas')[0] > 20")
     assert page.evaluate(COLOURS, "depth-canvas")[1] > 500 and page.evaluate(COLOURS, "depth-bars")[0] > 2
     rows = page.evaluate("[...document.querySelectorAll('#depth-costs-rows tr')].map((tr) => [...tr.cells].map((td) => td.textContent))")
+    assert len(rows[0]) == len(depth.VENUES)
     assert rows[0][:2] == ["Binance", "12.50 BTC"] and rows[1][1].startswith("≥ ") and rows[0][5] == "10.10"
     assert rows[2][1] == "–" and "stale" in rows[2][7], "what is not LIVE has no figures"
 
