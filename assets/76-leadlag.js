@@ -4,7 +4,7 @@
   const DOPE = window.DOPE, { h, $, fmt } = DOPE;
   const FRESH_MS = 2000, CLOCKS_MS = 6000, JUMPS_NEEDED = 20, NAMES = ["symbol", "window", "series", "clock", "grid"];
   const wish = { symbol: "BTC", window: "300", series: "quotes", clock: "receipt", grid: "fine" };
-  let read = 0, clocked = 0, only = false, asking = false;
+  let read = 0, clocked = 0, only = false, shares = false, asking = false;
   const lead = (DOPE.lead = { shown: null, name: (key) => key });
 
   const ms = (v) => (v === null || v === undefined ? fmt.UNKNOWN : fmt.signed(v, Math.abs(v) < 10 && v % 1 ? 1 : 0));
@@ -59,7 +59,7 @@
         [p.low === null ? fmt.UNKNOWN : `${ms(p.low)} … ${ms(p.high)}`, grey], [p.top.slice(0, 3).map(([a, b]) => (a === b ? ms(a) : `${ms(a)} … ${ms(b)}`)).join(", ") || fmt.UNKNOWN, grey],
         [fmt.number(p.contrast, 2), grey], [fmt.number(p.llr, 2), grey], [fmt.number(p.z, 1), p.state === "leads" ? "" : "off"], [`${fmt.number(p.n_first)} · ${fmt.number(p.n_second)}`, grey, p.state === "too few" ? few(p) : ""],
         by(p, "receipt"), by(p, "exchange"), by(p, "corrected"), [jumped(score).replace("jumps: ", "") || fmt.UNKNOWN, score && score.verdict === "leads" ? "pos" : "off"],
-        bounds ? [`${fmt.number(bounds[0], 2)} … ${fmt.number(bounds[1], 2)}`] : [share ? share.why : fmt.UNKNOWN, "off"],
+        !shares ? ["not asked for", "off"] : bounds ? [`${fmt.number(bounds[0], 2)} … ${fmt.number(bounds[1], 2)}`] : [share ? share.why : fmt.UNKNOWN, "off"],
       ] };
     }), only ? "Nothing is sure here: no pair leads in this window. Switch “findings only” off to see why." : "No pair yet: two markets of one asset with prices in this window are needed.");
     const found = told.pairs.filter((p) => p.state === "leads").length;
@@ -89,7 +89,7 @@
     asking = true;
     read = now;
     try {
-      const told = await DOPE.replay.call("GET", "leadlag?" + new URLSearchParams({ ...wish, discovery: "true" }));
+      const told = await DOPE.replay.call("GET", "leadlag?" + new URLSearchParams({ ...wish, discovery: String(shares) }));
       lead.shown = told;
       draw();
       if (now - clocked >= CLOCKS_MS) { clocked = now; clocks(await DOPE.replay.call("GET", "clocks?symbol=-")); }
@@ -102,6 +102,7 @@
   }
   const bases = () => { if (DOPE.page === "leadlag") DOPE.options("lead-symbol", [...new Set(["BTC", ...[...DOPE.state.instruments.values()].map((i) => i.base)])].sort().map((b) => [b, b]), wish.symbol); };
   DOPE.actions["lead-only"] = (b) => { only = !only; b.setAttribute("aria-pressed", String(only)); b.classList.toggle("on", only); draw(); };
+  DOPE.actions["lead-shares"] = (b) => { shares = !shares; b.setAttribute("aria-pressed", String(shares)); b.classList.toggle("on", shares); load(true); };
   DOPE.ready(() => {
     NAMES.forEach((name) => {
       const node = $("lead-" + name);

@@ -111,12 +111,15 @@ def test_what_is_nearer_than_delays_can_tell_is_not_resolved(tmp_path: Path) -> 
     assert (row["state"], row["leader"], row["least_ms"]) == ("not resolved", None, 40.0)
 
 
-def test_an_answer_is_kept_for_two_seconds_and_the_work_of_one_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bound", ["WORK", "PAIRS"])
+def test_an_answer_is_kept_for_two_seconds_and_the_work_of_one_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
     session, reading, now = session_of(tmp_path, {"okx": 0, "kraken": 40, "bybit": 80}), leadlag.LeadLag(), T0 + 300 * NS
     first = ask(reading, session)
     assert ask(reading, session, now + NS) is first
     assert ask(reading, session, now + NS, series="trades") is not first, "another question"
-    monkeypatch.setattr(leadlag, "WORK", 1)
+    monkeypatch.setattr(leadlag, bound, 1)
     seen = []
     for turn in (3, 6, 9):
         told = ask(reading, session, now + turn * NS)

@@ -56,9 +56,10 @@ def layout() -> Component:
     numbers = html.Details([html.Summary("The same as numbers"), table("paths", (("Market", ""),), "Average moves around jumps, bps")])
     matrix = [trouble, html.Div(id="leadlag-matrix", className="scroll", tabIndex="0", role="region",
                                 **attrs({"aria-label": "Who leads whom", "data-test": "leadlag-matrix"}))]  # fmt: skip
+    controls = [*map(_choice, CONTROLS), _toggle("lead-only", "findings only", "Hide what is not sure")]
     return html.Div(
         [
-            section("lead", "Who leads whom", "", matrix, controls=[*map(_choice, CONTROLS), _only()], css="lead"),
+            section("lead", "Who leads whom", "", matrix, controls=controls, css="lead"),
             html.Div(
                 [
                     section("leadnet", "Network", "from the leader to the follower, strong lines stand out most", [network], css="leadnet"),
@@ -67,7 +68,9 @@ def layout() -> Component:
                 ],
                 className="lead-row",
             ),
-            section("evidence", "Evidence", "", [table("evidence", EVIDENCE, "Every pair with its evidence")], css="evidence"),
+            section("evidence", "Evidence", "", [table("evidence", EVIDENCE, "Every pair with its evidence")],
+                    controls=[_toggle("lead-shares", "price shares", "Reckon each market's share of the common price, from the last hour")],
+                    css="evidence"),
             section("clocks", "Clocks", "", [table("clocks", VENUES, "Delays and clocks of the venues")], css="clocks"),
         ],
         className="stack",
@@ -81,9 +84,9 @@ def _choice(control: tuple[str, str, str, tuple[tuple[str, str], ...]]) -> Compo
                       title=tip, className="choice")  # fmt: skip
 
 
-def _only() -> Component:
-    names = attrs({"data-act": "lead-only", "data-test": "lead-only", "aria-pressed": "false"})
-    return html.Button("findings only", type="button", className="chip", title="Hide what is not sure", **names)
+def _toggle(act: str, text: str, tip: str) -> Component:
+    names = attrs({"data-act": act, "data-test": act, "aria-pressed": "false"})
+    return html.Button(text, type="button", className="chip", title=tip, **names)
 
 
 def draw(snapshot: Snapshot) -> dict[str, Any]:

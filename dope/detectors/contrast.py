@@ -19,6 +19,7 @@ RELATED_Z = 6.0  #: a peak that stands out less is chance
 MIN_CHANGES = 200  #: of each series; fewer say nothing
 BLOCKS = 8  #: sub-windows of the interval
 BLOCK_CHANGES = 20  #: of each series in a block that may vote
+VOTES = 4  #: sub-windows that make an interval
 FAR_STEPS = 20  #: lags farther from the peak than so many steps, and than ``Grid.far``, are its background
 TOP = 0.95  #: of the peak: what belongs to its top
 BOUNCE = 1e-9  #: relative; lags whose contrasts differ by less are equally good
@@ -74,6 +75,13 @@ class Finding(msgspec.Struct, frozen=True):
         return min(self.n_x, self.n_y) >= MIN_CHANGES and self.rho is not None
 
     @property
+    def steady(self) -> bool:
+        """Whether the middle half of the sub-windows sees the same one ahead: a peak that chance made is another one in each."""
+        if self.low is None or self.middle is None or self.high is None or not self.lag:
+            return False
+        return min(self.low, self.lag) >= 0 < self.middle if self.lag > 0 else max(self.high, self.lag) <= 0 > self.middle
+
+    @property
     def related(self) -> bool:
         """Whether the peak is more than chance."""
         return self.enough and self.z is not None and self.z >= RELATED_Z
@@ -87,6 +95,9 @@ def verdict(found: Finding, least: float) -> tuple[str, str]:
         return "not related", f"z = {found.z:.1f}, needs {RELATED_Z:g}" if found.z is not None else "no background to compare with"
     if abs(found.lag or 0) < least or not found.lag:
         return "not resolved", f"|lag| below {least:g}: as large as the delays of messages, or the steps of the stamps"
+    if not found.steady:
+        interval = "are too few" if found.low is None else f"say {found.low:g} … {found.high:g}"
+        return "not resolved", f"the sub-windows {interval}: they do not agree on who leads"
     return "leads", ""
 
 
@@ -141,30 +152,40 @@ def steps(values: np.ndarray) -> np.ndarray:
 # -- the contrast ----------------------------------------------------------------------------------------------------
 def sums(x: Series, y: Series, grid: Grid) -> np.ndarray:
     """U(lag) for all lags of the grid."""
-    found: np.ndarray = overlap_sums(
-        np.ascontiguousarray(x[0], dtype=np.int64), steps(x[1]), np.ascontiguousarray(y[0], dtype=np.int64), steps(y[1]),
-        grid.first, grid.step, grid.count,
-    )  # fmt: skip
+    return _sums(_stepped(x), _stepped(y), grid)
+
+
+def _stepped(series: Series) -> Series:
+    """(times, the change that ends at each): what the sums are made of."""
+    return np.ascontiguousarray(series[0], dtype=np.int64), steps(series[1])
+
+
+def _sums(x: Series, y: Series, grid: Grid) -> np.ndarray:
+    found: np.ndarray = overlap_sums(*x, *y, grid.first, grid.step, grid.count)
     return found
 
 
 def curve(x: Series, y: Series, grid: Grid) -> np.ndarray | None:
     """rho(lag) = U(lag)/sqrt(RVx·RVy); None when either series never moved."""
-    size = math.sqrt(float(np.sum(steps(x[1]) ** 2)) * float(np.sum(steps(y[1]) ** 2)))
-    return sums(x, y, grid) / size if size > 0.0 else None
+    return _curve(_stepped(x), _stepped(y), grid)
+
+
+def _curve(x: Series, y: Series, grid: Grid) -> np.ndarray | None:
+    size = math.sqrt(float(np.dot(x[1], x[1])) * float(np.dot(y[1], y[1])))
+    return _sums(x, y, grid) / size if size > 0.0 else None
 
 
 def contrast(x: Series, y: Series, grid: Grid, *, blocks: int = BLOCKS) -> Finding:
     """Peak, its standing, its top, and the interval from ``blocks`` sub-windows. Both series cover one span."""
-    n_x, n_y = moves(x), moves(y)
-    rho = curve(x, y, grid)
+    n_x, n_y, stepped_x, stepped_y = moves(x), moves(y), _stepped(x), _stepped(y)
+    rho = _curve(stepped_x, stepped_y, grid)
     if rho is None:
         return Finding(n_x, n_y)
     lags, searched = grid.lags(), grid.searched()
     at = peak(rho, searched)
     ahead, behind = float(np.sum(rho[searched & (lags > 0)] ** 2)), float(np.sum(rho[searched & (lags < 0)] ** 2))
-    voted = _blocks(x, y, Grid(grid.reach, grid.step), blocks)
-    low, middle, high = (float(q) for q in np.percentile(voted, (25, 50, 75))) if len(voted) > 1 else (None, None, None)
+    voted = _blocks(stepped_x, stepped_y, Grid(grid.reach, grid.step), blocks)
+    low, middle, high = _quartiles(voted)
     return Finding(
         n_x, n_y, lag=int(lags[at]), rho=float(rho[at]), rho0=float(rho[np.argmin(np.abs(lags))]),
         llr=ahead / behind if behind > 0.0 else None, z=_standing(rho, lags, at, grid), top=_top(rho, lags, searched, at),
@@ -201,14 +222,29 @@ def _top(rho: np.ndarray, lags: np.ndarray, searched: np.ndarray, at: int) -> tu
 
 
 def _blocks(x: Series, y: Series, grid: Grid, count: int) -> list[int]:
-    """The lag of each of ``count`` equal parts of the span in which both moved often enough."""
-    if not len(x[0]) or not len(y[0]):
+    """The lag of each of ``count`` equal parts of the span in which both moved often enough; a change over an edge counts in neither."""
+    if not count:
         return []
-    edges = np.linspace(min(x[0][0], y[0][0]), max(x[0][-1], y[0][-1]) + 1, count + 1).astype(np.int64)
-    voted = []
-    for begin, end in pairwise(edges):
-        part_x, part_y = _cut(x, begin, end - 1), _cut(y, begin, end - 1)
-        if min(moves(part_x), moves(part_y)) < BLOCK_CHANGES or (rho := curve(part_x, part_y, grid)) is None:
+    begin, end = int(min(x[0][0], y[0][0])), int(max(x[0][-1], y[0][-1])) + 1
+    edges = [begin + (end - begin) * number // count for number in range(count + 1)]
+    cuts_x, cuts_y = (np.searchsorted(series[0], edges) for series in (x, y))
+    voted, everywhere = [], np.ones(grid.count, dtype=bool)
+    for (a, b), (c, d) in zip(pairwise(cuts_x), pairwise(cuts_y), strict=True):
+        if min(b - a, d - c) < BLOCK_CHANGES:
             continue
-        voted.append(int(grid.lags()[peak(rho, grid.searched())]))
+        found = _sums((x[0][a:b], x[1][a:b]), (y[0][c:d], y[1][c:d]), grid)
+        if np.any(found):
+            voted.append(grid.first + grid.step * peak(found, everywhere))
     return voted
+
+
+def _quartiles(values: list[int]) -> tuple[float, float, float] | tuple[None, None, None]:
+    """Lower quartile, median, upper quartile, linear between neighbours; nothing for fewer than ``VOTES``."""
+    ordered = sorted(values)
+    if len(ordered) < VOTES:
+        return None, None, None
+    found = []
+    for share in (0.25, 0.5, 0.75):
+        low = math.floor(at := share * (len(ordered) - 1))
+        found.append(ordered[low] + (at - low) * (ordered[min(low + 1, len(ordered) - 1)] - ordered[low]))
+    return found[0], found[1], found[2]

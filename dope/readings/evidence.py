@@ -79,10 +79,11 @@ def _grids(session: Session, keys: Sequence[str], now: int) -> dict[str, np.ndar
     found = {key: np.full(len(at), np.nan) for key in keys}
     for symbol in {key.partition(":")[2] for key in keys}:
         rows = session.tail.table("bbo", symbol, now - HOUR_NS - 60 * NS, now)
-        names = np.array(rows.column("venue").to_pylist(), dtype=object)
+        names = rows.column("venue").combine_chunks()
+        venues, place = names.dictionary.to_pylist(), names.indices.to_numpy()
         times = rows.column("ts").to_numpy()
         mids = (rows.column("bid").to_numpy() + rows.column("ask").to_numpy()) / 2.0
         for venue in {key.partition(":")[0] for key in keys if key.endswith(f":{symbol}")}:
-            mine = names == venue
+            mine = place == (venues.index(venue) if venue in venues else -1)
             found[f"{venue}:{symbol}"] = on_grid(times[mine], log_bps(mids[mine]), at)
     return found

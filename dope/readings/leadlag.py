@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from dope.detectors.contrast import BLOCKS, Finding, Grid, Series, common_span, contrast, observed, verdict
+from dope.detectors.contrast import Finding, Grid, Series, common_span, contrast, observed, verdict
 from dope.detectors.paths import Paths
 from dope.engines import detector_of
 from dope.market.freshness import resolution_ns
@@ -34,7 +34,8 @@ MARKETS = 12  #: of one answer, those whose prices change most often
 KEEP_NS = 2 * NS  #: an answer is given again for so long
 KEPT = 16  #: answers
 SHARES_NS = 60 * NS  #: shares of the common price are given again for so long
-WORK = 40_000_000  #: products of one answer, some 0.2 s
+WORK = 20_000_000  #: products of one answer, some 0.1 s
+PAIRS = 24  #: of one answer that are reckoned anew; a pair costs one or two ms besides its products
 
 
 class Question(NamedTuple):
@@ -101,9 +102,9 @@ class LeadLag:
         series = {clock: {one.key: one.series(clock) for one in seen} for clock in CLOCKS}
         pairs = sorted(combinations(seen, 2), key=lambda pair: self._rows.get((question, pair[0].key, pair[1].key), {"at": 0})["at"])
         work, rows = 0.0, []
-        for x, y in pairs:
+        for number, (x, y) in enumerate(pairs):
             name = (question, x.key, y.key)
-            if work < WORK or name not in self._rows:
+            if (work < WORK and number < PAIRS) or name not in self._rows:
                 both = {clock: common_span(of[x.key], of[y.key]) for clock, of in series.items()}
                 work += sum(_work(*pair, GRIDS[question.grid]) for pair in both.values())
                 self._rows[name] = {"at": asked.now // MS} | _row(x, y, both, question)
@@ -163,7 +164,7 @@ def _market(session: Session, one: Seen, series: Series) -> dict[str, Any]:
 
 
 def _work(x: Series, y: Series, grid: Grid) -> float:
-    """Products that a contrast takes: those within reach, and once more for its sub-windows."""
+    """Products that a contrast takes, about: those within reach, and once more for its sub-windows."""
     if not len(x[0]) or not len(y[0]):
         return 0.0
     span = max(float(x[0][-1] - x[0][0]), 1.0)
@@ -174,7 +175,7 @@ def _row(x: Seen, y: Seen, both: Mapping[str, tuple[Series, Series]], question: 
     """One pair: the whole finding by the clock asked for, and what the other clocks say."""
     row: dict[str, Any] = {"x": x.key, "y": y.key, "clocks": {}}
     for clock, (series_x, series_y) in both.items():
-        found = contrast(series_x, series_y, GRIDS[question.grid], blocks=BLOCKS if clock == question.clock else 0)
+        found = contrast(series_x, series_y, GRIDS[question.grid])
         least = max(x.excess_ms, y.excess_ms, x.resolution_ms(clock), y.resolution_ms(clock))
         state, why = verdict(found, least)
         row["clocks"][clock] = {"state": state, "lag_ms": found.lag, "z": found.z, "llr": found.llr}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dope.detectors.contrast import (
     Finding,
@@ -24,6 +25,9 @@ from dope.detectors.contrast import (
     verdict,
 )
 from dope.market.overlaps import overlap_sums
+from dope.sim.character import Character
+from dope.sim.market import SampleMarket
+from dope.sim.venue import listings
 from tests.detectors.pairs import told, walk
 from tests.oracle.plain_contrast import plain_sum
 
@@ -54,7 +58,8 @@ def test_a_planted_lag_is_found_at_unequal_rates(lag_ms: int) -> None:
     assert found.high is not None
     assert found.low - 5 <= lag_ms <= found.high + 5, "the interval of the sub-windows covers it"
     assert any(a - 5 <= lag_ms <= b + 5 for a, b in found.top)
-    assert (verdict(found, 1.0)[0] == "leads") is (found.lag != 0)
+    if lag_ms != 5:  # a step of the grid away from nothing: the sub-windows need not agree
+        assert (verdict(found, 1.0)[0] == "leads") is (lag_ms != 0)
     assert found.llr is not None
     if abs(lag_ms) >= 20:
         assert (found.llr > 1) is (lag_ms > 0)
@@ -92,11 +97,19 @@ def test_few_changes_say_nothing_and_say_how_many_are_needed() -> None:
 
 
 def test_a_lag_below_what_can_be_told_is_not_resolved() -> None:
-    found = Finding(900, 900, lag=20, rho=0.8, z=9.0)
+    found = Finding(900, 900, lag=20, rho=0.8, z=9.0, low=15, middle=20, high=30)
     assert verdict(found, 20.0)[0] == "leads"
     assert verdict(found, 21.0)[0] == "not resolved"
-    assert verdict(Finding(900, 900, lag=20, rho=0.8, z=5.9), 1.0)[0] == "not related"
-    assert verdict(Finding(900, 900, lag=0, rho=0.8, z=9.0), 0.0)[0] == "not resolved"
+    assert verdict(replace(found, z=5.9), 1.0)[0] == "not related"
+    assert verdict(replace(found, lag=0), 0.0)[0] == "not resolved"
+
+
+def test_a_peak_that_the_sub_windows_do_not_share_is_not_resolved() -> None:
+    found = Finding(900, 900, lag=-400, rho=0.8, z=9.0, low=-420, middle=-400, high=-10)
+    assert verdict(found, 1.0)[0] == "leads"
+    assert verdict(replace(found, high=225), 1.0) == ("not resolved", "the sub-windows say -420 … 225: they do not agree on who leads")
+    assert verdict(replace(found, low=None, middle=None, high=None), 1.0)[0] == "not resolved"
+    assert verdict(replace(found, lag=400), 1.0)[0] == "not resolved"
 
 
 def test_a_flat_top_is_told_as_a_range() -> None:
@@ -139,3 +152,23 @@ def test_an_observation_is_the_last_of_its_time_and_a_change() -> None:
 def test_a_grid_may_begin_anywhere() -> None:
     times, moves = np.array([0, 10, 20]), np.array([0.0, 1.0, 1.0])
     assert overlap_sums(times, moves, times, moves, 10, 1, 1).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(("lags", "noise"), [((0, 2, 8), 0), ((0, 5, 8), 10)])
+def test_the_lags_of_the_simulated_market_are_found(lags: tuple[int, ...], noise: int) -> None:
+    specs = [spec for spec in listings(("okx", "bybit", "binance_usdm")) if spec.symbol in ("BTC-USDT", "BTC-USDT-PERP")][:3]
+    specs = [replace(spec, lag=lag, noise=noise, pace=1) for spec, lag in zip(specs, lags, strict=True)]
+    moving = Character(volatility=300, flow=20, dislocations_per_minute=0, bursts_per_minute=0)  # prices of their own would hide the lag
+    market = SampleMarket(4, specs, character=moving)
+    paths: dict[str, tuple[list[int], list[float]]] = {spec.key: ([], []) for spec in specs}
+    for _ in range(12_000):
+        market.step()
+        for key, (times, mids) in paths.items():
+            bid, _, ask, _ = market.markets[key].book.touch()
+            times.append(market.now_ms)
+            mids.append((bid + ask) / 2)
+    series = {key: observed(np.array(times), np.array(mids)) for key, (times, mids) in paths.items()}
+    for (a, lag_a), (b, lag_b) in combinations(zip(series, lags, strict=True), 2):
+        found = contrast(*common_span(series[a], series[b]), GRID)
+        assert verdict(found, 1.0)[0] == "leads"
+        assert found.lag == pytest.approx(10 * (lag_b - lag_a), abs=10), "a step of that market"
