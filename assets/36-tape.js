@@ -2,11 +2,12 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $, fmt } = DOPE;
-  const ROWS = 150, ICONS = { opp: ["lightning-charge", "i-opp"], venue: ["plug", "i-ven"], book: ["book", "i-ven"], fault: ["bug", "i-bad"], model: ["cpu", "i-mod"], system: ["info-circle", "i-sys"] };
+  const ROWS = 150, ICONS = { opp: ["lightning-charge", "i-opp"], jump: ["graph-up", "i-opp"], burst: ["bar-chart", "i-opp"], whale: ["currency-dollar", "i-opp"], link: ["link-45deg", "i-mod"], venue: ["plug", "i-ven"], book: ["book", "i-ven"], fault: ["bug", "i-bad"], model: ["cpu", "i-mod"], system: ["info-circle", "i-sys"] };
   const GROUP = { fault: "book" };   // faults show with the books they spoil
+  const SHOWN = ["opp", "jump", "whale", "venue", "book", "model", "system"];   // until somebody chooses: bursts and links are many
   let newest = -1, signature = "";
 
-  const kinds = () => DOPE.view.tape || ["opp", "venue", "book", "model", "system"];
+  const kinds = () => DOPE.view.tape || SHOWN;
   function row(event) {
     const [glyph, css] = ICONS[event.kind] || ICONS.system, bad = !event.muted && ["bad", "down"].includes(event.tone);
     const value = event.muted ? "muted" : event.value === null || event.value === undefined ? "" : String(event.value).replace(/^-/, fmt.MINUS);
@@ -16,7 +17,7 @@
   function draw() {
     const holder = $("tape-rows"), events = DOPE.state.events;
     if (!holder || !DOPE.state.mode) return;
-    const now = kinds().join() + fmt.zone.local + DOPE.state.told, wanted = (e) => kinds().includes(GROUP[e.kind] || e.kind);
+    const now = kinds().join() + fmt.zone.local + DOPE.state.told, wanted = (e) => kinds().includes(GROUP[e.kind] || (ICONS[e.kind] ? e.kind : "system"));
     const first = events.length ? events[events.length - 1].id : -1;
     if (now !== signature || first < newest) { signature = now; newest = -1; holder.replaceChildren(); }
     const fresh = events.filter((e) => e.id > newest && wanted(e)).slice(-ROWS).reverse();

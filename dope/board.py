@@ -94,7 +94,8 @@ class Command(msgspec.Struct, frozen=True):
     who: str = ""  #: who asks, for the audit log: an address, or "" = the program itself
 
 
-#: train {} · backtest {tape: str|None, latency_ms, order_size, fees} · cancel {job} · set {order_size|min_net_bps|…}
+#: train {} · backtest {tape: str|None, latency_ms, order_size, fees} · cancel {job}
+#: · set {order_size|min_net_bps|…, parameters: {detector: {name: value}}}
 #: · watch and unwatch {symbol|None, venue|None}: None = all · source {to: "live"|"sim"}
 #: · scenario {name}: of the simulated market · mute {venue, seconds|None}: None = until unmute {venue}
 #: · replay {do: "create"|"seek"|…, id, …} (its id is the number of the command that creates it)

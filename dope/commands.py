@@ -12,6 +12,7 @@ from typing import Any
 from loguru import logger
 
 from dope.board import Board, Command
+from dope.detectors.parameters import PARAMETERS, parted
 from dope.engines import costs
 from dope.errors import DopeError, StoreError, UnknownName
 from dope.feed.clock import Clock
@@ -83,7 +84,9 @@ class Commands:
         if session is None and command.name != "cancel":
             raise DopeError("the engine is still starting")
         if command.name == "set" and session is not None:
-            session.changed_rules(dict(args))
+            rules, parameters = parted(args)
+            session.changed_rules(rules)
+            session.changed_parameters(parameters)
         elif command.name == "source" and args.get("to") not in ("live", "sim"):
             raise ValueError("source needs to: live or sim")
         elif command.name == "scenario" and session is not None:
@@ -120,6 +123,14 @@ class Commands:
                 if self._sources.session is not None:
                     self._sources.session.picture.tell(self._clock.now(), "system", f"{command.name} refused: {error}", "", "warn")
 
+    def _keep(self, args: dict[str, Any]) -> None:
+        """What holds after a restart; parameters join those that were changed before."""
+        changes, parameters = parted(args)
+        if parameters:
+            before = self._records.kept().get(PARAMETERS, {})
+            changes[PARAMETERS] = before | {name: before.get(name, {}) | own for name, own in parameters.items()}
+        self._records.keep(changes)
+
     def _change_view(self, name: str, args: Mapping[str, Any], who: str) -> None:
         page, title = args.get("page"), args.get("name")
         if not isinstance(page, str) or not isinstance(title, str):
@@ -135,7 +146,7 @@ class Commands:
         args = dict(command.args)
         try:
             if command.name == "set":
-                await asyncio.to_thread(self._records.keep, args)
+                await asyncio.to_thread(self._keep, args)
             elif command.name in ("watch", "unwatch"):
                 await asyncio.to_thread(self._records.keep, {WATCHING: self._sources.watching.changes})
             elif command.name == "tier":
@@ -169,7 +180,12 @@ class Commands:
         elif session is None:
             raise DopeError("the engine is still starting")
         elif command.name == "set":
-            session.take_rules(session.changed_rules(dict(args)))
+            rules, parameters = parted(args)
+            if rules:
+                session.take_rules(session.changed_rules(rules))
+            if parameters:
+                session.changed_parameters(parameters)
+                session.take_parameters(parameters)
         elif command.name in ("watch", "unwatch"):
             self._sources.watch(self._watched(session, command))
         elif command.name == "source":

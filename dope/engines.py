@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from dope.detectors import Cost, Rules, default_detectors
+from dope.detectors.parameters import Tuning, checked
 from dope.engine import Detector, Engine
-from dope.errors import UnknownName
+from dope.errors import SettingsError, UnknownName
 from dope.settings import Settings
-from dope.types import SENTINEL, Fee
+from dope.types import SENTINEL, Fee, Setting
 from dope.venues import SENTINELS, VENUES, make
 from dope.venues.base import Venue
 
@@ -83,10 +86,20 @@ def rules(settings: Settings) -> Rules:
 def build_engine(
     settings: Settings, venue_ids: tuple[str, ...], endpoints: dict[str, dict[str, str]], also: Sequence[Detector] = ()
 ) -> Engine:
-    """Engine with venues and the default detectors, ``also`` behind them; the same for live, simulation, replay and backtest."""
+    """Engine with venues and the default detectors, ``also`` behind them; the same for live, simulation, replay and backtest.
+
+    Raises SettingsError for parameters of detectors that cannot be.
+    """
     venues: dict[str, Venue] = {v: make(v, settings.symbols, endpoints.get(v)) for v in venue_ids}
     detectors: list[Detector] = [*default_detectors(costs(settings), rules(settings)), *also]
-    return Engine(venues, detectors, {venue.ID: venue(()) for venue in SENTINELS})
+    engine = Engine(venues, detectors, {venue.ID: venue(()) for venue in SENTINELS})
+    if settings.parameters:
+        try:
+            values = checked(detectors, settings.parameters)
+        except ValueError as error:
+            raise SettingsError(f"DOPE_PARAMETERS: {error}") from error
+        detector_of(engine, Tuning).on(Setting(0, msgspec.json.encode({"parameters": values})), engine.market)
+    return engine
 
 
 def detector_of(engine: Engine, kind: type) -> Any:

@@ -28,6 +28,7 @@ MS = 1_000_000
 NS = 1_000_000_000
 ROWS_SHOWN = 20  #: open rows, filled up with those that closed last
 EVENTS_KEPT = 500
+SIGNALS_KEPT = 5_000  #: signals but opportunities, as they were found
 CLOSED_KEPT = 10_000  #: closed lives kept for statistics and export
 SERIES_POINTS = 900  #: one per second
 FAULT_LINES_PER_MIN = 10  #: lines of one kind told on the event tape per minute and venue
@@ -77,6 +78,7 @@ class Picture:
         self.muting = Muting()  #: whose lines are marked as muted
         self.started_ns, self.alert_pct = started_ns, alert_pct
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
+        self.signals: deque[Signal] = deque(maxlen=SIGNALS_KEPT)
         self.closed: deque[Opportunity] = deque(maxlen=CLOSED_KEPT)
         self._lives: list[float] = []  #: s, of ``closed``, ascending
         self._closed_rows: dict[int, dict[str, Any]] = {}
@@ -132,6 +134,7 @@ class Picture:
         elif isinstance(event, Notice):
             self._limited(event.ts, event.venue, "venue", f"{self.label(event.venue)}: {event.text}")
         elif isinstance(event, Signal):
+            self.signals.append(event)
             if isinstance(event, ClockStep):
                 self.stepped = self.stepped & {o.id for o in self.closed} | {o.id for o in self.open()}
             self.tell(event.ts, event.KIND, *event.line(self.label))

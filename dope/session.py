@@ -16,6 +16,7 @@ from dope import __version__
 from dope.detectors import Rules
 from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.clocks import Clocks
+from dope.detectors.parameters import Values, checked, in_force
 from dope.detectors.spreads import Spreads
 from dope.engine import Detector
 from dope.engines import build_engine, costs, detector_of
@@ -95,7 +96,7 @@ class Session:
         self._volumes: dict[str, float] = {}
         self._collected = self._collected_frames = 0
         self._collecting: Iterator[None] | None = None  # rows are being taken, a piece a turn
-        self.take_rules(self.arbitrage.rules)  # what is recorded begins with the rules and fees in force
+        self.feed.tell(SET, self._in_force())  # what is recorded begins with the rules, fees and parameters in force
         self._tell_of_idle_venues()
 
     def _tell_of_idle_venues(self) -> None:
@@ -228,6 +229,19 @@ class Session:
     def take_tiers(self, tiers: Mapping[str, str]) -> None:
         """Reckon with the fees of these tiers from now on, venue → tier; a frame like the rules. Raises UnknownName."""
         self.feed.tell(SET, self.arbitrage.charges(costs(self.settings, tiers)))
+
+    def changed_parameters(self, changes: Mapping[str, Any]) -> Values:
+        """All parameters of detectors with these changed, detector → name → value. Raises ValueError for what cannot be."""
+        return checked(self.engine.detectors, changes)
+
+    def take_parameters(self, values: Values) -> None:
+        """Detectors judge by these from now on, which is a frame, too; those that are not named stay as they are."""
+        self.feed.tell(SET, msgspec.json.encode({"parameters": values}))
+
+    def _in_force(self) -> bytes:
+        """The payload of a SET frame that changes nothing and says everything."""
+        terms = msgspec.json.decode(self.arbitrage.terms(self.arbitrage.rules))
+        return msgspec.json.encode({**terms, "parameters": in_force(self.engine.detectors)})
 
     # -- what is watched -------------------------------------------------------------------------------------------------
     def watch(self, watching: Watching) -> None:

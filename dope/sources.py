@@ -10,6 +10,7 @@ from typing import Any
 from loguru import logger
 
 from dope.detectors import Rules
+from dope.detectors.parameters import Values, in_force, parted
 from dope.errors import DopeError
 from dope.feed.clock import Clock
 from dope.feed.probe import reachable
@@ -57,6 +58,7 @@ class Sources:
         self._world: WorldProcess | None = None
         self._feed: asyncio.Task[None] | None = None
         self._rules: Rules | None = None  # what the user set outlives a change of the source
+        self._parameters: Values = {}
         self._give_up_at = 0  # ns; until then a live venue may still answer, 0 = nobody waits for that
         self._mended_at = 0  # ns
 
@@ -104,6 +106,7 @@ class Sources:
     def _begin(self, session: Session, banner: str | None) -> None:
         if self._rules is not None:
             session.take_rules(self._rules)
+            session.take_parameters(self._parameters)
         elif self._changes:
             self._restore(session)
         if self.tiers:
@@ -117,11 +120,15 @@ class Sources:
 
     def _restore(self, session: Session) -> None:
         try:
-            session.take_rules(session.changed_rules(self._changes))
+            rules, parameters = parted(self._changes)
+            session.changed_parameters(parameters)
+            session.take_rules(session.changed_rules(rules))
+            session.take_parameters(parameters)
         except ValueError as error:  # kept by another version, or by hand
             logger.warning("rules that were changed before are not used: {}", error)
             return
-        told = ", ".join(f"{name} {value:g}" for name, value in self._changes.items())
+        figures = [*rules.items(), *((f"{own}.{name}", value) for own, named in parameters.items() for name, value in named.items())]
+        told = ", ".join(f"{name} {value:g}" for name, value in figures)
         session.picture.tell(self.clock.now(), "system", f"rules as they were changed before: {told}")
 
     def watch(self, watching: Watching) -> None:
@@ -172,7 +179,7 @@ class Sources:
         """Close the sockets, the tape, the process."""
         session, self.session, self.scenario = self.session, None, None
         if session is not None:
-            self._rules = session.arbitrage.rules
+            self._rules, self._parameters = session.arbitrage.rules, in_force(session.engine.detectors)
             await session.stop()
         if self._feed is not None:
             await asyncio.wait([self._feed], timeout=2.0)

@@ -24,8 +24,10 @@ from dope.api import (
     health,
     history,
     instruments,
+    jumps,
     leadlag,
     log,
+    parameters,
     promises,
     recording,
     relays,
@@ -33,6 +35,7 @@ from dope.api import (
     routes,
     scenarios,
     sign_in,
+    signals,
     survival,
     triangles,
     views,
@@ -113,6 +116,7 @@ def mount(
         log.router, routes.router, instruments.router, export.router, replays.router, history.router, recording.router, views.router,
         relays.router, scenarios.router, promises.router, leadlag.router, curves.router, survival.router, clocks.router, depth.router,
         basis.router, triangles.router, conversions.router,
+        parameters.router, signals.router, jumps.router,
     )  # fmt: skip
     for part in (*spoken, routes.stream, replays.stream, relays.stream, health.router, sign_in.router, nothing_here(spoken)):
         app.include_router(part)

@@ -17,6 +17,7 @@ def _plain_file_name(text: str) -> str:
 
 
 Amount = Annotated[float, Field(allow_inf_nan=False)]
+Word = Annotated[str, Field(max_length=32, pattern=r"^[a-z0-9_]+$")]
 VenueId = Annotated[str, Field(max_length=32, pattern=r"^[a-z0-9_]+$")]  # the very end of the text
 TapeName = Annotated[str, Field(max_length=128), AfterValidator(_plain_file_name)]
 
@@ -51,6 +52,9 @@ class SetArgs(Strict):
     min_notional: Amount | None = Field(None, ge=0, le=1e9, description="smallest executable size worth a row, quote currency")
     transfer_cost: Amount | None = Field(None, ge=0, le=1e9, description="fixed costs of one opportunity, quote currency")
     buffer_bps: Amount | None = Field(None, ge=0, le=1000, description="bps of the sale held back")
+    parameters: dict[Word, dict[Word, Amount]] | None = Field(
+        None, max_length=32, description="of detectors: detector → name → value; units and ranges at /api/v1/parameters"
+    )
 
 
 class SourceArgs(Strict):

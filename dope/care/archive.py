@@ -28,7 +28,9 @@ from dope.tape.seal import seal
 MANIFEST, SETTINGS, REPLAY = "manifest.json", "settings.json", "replay.json"
 TAPES, REPORTS = "tapes", "reports"
 #: settings that shape what a replay sees
-SHAPING = ("symbols", "order_size", "min_net_bps", "leave_net_bps", "min_notional", "debounce_ms", "max_age_s", "fees", "depth_bps")
+SHAPING = (
+    "symbols", "order_size", "min_net_bps", "leave_net_bps", "min_notional", "debounce_ms", "max_age_s", "fees", "parameters", "depth_bps",
+)  # fmt: skip
 _PROOF = b"sha256 "
 _COMMENT = len(_PROOF) + 64
 _EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -29,7 +29,10 @@ CARDS = (
     ("fleet", "Venues live", "", "connecting", "Venues connected with confirmed books; beside it the first that is not"),
     ("screen", "Event → screen", "ms", "measuring", "From receipt of the newest event to the paint of this browser: median, p99"),
 )
-EVENT_KINDS = (("opp", "opps"), ("venue", "venues"), ("book", "books"), ("model", "model"), ("system", "system"))
+EVENT_KINDS = (
+    ("opp", "opps"), ("jump", "jumps"), ("burst", "bursts"), ("whale", "whales"), ("link", "links"), ("venue", "venues"), ("book", "books"),
+    ("model", "model"), ("system", "system"),
+)  # fmt: skip
 VALUES = (("net", "Net"), ("gross", "Gross"), ("z", "z"))
 SPANS = (("60", "1m"), ("240", "4m"), ("900", "15m"))
 

@@ -1,6 +1,6 @@
 """The Settings page: what is watched, by which figures it is judged, which fees count, and how this browser shows it.
 
-``assets/61-watchlist.js`` and ``assets/62-settings.js`` fill it; ``assets/15-display.js`` applies what this browser keeps.
+``assets/61-watchlist.js``, ``62-settings.js`` and ``64-detectors.js`` fill it; ``15-display.js`` applies what this browser keeps.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ FINDS = (
     ("Least order", "Size in base or value in quote currency"),
     ("Contract", "Base currency per contract, quote if inverse; not known = it is shown, but never a leg"),
     ("", ""),
+)
+DETECTORS = (
+    ("Detector", ""),
+    ("Parameter", "Its name in DOPE_PARAMETERS and in the API"),
+    ("Value", "What runs; a changed one is asked for until it does"),
+    ("Unit", ""),
+    ("Range", "Both ends are allowed; behind it the value as shipped"),
+    ("What it does", ""),
 )
 FEES = (
     ("Venue", ""),
@@ -64,6 +72,23 @@ def layout() -> Component:
                 ],
                 className="set-row",
             ),
+            section("detectors", "Detectors", "of the program: the same for everybody", [html.Form(
+                [
+                    html.P(id="detectors-trouble", className="trouble", hidden=True, role="alert"),
+                    table("detectors", DETECTORS, "Parameters of detectors"),
+                    html.Div(
+                        [
+                            html.Button("Apply", type="submit", id="detectors-apply", className="btn2 pri", disabled=True,
+                                        **attrs({"data-test": "detectors-apply"})),
+                            html.Button("Back to what runs", type="button", className="btn2", id="detectors-revert", disabled=True,
+                                        **attrs({"data-act": "detectors-revert", "data-test": "detectors-revert"})),
+                            html.Span(id="detectors-said", className="why", role="status", **attrs({"data-test": "detectors-said"})),
+                        ],
+                        className="act",
+                    ),
+                ],
+                id="detectors-form",
+            )], css="detectors"),
         ],
         className="stack",
     )

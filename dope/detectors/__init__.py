@@ -16,6 +16,7 @@ from dope.detectors.depth import DepthHistory
 from dope.detectors.jumps import Jumps
 from dope.detectors.linker import Linker
 from dope.detectors.openings import Openings
+from dope.detectors.parameters import Tuning
 from dope.detectors.paths import Paths
 from dope.detectors.spreads import Spreads
 from dope.detectors.triangles import Triangles
@@ -25,7 +26,7 @@ from dope.types import Event
 
 __all__ = [
     "Arbitrage", "Bars", "Basis", "Bursts", "Clocks", "Cost", "CrossQuote", "DepthHistory", "Judge", "Jumps", "Linker", "Openings",
-    "Paths", "Pegs", "Rules", "Spreads", "Triangles", "Whales", "default_detectors",
+    "Paths", "Pegs", "Rules", "Spreads", "Triangles", "Tuning", "Whales", "default_detectors",
 ]  # fmt: skip
 
 
@@ -41,7 +42,7 @@ class Judge(Protocol):
 def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[Judge]:
     """The detectors that run by default, in order."""
     arbitrage, jumps = Arbitrage(costs, rules), Jumps()
-    return [
+    judges: list[Judge] = [
         arbitrage,
         Spreads(),
         CrossQuote(arbitrage),
@@ -58,3 +59,4 @@ def default_detectors(costs: dict[tuple[str, str], Cost], rules: Rules) -> list[
         DepthHistory(),
         Bars(),
     ]
+    return [*judges, Tuning(judges)]

@@ -14,14 +14,13 @@ from typing import Annotated, Any
 import numpy as np
 from msgspec import Meta, Struct
 
-from dope.detectors import parameters
 from dope.detectors.jumps import WITHOUT_A_BOOK
 from dope.format import number, quantity
 from dope.market import bursting
 from dope.market.bursting import Bursting
 from dope.market.lane import TRADE_RING
 from dope.market.market import Market
-from dope.types import DOWN, HALTED, STALE, BookState, Event, Instrument, Listed, Setting, Signal, Tick
+from dope.types import DOWN, HALTED, STALE, BookState, Event, Instrument, Listed, Signal, Tick
 
 MS = 1_000_000
 SIDES = {1: "buy", -1: "sell"}
@@ -79,9 +78,8 @@ class Burst(Signal, frozen=True):
 class Bursts:
     """All markets with books, while their feed is heard: empty buckets count, so one that is down must not look like calm."""
 
-    NAME = "bursts"
     PARAMETERS = BurstParameters
-    KINDS = (Listed, BookState, Tick, Setting)
+    KINDS = (Listed, BookState, Tick)
 
     def __init__(self, parameters: BurstParameters | None = None) -> None:
         self.parameters = parameters or BurstParameters()
@@ -99,16 +97,11 @@ class Bursts:
             return self._tick(event.ts, market)
         if isinstance(event, BookState):
             self._look(event.key, event.state, market)
-        elif isinstance(event, Listed):
-            if event.instrument.kind not in WITHOUT_A_BOOK:
-                book = market.books[event.instrument.key]
-                self._bursting.grow(book.slot + 1)
-                self._instruments[book.slot] = event.instrument
-                self._look(book.key, book.state, market)
-        elif isinstance(event, Setting):
-            new, faults = parameters.told(event, self.NAME, self.parameters)
-            self._take(new)
-            return faults
+        elif isinstance(event, Listed) and event.instrument.kind not in WITHOUT_A_BOOK:
+            book = market.books[event.instrument.key]
+            self._bursting.grow(book.slot + 1)
+            self._instruments[book.slot] = event.instrument
+            self._look(book.key, book.state, market)
         return ()
 
     def _look(self, key: str, state: str, market: Market) -> None:
@@ -116,7 +109,8 @@ class Bursts:
         if slot in self._instruments:
             self._bursting.on[slot] = state not in SILENT
 
-    def _take(self, new: BurstParameters) -> None:
+    def take(self, new: BurstParameters) -> None:
+        """Judge by these from now on."""
         old, self.parameters = self.parameters, new
         set_up(self._bursting, new)
         if (old.bucket_ms, old.span) != (new.bucket_ms, new.span):

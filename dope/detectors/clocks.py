@@ -15,10 +15,9 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from dope.detectors import parameters
 from dope.market.freshness import MINUTE, DelayFloor
 from dope.market.market import Market
-from dope.types import SENTINEL, Event, Setting, Signal, Tick
+from dope.types import SENTINEL, Event, Signal, Tick
 
 MS = 1_000_000
 HOUR_MINUTES = 60
@@ -49,9 +48,8 @@ class ClockStep(Signal, frozen=True):
 class Clocks:
     """Read through ``offset_ns``, ``steps`` and ``minima`` (venue → (minute, smallest receive − stamp time in ns), oldest first)."""
 
-    NAME = "clocks"
     PARAMETERS = ClockParameters
-    KINDS = (Tick, Setting)
+    KINDS = (Tick,)
 
     def __init__(self, parameters: ClockParameters | None = None) -> None:
         self.parameters = parameters or ClockParameters()
@@ -61,9 +59,6 @@ class Clocks:
         self._minute = 0
 
     def on(self, event: Event, market: Market) -> Sequence[Event]:
-        if isinstance(event, Setting):
-            self.parameters, faults = parameters.told(event, self.NAME, self.parameters)
-            return faults
         if not isinstance(event, Tick):
             return ()
         before, self.offset_ns = self.offset_ns, event.wall_offset

@@ -26,8 +26,8 @@ TURNS = 50  #: Ticks over which the symbols of a second are spread
 class DepthParameters(msgspec.Struct, frozen=True):
     """How the grids of buckets are chosen. A change begins the history anew."""
 
-    btc_bucket: Annotated[float, Meta(gt=0, le=10_000, title="quote currency", description="width of a price bucket of BTC")] = 10.0
-    eth_bucket: Annotated[float, Meta(gt=0, le=1_000, title="quote currency", description="width of a price bucket of ETH")] = 1.0
+    btc_bucket: Annotated[float, Meta(ge=0.01, le=10_000, title="quote currency", description="width of a price bucket of BTC")] = 10.0
+    eth_bucket: Annotated[float, Meta(ge=0.01, le=1_000, title="quote currency", description="width of a price bucket of ETH")] = 1.0
     bucket_bps: Annotated[float, Meta(ge=0.1, le=50, title="bps of the price", description="width of others' buckets: 1, 2, 5 …")] = 1.0
 
     def given(self, base: str) -> float | None:

@@ -15,13 +15,12 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from dope.detectors import parameters
 from dope.format import bps, number
 from dope.market import jumping
 from dope.market.jumping import Jumping
 from dope.market.lane import RING
 from dope.market.market import Market
-from dope.types import SENTINEL, Event, Instrument, Listed, Setting, Signal, Tick
+from dope.types import SENTINEL, Event, Instrument, Listed, Signal, Tick
 
 MS = 1_000_000
 MAJORS = ("BTC", "ETH")  #: bases whose mids are calm enough for the smaller least size
@@ -87,15 +86,14 @@ class Jump(Signal, frozen=True):
 class Jumps:
     """All markets with books. A jump is found at the next clock tick; its times are those of the quotes."""
 
-    NAME = "jumps"
     PARAMETERS = JumpParameters
-    KINDS = (Listed, Tick, Setting)
+    KINDS = (Listed, Tick)
 
     def __init__(self, parameters: JumpParameters | None = None) -> None:
         self.parameters = parameters or JumpParameters()
         self._jumping = Jumping()
         self._instruments: dict[int, Instrument] = {}  # slot → its market
-        self._take(self.parameters)
+        self.take(self.parameters)
 
     @property
     def lost(self) -> int:
@@ -113,10 +111,6 @@ class Jumps:
             return self._tick(event.ts, market)
         if isinstance(event, Listed):
             self._list(event.instrument, market)
-        elif isinstance(event, Setting):
-            new, faults = parameters.told(event, self.NAME, self.parameters)
-            self._take(new)
-            return faults
         return ()
 
     def _list(self, instrument: Instrument, market: Market) -> None:
@@ -130,7 +124,8 @@ class Jumps:
     def _least(self, instrument: Instrument) -> float:
         return self.parameters.min_bps_majors if instrument.base in MAJORS else self.parameters.min_bps
 
-    def _take(self, new: JumpParameters) -> None:
+    def take(self, new: JumpParameters) -> None:
+        """Judge by these from now on."""
         old, self.parameters, own = self.parameters, new, self._jumping
         set_up(own, new)
         for slot, instrument in self._instruments.items():

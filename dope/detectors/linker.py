@@ -16,11 +16,10 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from dope.detectors import parameters
 from dope.detectors.jumps import Jump, Jumps
 from dope.format import number
 from dope.market.market import Market
-from dope.types import Event, Setting, Signal, Tick
+from dope.types import Event, Signal, Tick
 
 MS = 1_000_000
 NS = 1_000_000_000
@@ -161,9 +160,8 @@ class _Pair:
 class Linker:
     """Links jumps once no earlier one can still come: a jump is told when it is over, and longer ones began before shorter ones."""
 
-    NAME = "linker"
     PARAMETERS = LinkParameters
-    KINDS = (Jump, Tick, Setting)
+    KINDS = (Jump, Tick)
 
     def __init__(self, jumps: Jumps, parameters: LinkParameters | None = None) -> None:
         """``jumps`` = who finds them: asked which are not over yet."""
@@ -177,13 +175,14 @@ class Linker:
     def on(self, event: Event, market: Market) -> Sequence[Event]:
         if isinstance(event, Jump):
             heappush(self._waiting, (event.t_detect, event.key, event))
-        elif isinstance(event, Setting):
-            self.parameters, faults = parameters.told(event, self.NAME, self.parameters)
-            self._linking.max_lag, self._linking.ratio = int(self.parameters.max_lag_ms * MS), self.parameters.ratio
-            return faults
         elif self._waiting and isinstance(event, Tick):
             return list(self._link(event.ts, market))
         return ()
+
+    def take(self, new: LinkParameters) -> None:
+        """Judge by these from now on."""
+        self.parameters = new
+        self._linking.max_lag, self._linking.ratio = int(new.max_lag_ms * MS), new.ratio
 
     def scores(self) -> list[Score]:
         """Every ordered pair of markets that was ever linked, by name."""

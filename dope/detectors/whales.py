@@ -12,12 +12,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from dope.detectors import parameters
 from dope.detectors.jumps import WITHOUT_A_BOOK
 from dope.format import quantity, size
 from dope.market.large import Large
 from dope.market.market import Market
-from dope.types import Event, Instrument, Listed, Setting, Signal, Tick
+from dope.types import Event, Instrument, Listed, Signal, Tick
 
 SECOND = 1_000_000_000
 
@@ -76,15 +75,14 @@ class Whale(Signal, frozen=True):
 class Whales:
     """All markets with trades."""
 
-    NAME = "whales"
     PARAMETERS = WhaleParameters
-    KINDS = (Listed, Tick, Setting)
+    KINDS = (Listed, Tick)
 
     def __init__(self, parameters: WhaleParameters | None = None) -> None:
         self.parameters = parameters or WhaleParameters()
         self._large = Large()
         self._instruments: dict[int, Instrument] = {}  # slot → its market
-        self._set_up()
+        self.take(self.parameters)
 
     @property
     def lost(self) -> int:
@@ -94,20 +92,16 @@ class Whales:
     def on(self, event: Event, market: Market) -> Sequence[Event]:
         if type(event) is Tick:
             return self._tick(event.ts, market)
-        if isinstance(event, Listed):
-            if event.instrument.kind not in WITHOUT_A_BOOK:
-                slot = market.books[event.instrument.key].slot
-                self._large.grow(slot + 1)
-                self._large.on[slot] = event.instrument.contract_value is not None  # a size of unknown meaning has no notional
-                self._instruments[slot] = event.instrument
-        elif isinstance(event, Setting):
-            self.parameters, faults = parameters.told(event, self.NAME, self.parameters)
-            self._set_up()
-            return faults
+        if isinstance(event, Listed) and event.instrument.kind not in WITHOUT_A_BOOK:
+            slot = market.books[event.instrument.key].slot
+            self._large.grow(slot + 1)
+            self._large.on[slot] = event.instrument.contract_value is not None  # a size of unknown meaning has no notional
+            self._instruments[slot] = event.instrument
         return ()
 
-    def _set_up(self) -> None:
-        p, own = self.parameters, self._large
+    def take(self, new: WhaleParameters) -> None:
+        """Judge by these from now on."""
+        self.parameters, p, own = new, new, self._large
         own.spans[:] = [int(p.pause_s * SECOND), int(p.warmup)]
         own.rates[:] = [p.notional, p.quantile]
 

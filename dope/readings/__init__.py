@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dope.instruments import instrument_rows
-from dope.readings import bars, basis, consolidated, conversions, curve, depth, market_map, survival, triangles
+from dope.readings import bars, basis, consolidated, conversions, curve, depth, jumps, market_map, parameters, signals, survival, triangles
 from dope.readings.asked import Asked
 from dope.readings.clocks import clock_rows
 from dope.readings.leadlag import LeadLag
@@ -34,4 +34,7 @@ READINGS: dict[str, Reading] = {
     "conversions": conversions.read,
     "survival": survival.read,
     "market_map": market_map.read,
+    "jump_audit": jumps.audit,
+    "parameters": parameters.read,
+    "signals": signals.read,
 }

@@ -282,7 +282,7 @@ class Publisher:
         #: kind → answer, or what makes it of the arguments
         self.readings: dict[str, Any] = {
             "leadlag": {}, "clocks": {}, "curve": curve, "survival": SURVIVAL, "market_map": MARKET_MAP, "basis": [], "triangles": {},
-            "conversions": {},
+            "conversions": {}, "signals": {}, "parameters": [], "jump_audit": [],
         }  # fmt: skip
         self.storage = storage()
         self.listed: list[dict[str, Any]] = [listed(*market) for market in MARKETS]

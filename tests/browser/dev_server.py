@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 from fastapi import Request, Response, WebSocket, WebSocketDisconnect
 
-from dope.api import clocks, depth, instruments, leadlag, scenarios, views
+from dope.api import clocks, depth, instruments, leadlag, parameters, scenarios, views
 from dope.api.answers import answer_errors
 from dope.api.context import Web
 from dope.board import Board, Command
@@ -100,10 +100,8 @@ class Server:
         server.state.web = Web(self.board, Settings(_env_file=None), lambda: True, time.time_ns)
         server.include_router(views.router)
         server.include_router(instruments.router)
-        for part in (scenarios, leadlag, clocks):
+        for part in (scenarios, leadlag, clocks, parameters, depth):
             server.include_router(part.router)
-        server.include_router(scenarios.router)
-        server.include_router(depth.router)
         answer_errors(server)
         self._socket = listen(port)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"

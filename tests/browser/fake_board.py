@@ -13,12 +13,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from dope.board import Board
+from dope.detectors import Jumps, Whales, parameters
 from dope.errors import NoEngine, UnknownName
+from dope.market.market import Market
 from dope.market.walk import Walk, two_book
 from dope.settings import Settings
 from dope.storage import storage
 from dope.tables import GAP, History
+from dope.types import Setting
 from tests.browser.fake_depth import depth_of
 from tests.browser.fake_watching import FakeWatching
 
@@ -60,7 +65,8 @@ class FakeMarket:
         self.commands: list[tuple[str, Row]] = []
         self.muted: dict[str, int] = {}  # venue → ns
         self.scenarios = [dict(row) for row in SCENARIOS]
-        self.deaf = False  # takes no scenario
+        self.deaf = False  # takes no scenario and no parameters
+        self.detectors = [Jumps(), Whales()]
         self._levels = {base: BASES[base][0] for base in BASES}
         self._offset = {key: self.random.gauss(0, 0.8) for key in KEYS}
         self._push = dict.fromkeys(KEYS, 0.0)
@@ -98,6 +104,8 @@ class FakeMarket:
             return [{**words, "id": str(n), "limit": 1.0, "samples": 3, "needed": 3, "since": 1, "state": "kept"} for n in range(3)]
         if kind == "instruments":
             return self.watching.listed()
+        if kind == "parameters":
+            return [msgspec.structs.asdict(row) for row in parameters.table(self.detectors)]
         if kind == "scenarios":
             return self.scenarios
         if kind == "depth":
@@ -127,7 +135,10 @@ class FakeMarket:
         if command.name == "unmute":
             del self.muted[command.args["venue"]]
         if command.name == "set" and not self.watching.refusal:
-            self.mode = {**self.mode, **command.args}
+            rules, values = parameters.parted(command.args)
+            self.mode = {**self.mode, **rules}
+            if values and not self.deaf:
+                parameters.Tuning(self.detectors).on(Setting(0, msgspec.json.encode({"parameters": values})), Market())
         if command.name == "tier":
             fees = [row | {"tier": command.args["tier"], "taker_bps": 8.0} if row["venue"] == command.args["venue"] else row
                     for row in self.mode["fees"]]  # fmt: skip

@@ -11,6 +11,9 @@ import pytest
 
 from dope.board import EMPTY
 from dope.dashboard import settings
+from dope.detectors import parameters
+from dope.market.market import Market
+from dope.types import Setting
 from tests.browser.dev_server import Server
 from tests.browser.fake_board import KEYS, key_of
 from tests.browser.fake_watching import FakeWatching
@@ -435,3 +438,35 @@ def test_the_page_needs_no_data_to_be_laid_out() -> None:
     told = str(settings.layout())
     assert all(head in told for head, _tip in (*settings.FINDS, *settings.FEES))
     assert re.search("finds-box.*watch-trouble.*watched-list.*figures-form.*display-form", told)
+
+
+# -- parameters of detectors -------------------------------------------------------------------------------------------------
+def parameter(page: Any, name: str) -> Any:
+    page.wait_for_function("(id) => document.getElementById(id) && document.getElementById(id).value !== ''", arg=f"parameter-{name}")
+    return page.locator(f'[data-test="parameter-{name}"]')
+
+
+def test_parameters_of_detectors_are_shown_with_unit_range_and_meaning_and_changed_ones_are_asked_for_until_they_run(page: Any) -> None:
+    market = page.server.market
+    box = parameter(page, "jumps-min_bps")
+    row = page.evaluate("[...document.querySelector('#detectors-rows tr[data-key=\"jumps.min_bps\"]').children].map((td) => td.innerText)")
+    assert (row[1], row[3], row[4], row[5]) == ("min_bps", "bps", "0.1 … 1000, usually 5", "a jump has at least this size")
+    box.fill("0")
+    assert text(page, "parameter-jumps-min_bps-said") == "from 0.1 to 1000"
+    assert page.is_disabled('[data-test="detectors-apply"]')
+    box.fill("7.5")
+    assert text(page, "parameter-jumps-min_bps-said") == "running: 5"
+    market.deaf = True
+    try:
+        page.click('[data-test="detectors-apply"]')
+        page.wait_for_function("document.getElementById('parameter-jumps-min_bps-said').textContent === '◌ asked for'")
+        assert asked(page, "set") == [{"parameters": {"jumps": {"min_bps": 7.5}}}]
+    finally:
+        market.deaf = False
+    parameters.Tuning(market.detectors).on(Setting(0, b'{"parameters":{"jumps":{"min_bps":7.5}}}'), Market())
+    page.wait_for_function("document.getElementById('parameter-jumps-min_bps-said').textContent === 'changed'")
+    assert box.input_value() == "7.5" and page.is_disabled('[data-test="detectors-apply"]')
+    parameter(page, "whales-pause_s").fill("3")
+    page.click('[data-test="detectors-revert"]')
+    assert parameter(page, "whales-pause_s").input_value() == "10"
+    assert page.complaints == []

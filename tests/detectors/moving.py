@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dope.detectors.parameters import Tuning
 from dope.market.lane import remember
 from dope.market.market import Market
 from dope.types import Event, Instrument, Listed, Tick, Trade
@@ -17,7 +18,7 @@ class Moving:
     """Markets of one kind at several venues, and detectors that look at them; ``told`` = every signal so far."""
 
     def __init__(self, detectors: Sequence[Any], keys: Iterable[str] = ("okx:BTC-USDT",), kind: str = "spot") -> None:
-        self.market, self.detectors, self.told = Market(), detectors, list[Any]()
+        self.market, self.detectors, self.told = Market(), [*detectors, Tuning(detectors)], list[Any]()
         self._number = 0
         for key in keys:
             venue, _, symbol = key.partition(":")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dope.detectors.clocks import DRIFT_MINUTES, Clocks, ClockStep, wander_ms
+from dope.detectors.parameters import Tuning
 from dope.engine import Engine
 from dope.market.freshness import MINUTE, DelayFloor, resolution_ns, simultaneous, spread_ms
 from dope.readings.asked import Asked
@@ -45,7 +46,8 @@ def test_a_step_of_the_system_clock_is_told_once_and_a_slow_correction_is_none(w
 
 
 def test_what_counts_as_a_step_is_a_parameter() -> None:
-    engine = Engine({}, [Clocks()])
+    clocks = Clocks()
+    engine = Engine({}, [clocks, Tuning([clocks])])
     engine.step(Frame(T0, "", 0, SET, b'{"parameters": {"clocks": {"step_ms": 1000}}}'))
     assert engine.step_many(ticks([0.0, 999.0])) == []
     (step,) = engine.step_many(ticks([2000.0]))
