@@ -187,7 +187,7 @@ class Engine:
     def _take_rare(self, event: Event, frame: Frame, venue: Venue) -> list[Event]:
         market = self.market
         if isinstance(event, Listed):
-            market.open_book(event.instrument, event.ts, venue.CHECKSUM, venue.IDLE_S, venue.DEPTH)
+            market.open_book(event.instrument, event.ts, venue.CHECKSUM, venue.IDLE_S, venue.DEPTH, venue.FIELDS)
             return [event]
         if isinstance(event, Gap):
             return [event, *market.gap(event)]

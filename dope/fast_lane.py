@@ -43,8 +43,8 @@ class Stepper(Protocol):
 class _Venue:
     """What the lane knows of one venue's messages."""
 
-    def __init__(self, templates: Sequence[Sequence[bytes | str]]) -> None:
-        read, self.names = Templates(templates), Names()
+    def __init__(self, templates: Sequence[Sequence[bytes | str]], fields: int) -> None:
+        read, self.names = Templates(templates, fields), Names()
         self.words = read.kinds, read.ops, read.text, self.names.table, self.names.names
         self.rest = 0
 
@@ -57,7 +57,7 @@ class FastLane:
         self._engine = engine
         apart = all(getattr(detector, "TRADES_APART", False) for detector in detectors if Trade in detector.KINDS)
         self._venues = {
-            name: _Venue([parts for parts in venue.TEMPLATES if apart or kind_of(parts) != TRADE])
+            name: _Venue([parts for parts in venue.TEMPLATES if apart or kind_of(parts) != TRADE], venue.FIELDS)
             for name, venue in engine.every.items()
             if venue.TEMPLATES and venue.NUMBERED
         }

@@ -41,13 +41,14 @@ class Book:
     )  # fmt: skip
 
     def __init__(
-        self, instrument: Instrument, slots: Slots, delay: DelayFloor, checksum_rule: str = "", ts: int = 0, *, depth: int = 0
-    ) -> None:
+        self, instrument: Instrument, slots: Slots, delay: DelayFloor, checksum_rule: str = "", ts: int = 0, *, depth: int = 0,
+        fields: int = 0,
+    ) -> None:  # fmt: skip
         self.instrument, self.key, self.checksum_rule = instrument, instrument.key, checksum_rule
         self.delay = delay  # of the whole venue
         self._slots, self.slot = slots, slots.add()
         self.relist(instrument)
-        self.a[4, kernel.DEPTH] = depth
+        self.a[4, kernel.DEPTH], self.a[4, kernel.FIELDS] = depth, fields
         self.state, self.since = SYNCING, ts
         self.reason = "a reference price, without a book" if instrument.kind == "reference" else "waiting for a snapshot"
         self.seq, self.conn = -1, -1

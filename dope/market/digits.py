@@ -218,15 +218,20 @@ def _space(text: int, i: int, n: int) -> int:
 
 
 @jit
-def _rest(text: int, i: int, n: int) -> int:
-    """Past the further elements of a level (order counts), which must be numbers too, to its bracket; or an error."""
+def _rest(text: int, i: int, n: int, fields: int) -> int:
+    """Past the further elements of a level (order counts), which must be numbers too, to its bracket; or an error.
+
+    ``fields`` = elements that the level must have in all, 0 = any number of them.
+    """
     i = _space(text, i, n)
+    found = 2
     while i < n and byte(text, i) == 44:
         i = _skip(text, _space(text, i + 1, n), n)
         if i < 0:
             return i
         i = _space(text, i, n)
-    return i
+        found += 1
+    return i if fields == 0 or found == fields else MALFORMED
 
 
 @jit
@@ -243,7 +248,7 @@ def _slow_level(text: int, i: int, n: int) -> tuple[int, int, int, int]:
 
 
 @inlined
-def _level(text: int, i: int, n: int, room: int) -> tuple[int, int, int, int]:
+def _level(text: int, i: int, n: int, room: int, fields: int) -> tuple[int, int, int, int]:
     """The inside of one level from behind its bracket on → (mantissa, decimals, packed size, its closing bracket or error)."""
     if i + AHEAD <= room:
         price, decimals, at = _fast_number(text, i)
@@ -253,19 +258,21 @@ def _level(text: int, i: int, n: int, room: int) -> tuple[int, int, int, int]:
                 if byte(text, at) == 44:
                     other = word(text, at) ^ _COUNTS
                     two_digits = other & _NOT_DIGITS == _NONE and (other + _OVER_NINE) & _CARRIED == _NONE
-                    at = at + 8 if two_digits and byte(text, at + 8) == 93 else _rest(text, at, n)
-                elif byte(text, at) != 93:
-                    at = _rest(text, at, n)
+                    short = two_digits and byte(text, at + 8) == 93 and (fields == 4 or fields == 0)
+                    at = at + 8 if short else _rest(text, at, n, fields)
+                elif byte(text, at) != 93 or fields > 2:
+                    at = _rest(text, at, n, fields)
                 return price, decimals, size << 5 | size_decimals, at
     price, decimals, packed, at = _slow_level(text, i, n)
-    return price, decimals, packed, (_rest(text, at, n) if at >= 0 else at)
+    return price, decimals, packed, (_rest(text, at, n, fields) if at >= 0 else at)
 
 
 @jit
-def parse(text: int, i: int, n: int, room: int, rows: int, width: int) -> tuple[int, int]:
+def parse(text: int, i: int, n: int, room: int, rows: int, width: int, fields: int) -> tuple[int, int]:
     """``[["price","size",…],…]`` from position i → three rows of ``width`` numbers: mantissas, decimals, packed sizes.
 
-    (count or error, position after it)
+    (count or error, position after it). ``fields`` = elements of each level; 0 = two or more. Where a level has more than price and
+    size, one that lacks its size would otherwise be read as another level.
     """
     i = _space(text, i, n)
     if i >= n or byte(text, i) != 91:
@@ -277,7 +284,7 @@ def parse(text: int, i: int, n: int, room: int, rows: int, width: int) -> tuple[
     while True:
         if i >= n or byte(text, i) != 91:
             return MALFORMED, i
-        price, decimals, packed, i = _level(text, i + 1, n, room)
+        price, decimals, packed, i = _level(text, i + 1, n, room, fields)
         if i < 0:
             return i, 0
         if i >= n or byte(text, i) != 93:
@@ -300,11 +307,11 @@ def parse(text: int, i: int, n: int, room: int, rows: int, width: int) -> tuple[
 
 
 @jit
-def parse_all(buf: bytes, rows: int, width: int) -> int:
+def parse_all(buf: bytes, rows: int, width: int, fields: int) -> int:
     """The same for a text that is nothing but the levels (b"" = no levels): count or error."""
     n = len(buf)
     if n == 0:
         return 0
     text = address(buf)
-    count, i = parse(text, 0, n, n, rows, width)
+    count, i = parse(text, 0, n, n, rows, width, fields)
     return MALFORMED if count >= 0 and _space(text, i, n) != n else count

@@ -27,6 +27,7 @@ SCRATCH = 16408  #: levels of one message; the caller doubles it on TOO_MANY
 N_BID, N_ASK, SCALE, FLOOR_BID, FLOOR_ASK, SEED_BID, SEED_ASK, HAS_SEED, LEVELS = range(9)
 DEPTH = 9  #: levels per side that the venue keeps up to date: others are forgotten after each message; 0 = all are kept
 DIGITS = 10  #: most decimals of any price of the snapshot, as sent
+FIELDS = 11  #: elements of each level as the venue sends it; 0 = two or more
 
 # flags of apply(), ≥ 0
 TOUCH, CROSSED, WINDOW, ONE_SIDED = 1, 2, 4, 8
@@ -260,10 +261,11 @@ def commit(book: int, rows: int, width: int, nb: int, na: int, snapshot: bool) -
 def apply(book: np.ndarray, scratch: np.ndarray, bids: bytes, asks: bytes, snapshot: bool) -> tuple[int, float, float, float, float]:
     """Apply one message: (flags or error, best bid, its size, best ask, its size); 0.0 where a side is empty."""
     rows, width = address(scratch), scratch.shape[1]
-    nb = parse_all(bids, rows, width)
+    fields = book[4, FIELDS]
+    nb = parse_all(bids, rows, width, fields)
     if nb < 0:
         return nb, 0.0, 0.0, 0.0, 0.0
-    na = parse_all(asks, rows + 24 * width, width)
+    na = parse_all(asks, rows + 24 * width, width, fields)
     if na < 0:
         return na, 0.0, 0.0, 0.0, 0.0
     return commit(address(book), rows, width, nb, na, snapshot)

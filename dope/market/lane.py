@@ -62,7 +62,8 @@ class Templates:
     ``kinds`` holds a row for each: BOOK, QUOTE or TRADE, its first operation and the one after its last.
     """
 
-    def __init__(self, templates: Sequence[Sequence[bytes | str]]) -> None:
+    def __init__(self, templates: Sequence[Sequence[bytes | str]], fields: int = 0) -> None:
+        """``fields`` = elements of each level of a book, 0 = two or more."""
         ops: list[tuple[int, int, int]] = []
         kinds: list[tuple[int, int, int]] = []
         text = b""
@@ -73,7 +74,7 @@ class Templates:
                     ops.append((LITERAL, len(text), len(part)))
                     text += part
                 else:
-                    ops.append((ROLES[part], 0, 0))
+                    ops.append((ROLES[part], fields if part in ("bids", "asks") else 0, 0))
             kinds.append((kind_of(parts), first, len(ops)))
         self.kinds, self.ops = np.array(kinds, dtype=np.int64).reshape(-1, 3), np.array(ops, dtype=np.int64).reshape(-1, 3)
         self.text = np.frombuffer(text, dtype=np.uint8).copy()

@@ -144,7 +144,7 @@ def read(
             i += length
         elif role in (BIDS, ASKS):
             start = i
-            found, i = parse(text, i, n, room, rows if role == BIDS else rows + 24 * width, width)
+            found, i = parse(text, i, n, room, rows if role == BIDS else rows + 24 * width, width, get(ops, 3 * o + 1))
             if found < 0 or (found == 0 and i - start != 2):
                 return False
             put(got, GOT_BIDS if role == BIDS else GOT_ASKS, found)

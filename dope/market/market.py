@@ -74,8 +74,9 @@ class Market:
         self._next_look = 0
         self._second = 0
 
-    def open_book(self, instrument: Instrument, ts: int, checksum_rule: str, idle_s: float, depth: int = 0) -> None:
-        """Open the book of an instrument; ``depth`` = levels per side that the venue keeps up to date, 0 = all.
+    def open_book(self, instrument: Instrument, ts: int, checksum_rule: str, idle_s: float, depth: int = 0, fields: int = 0) -> None:
+        """Open the book of an instrument; ``depth`` = levels per side that the venue keeps up to date, ``fields`` = elements of each
+        level as it is sent; 0 = all, or any.
 
         An open one takes what the instrument says now: sizes mean what its contract value is from here on.
         """
@@ -85,7 +86,7 @@ class Market:
                 self.dirty[instrument.key] = None
         else:
             delay = self.delays.setdefault(instrument.venue, DelayFloor())
-            self.books[instrument.key] = Book(instrument, self.slots, delay, checksum_rule, ts, depth=depth)
+            self.books[instrument.key] = Book(instrument, self.slots, delay, checksum_rule, ts, depth=depth, fields=fields)
             self.dirty[instrument.key] = None
             self.idle_ns[instrument.venue] = int(idle_s * NS)
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from dope.sim.book import ASK, BID
 from dope.sim.effects import Act, Edit, Memory
 from dope.sim.port import Said
 from dope.sim.wires import Raw, fields, levels, like, objects, packed_like, read, renumbered, unpacked, written
@@ -192,25 +191,6 @@ def is_bid(act: Act, value: Any, level: Any) -> bool:
     if where.sides == ("levels",):
         return any(level is each for name, both in fields(value) if name == "levels" for each in both[0])
     return any(level is each for name, side in fields(value) if name in BIDS and isinstance(side, list) for each in side)
-
-
-def over(act: Act, value: Any) -> bool:
-    """A level ``bps`` beyond the best of the other side: the book is crossed, with 0 locked."""
-    market = act.market or next(iter(act.natives.values()))
-    found = levels(value, act.wire)
-    if not found:
-        return False
-    level = found[0]
-    bid = is_bid(act, value, level)
-    best = market.book.best(ASK if bid else BID)
-    tick = best + (1 if bid else -1) * int(best * act.number("bps") // 10_000)
-    price = Decimal(tick * market.spec.tick_e6) / 10**6
-    level[act.wire.price] = like(level[act.wire.price], f"{price:f}")
-    if is_zero(act, level):
-        level[act.wire.size] = like(level[act.wire.size], "1" if bid or act.wire.sides else "-1")
-        if act.wire.sides == ():
-            level[1] = Raw("1")
-    return True
 
 
 def far(act: Act, value: Any) -> bool:

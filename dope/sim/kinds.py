@@ -12,6 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 from dope.sim import doings, edits, frames
+from dope.sim.crossing import Crossed
 from dope.sim.effects import (
     ANSWERS,
     BOOK,
@@ -62,6 +63,8 @@ class Kind(NamedTuple):
                 return venue in SHUTDOWN
             case "depth":
                 return venue in SHALLOW
+            case "sides":
+                return bool(wire(venue).sides) and wire(venue).text
             case "first":
                 return bool(wire(venue).rest or wire(venue).snapshot)
             case "":
@@ -346,20 +349,20 @@ _VALUES = (
     Kind(
         "crossed",
         "values",
-        "a bid stands above the asks, or an ask below the bids",
+        "for ms a bid stands above the asks, or an ask below the bids, as when a venue tells of its two sides one after the other",
         "noticed",
-        _value(edits.over),
-        {"bps": 30.0, "times": 1},
-        "text",
+        Crossed,
+        {"bps": 30.0, "ms": 300.0},
+        "sides",
     ),
     Kind(
         "locked",
         "values",
-        "a bid stands at the best ask, or an ask at the best bid",
+        "for ms a bid stands at the best ask, or an ask at the best bid, as when a venue has not matched them yet",
         "noticed",
-        _value(edits.over),
-        {"bps": 0.0, "times": 1},
-        "text",
+        Crossed,
+        {"bps": 0.0, "ms": 300.0},
+        "sides",
     ),
     Kind(
         "foreign_symbol",

@@ -83,6 +83,7 @@ class Venue:
     CHECKSUM = ""  #: name of the rule by which the market checks BookUpdate.checksum
     INTEGRITY = "sequence"  #: what proves a book right: "sequence", "checksum", "snapshot" (each message is a whole book) or "" = nothing
     DEPTH = 0  #: levels per side that the venue keeps up to date: what falls out behind them is forgotten; 0 = all
+    FIELDS = 0  #: elements of a level of its book messages where it has more than price and size; 0 = any number
     #: ordinary messages to the letter, for the fast lane: literals and field names (``market/lane.py``); () = none
     TEMPLATES: tuple[tuple[bytes | str, ...], ...] = ()
     FEES: tuple[Fee, ...] = ()  #: the default tier of each kind

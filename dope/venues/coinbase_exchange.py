@@ -29,7 +29,7 @@ import msgspec
 
 from dope.types import BookUpdate, Checked, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, ReplyInfo, Trade
 from dope.venues._written import least, number, utc_ns
-from dope.venues.base import LIST, Known, Venue
+from dope.venues.base import LIST, UNREADABLE, Known, Venue
 from dope.venues.coinbase import MARKETS, MIN_NOTIONAL, PRODUCT, Flags, pair, products_in, state
 
 CHANNELS = ("level2_batch", "matches")
@@ -159,6 +159,21 @@ class CoinbaseExchange(Venue):
 
     # -- frames ------------------------------------------------------------------------------------------------------
     def read(self, frame: Frame, events: list[Event]) -> None:
+        try:
+            self._read(frame, events)
+        except UNREADABLE:
+            if b'"l2update"' in frame.data:
+                self._missed(frame, events)
+            raise
+
+    def _missed(self, frame: Frame, events: list[Event]) -> None:
+        """Changes that could not be read: no number will show that they are missing, so their book is asked for anew at once."""
+        books = [known for known in self.known.values() if known.conn == frame.conn and known.last is not None]
+        named = [known for known in books if f'"{known.native}"'.encode() in frame.data]
+        for known in named or books:
+            self.lost(known, frame.ts, events)
+
+    def _read(self, frame: Frame, events: list[Event]) -> None:
         message = _message.decode(frame.data)
         match message.type:
             case "l2update" | "snapshot" | "match":

@@ -120,6 +120,7 @@ class Okx(Venue):
     PING = (15.0, "ping")
     IDLE_S = 5.0
     CHECKSUM = "interleaved25"
+    FIELDS = 4  # price, size, "0", orders: without its size a level would be read as one that is gone
     TEMPLATES = (
         (b'{"arg":{"channel":"books","instId":"', "symbol", b'"},"action":"update","data":[{"asks":', "asks", b',"bids":', "bids",
          b',"ts":"', "ms", b'","checksum":0,"prevSeqId":', "prev", b',"seqId":', "seq", b"}]}"),

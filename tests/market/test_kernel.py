@@ -114,6 +114,27 @@ def test_a_message_with_one_bad_level_changes_nothing_at_all(bad: bytes) -> None
     assert (book == before).all()
 
 
+@settings(max_examples=100, deadline=None)
+@given(streams(), st.integers(0, 11), st.integers(0, 4))
+def test_where_levels_have_four_elements_one_of_three_or_five_is_refused(
+    stream: list[tuple[bytes, bytes, bool]], which: int, place: int
+) -> None:
+    book, scratch = kernel.empty_book(), kernel.new_scratch(64)
+    book[4, kernel.FIELDS] = 4
+    for bids, _, snapshot in stream:
+        levels = [[*level[:2], "0", "3"] for level in json.loads(bids)]
+        assert kernel.apply(book, scratch, json.dumps(levels, separators=(",", ":")).encode(), b"", snapshot)[0] >= 0
+        if levels:
+            before, level = book.copy(), levels[which % len(levels)]
+            if place == 4:
+                level.append("1")
+            else:
+                del level[place]
+            for separators in ((",", ":"), (" , ", ":")):
+                assert kernel.apply(book, scratch, b"", json.dumps(levels, separators=separators).encode(), snapshot)[0] < 0
+            assert (book == before).all()
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 40), st.integers(0, 40))
 def test_no_bytes_whatever_crash_it_or_leave_half_a_message(junk: bytes, cut: int, at: int) -> None:

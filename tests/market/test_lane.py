@@ -30,7 +30,7 @@ MESSAGES = {
 }
 NATIVE = {"okx": "BTC-USDT", "binance_spot": "BTCUSDT", "binance_usdm": "BTCUSDT"}
 KINDS = {lane.BOOK: "book", lane.QUOTE: "quote", lane.TRADE: "trade"}
-TEMPLATES = {venue.ID: lane.Templates(venue.TEMPLATES) for venue in VENUES if venue.TEMPLATES}
+TEMPLATES = {venue.ID: lane.Templates(venue.TEMPLATES, venue.FIELDS) for venue in VENUES if venue.TEMPLATES}
 
 
 @jit
@@ -167,3 +167,13 @@ def test_slots_grow_and_keep_what_they_hold() -> None:
     assert kernel.levels(slots.levels[first], True, 5).tolist() == [[99.0, 1.0]]
     slots.pair(0, 5, 20.0)
     assert slots.pairs.tolist() == [[0, 5]] and slots.walls.tolist() == [20.0]
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_level_that_lacks_an_element_takes_no_lane(place: int) -> None:
+    whole = json.loads(MESSAGES["okx", "book"])
+    assert read("okx", MESSAGES["okx", "book"]) is not None and len(whole["data"][0]["bids"][0]) == 4
+    for side in ("bids", "asks"):
+        lacking = json.loads(MESSAGES["okx", "book"])
+        del lacking["data"][0][side][0][place]
+        assert read("okx", json.dumps(lacking, separators=(",", ":")).encode()) is None

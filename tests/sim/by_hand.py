@@ -16,6 +16,9 @@ import msgspec
 from dope.engine import Engine
 from dope.market.book import Book
 from dope.sim.edits import wrong_checksum
+from dope.sim.effects import Act, Doing
+from dope.sim.journal import Fault
+from dope.sim.kinds import KINDS
 from dope.sim.listings import STEP_MS, ListingSpec
 from dope.sim.market import SampleMarket
 from dope.sim.port import ANSWER, Client, Close, Effect, Reply, Said
@@ -197,6 +200,9 @@ class ByHand:
                     self.truths[key].enter(self.sample.steps)
                     if self.machine.INTEGRITY == "checksum":
                         self.shallow[key].enter(self.sample.steps)
+            for effect in self.server.port.effects:
+                if isinstance(effect, Doing):
+                    effect.step()
             self.server.publish()
             if self.sample.steps % TICK_STEPS == 0:
                 self.tick()
@@ -426,3 +432,13 @@ def spoiled(message: Message, where: Wire) -> Message:
     if not wrong_checksum(SimpleNamespace(wire=where), value):  # type: ignore[arg-type]
         return message
     return Message(written(value).encode(), message.key, message.step)
+
+
+def suffer(hand: ByHand, fault: Fault) -> Act:
+    """Let a fault act at the venue from now on."""
+    kind = KINDS[fault.kind]
+    market = hand.sample.markets[f"{fault.venue}:{fault.symbol}"]
+    clock = VenueClock(hand.sample)
+    act = Act(fault, {**kind.params, **fault.params}, hand.server.port, clock, market, lambda ms, call: None)
+    hand.server.port.effects.insert(0, kind.make(act))
+    return act

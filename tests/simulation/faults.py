@@ -17,8 +17,8 @@ STATUSES, SLOW_STATUSES = (429, 500, 502, 504), (403, 418, 451, 503)
 CODES, SLOW_CODES = (1000, 1001, 1006, 1006, 1009, 1011, 1012), (1008, 1013, 4000)
 #: a market says nothing while its connection goes on: its book may be older than the limit
 SILENT = frozenset(("delist", "freeze_one", "rename"))
-#: these leave levels that no market had, and nothing in the stream that would tell: a level without its size may be another level
-UNTOLD = frozenset(("crossed", "locked", "missing_field", "snapshot_empty", "snapshot_one_sided"))
+#: these leave levels that no market had, and nothing in the stream that would tell
+UNTOLD = frozenset(("snapshot_empty", "snapshot_one_sided"))
 #: of these the first messages look like duplicates, or like a book that was right a while ago: s until enough of them tell
 SLOWLY_TOLD = {"seq_reset": 10.0, "seq_scope": 10.0, "seq_wrap": 10.0, "snapshot_old": 3.0}
 #: where nothing proves a book right these are all that may happen to it unnoticed
