@@ -27,9 +27,10 @@
     const digits = Math.abs(r.net) < 0.1 ? 4 : 2, unit = 10 ** digits, whole = (v) => Math.round(v * unit);
     const paid = r.qty * r.buy_vwap, got = r.qty * r.sell_vwap;
     const net = whole(r.net), feeBuy = whole(r.buy_cost - paid), feeSell = whole(got - r.sell_proceeds), received = whole(got);
-    const other = whole(r.sell_proceeds - r.buy_cost - r.net);   // fixed costs such as a transfer
-    const gross = net + feeBuy + feeSell + other, show = (v) => fmt.number(v / unit, digits);
-    return { net, feeBuy, feeSell, other, gross, received, cost: received - gross, digits, show };
+    const conversion = whole(r.conversion || 0), transfer = whole(r.transfer || 0), buffer = whole(r.buffer || 0);
+    const gross = net + feeBuy + feeSell + conversion + transfer + buffer, show = (v) => fmt.number(v / unit, digits);
+    const first = (r.levels || [])[0], touch = first ? Math.max(whole((first[1] - first[0]) * r.qty), gross) : gross;
+    return { net, feeBuy, feeSell, conversion, transfer, buffer, gross, touch, depth: touch - gross, received, cost: received - gross, digits, show };
   };
 
   const line = (name, value, note, css, test) => h("tr", { class: css }, h("td", {}, name), h("td", { class: "num", "data-test": test }, value), h("td", { class: "mut" }, note || ""));
@@ -44,9 +45,13 @@
       line("Sell proceeds before fee", l.show(l.received), `${fmt.quantity(r.qty)} ${r.base} × ${vwap(r.sell, r.sell_vwap)}`, "", "ledger-received"),
       line("− Buy cost before fee", l.show(l.cost), `${fmt.quantity(r.qty)} ${r.base} × ${vwap(r.buy, r.buy_vwap)}`, "", "ledger-cost"),
       line("= Gross", l.show(l.gross), `${fmt.bps(r.gross_bps)} bps of the buy cost`, "sum", "ledger-gross"),
-      line("− Fee of the buy", l.show(l.feeBuy), `${fmt.number(r.fee_buy_bps, 2)} bps taker, ${DOPE.venueName(r.buy_venue)}`, "", "ledger-fee-buy"),
-      line("− Fee of the sell", l.show(l.feeSell), `${fmt.number(r.fee_sell_bps, 2)} bps taker, ${DOPE.venueName(r.sell_venue)}`, "", "ledger-fee-sell"),
-      l.other ? line("− Fixed costs", l.show(l.other), "transfer", "", "ledger-other") : null,
+      line("   at the best prices alone", l.show(l.touch), "what the first levels promise for this size", "mut", "ledger-touch"),
+      line("   − depth", l.show(l.depth), "further levels are worse", "mut", "ledger-depth"),
+      line("− Fee of the buy", l.show(l.feeBuy), `${fmt.number(r.fee_buy_bps, 2)} bps ${r.buy_as || "taker"}${r.buy_in_base ? " in " + r.base : ""}, ${DOPE.venueName(r.buy_venue)}`, "", "ledger-fee-buy"),
+      line("− Fee of the sell", l.show(l.feeSell), `${fmt.number(r.fee_sell_bps, 2)} bps ${r.sell_as || "taker"}, ${DOPE.venueName(r.sell_venue)}`, "", "ledger-fee-sell"),
+      r.via ? line("− Conversion", l.show(l.conversion), `beyond the mid of ${r.via}`, "", "ledger-conversion") : null,
+      l.transfer ? line("− Fixed costs", l.show(l.transfer), "of one opportunity", "", "ledger-transfer") : null,
+      l.buffer ? line("− Held back", l.show(l.buffer), "for what goes wrong", "", "ledger-buffer") : null,
       line("= Net", l.show(l.net), `${fmt.bps(r.net_bps)} bps = net ÷ buy cost with fee ${fmt.money(r.buy_cost)}`, "sum net", "ledger-net"),
     ].filter(Boolean));
   }
@@ -81,13 +86,13 @@
       ...(r.clock_step ? [line("Clock", "set while it was open", "the system clock jumped; times here follow their own")] : []),
       line("Indicative", DOPE.signedPct(r.indicative_pct), "(sell price − buy price) ÷ buy price, no depth"),
       line("Indicative after fees", DOPE.signedPct(r.indicative_profit_pct), "less both fees; shown for comparison"),
-      line("Fees could rise by", `${fmt.number(r.fee_slack_bps, 2)} bps`, "before the net is zero"),
+      line("Fees could rise by", `${fmt.number(r.fee_slack_bps, 2)} bps`, "both together, before this size earns nothing"),
     ]);
     const scroll = $("inspector-body").scrollTop;
     DOPE.fill("inspector-body",
-      h("div", { class: "insp-head" }, h("span", { class: "tag s-" + r.state }, r.state), h("b", { class: r.net < 0 ? "neg" : "pos" }, `${fmt.bps(r.net_bps)} bps`), h("span", { class: "mut" }, `${fmt.size(r.size)} ${r.quote} executable · ${r.kind}`)),
-      ledgerTable(r), levelsTable(r), facts,
-      h("p", { class: "mut small" }, r.fee_source || "Fees are the taker fees of the fee table (default tier) unless your own are set (DOPE_FEES). Transfers between venues, funding and slippage after the quote are not included."),
+      h("div", { class: "insp-head" }, h("span", { class: "tag s-" + r.state }, r.state), h("b", { class: r.net < 0 ? "neg" : "pos" }, `${fmt.bps(r.net_bps)} bps`), h("span", { class: "mut" }, `${r.at_least ? "at least " : ""}${fmt.size(r.size)} ${r.quote} executable · ${r.kind}`)),
+      ledgerTable(r), DOPE.curve(r), levelsTable(r), facts,
+      h("p", { class: "mut small" }, r.fee_source || "Fees are those of the fee table at your tier, or your own (Settings page). Transfers between venues cost what is set there as fixed costs; funding and slippage after the quote are not included."),
       h("p", { class: "mut small" }, "Monitoring tool. Verify both quotes before you trade."));
     $("inspector-body").scrollTop = scroll;
   }

@@ -18,6 +18,7 @@ import msgspec
 from dope.board import Board
 from dope.detectors import Jumps, Whales, parameters
 from dope.errors import NoEngine, UnknownName
+from dope.market.curve import profit_curve
 from dope.market.market import Market
 from dope.market.walk import Walk, two_book
 from dope.settings import Settings
@@ -102,6 +103,14 @@ class FakeMarket:
         if kind == "promises":
             words = dict.fromkeys(("promise", "promised", "measured", "unit", "of", "how", "test"), "words")
             return [{**words, "id": str(n), "limit": 1.0, "samples": 3, "needed": 3, "since": 1, "state": "kept"} for n in range(3)]
+        if kind == "curve":
+            return self._curve(_more["args"]["id"])
+        if kind == "survival":
+            fills = {"ms": 100.0, "n": 40, "filled": 33, "blind": 1, "share": 0.825, "low": 0.68, "high": 0.913}
+            lives = {"openings": 40, "ended": 30, "stale": 4, "open": 6, "median_s": 0.8, "median_low_s": 0.6, "median_high_s": 1.1,
+                     "open_after": [{"t": 0.5, "s": 0.7, "low": 0.6, "high": 0.8, "at_risk": 30}], "fills": [fills],
+                     "fills_at_latency": fills}  # fmt: skip
+            return {"t": 1, "since": 1, "latency_ms": 100.0, "unwatched": 0, "total": lives, "pairs": []}
         if kind == "instruments":
             return self.watching.listed()
         if kind == "parameters":
@@ -152,6 +161,19 @@ class FakeMarket:
         """Of the simulated market: this scenario is played from now on."""
         row = next(row for row in self.scenarios if row["id"] == name)
         self.mode = {**self.mode, "scenario": {**row, "since": int(time.time() * 1000)}}
+
+    def _curve(self, number: int) -> Row:
+        """What the reading of that name says of a row on the board: the curve of its steps."""
+        row = next((row for row in [*self._open.values(), *self._closed] if row["id"] == number), None)
+        if row is None:
+            raise UnknownName("opportunity", str(number), ())
+        steps = row["levels"]
+        curve = profit_curve([(ask, qty) for ask, _, qty in steps], [(bid, qty) for _, bid, qty in steps], row["fee_buy_bps"] / 1e4,
+                             row["fee_sell_bps"] / 1e4)  # fmt: skip
+        head = {name: row[name] for name in ("id", "state", "symbol", "kind", "base", "quote", "buy", "sell", "buy_venue", "sell_venue")}
+        zeros = dict.fromkeys(("lot", "min_size", "min_notional", "transfer", "buffer_bps", "slack_bps", "order_qty"), 0.0)
+        return {**head, **zeros, **msgspec.to_builtins(curve), "recorded": row["closed"] is not None, "order_size": 1000.0, "t": 1,
+                "fees": [], "ledger": [], "order_ledger": [], "blocks": None}  # fmt: skip
 
     # -- one step ------------------------------------------------------------------------------------------------
     def step(self, now_ms: int | None = None) -> None:

@@ -101,12 +101,35 @@ def test_the_inspector_derives_the_net_to_the_cent(watching: Any) -> None:
     whole = {name: round(value * unit) for name, value in read.items()}
     assert whole["received"] - whole["cost"] == whole["gross"]
     assert whole["gross"] - whole["fee-buy"] - whole["fee-sell"] == whole["net"]
+    touch, depth = (round(own(page.text_content(f'[data-test="ledger-{name}"]')) * unit) for name in ("touch", "depth"))
+    assert touch - depth == whole["gross"] and depth >= 0
     row_id = page.evaluate("dash_ag_grid.getApi('opps-grid').getSelectedNodes()[0].data.id")
     row = next(row for row in server.board.read().data["opps"] if row["id"] == row_id)
     assert read["net"] == pytest.approx(row["net"], abs=0.5001 / unit)
     assert read["gross"] == pytest.approx(row["gross"], abs=2 / unit)
     page.keyboard.press("Escape")
     assert page.is_hidden('[data-test="inspector"]')
+
+
+CURVE = """() => {
+  const part = document.querySelector('[data-test="curve"]'), text = (name) => part.querySelector(`[data-test="${name}"]`).textContent;
+  if (!part || !part.querySelector("svg .best") || !part.querySelector('[data-test="fills"]')) return null;
+  const said = part.querySelector("svg").getAttribute("aria-label"), rows = part.querySelectorAll("details tbody tr").length;
+  return { best: text("curve-best"), rows, said, fills: text("fills"), after: text("open-after") };
+}"""
+
+
+def test_the_inspector_shows_profit_against_size_and_how_long_such_openings_last(watching: Any) -> None:
+    server, page = watching
+    server.market.hot = 0.3
+    page.wait_for_function("[...DOPE.state.opps.values()].some((row) => row.state === 'open')")
+    page.evaluate("DOPE.inspect([...DOPE.state.opps.values()].reverse().find((row) => row.state === 'open').id)")
+    shown = page.wait_for_function(CURVE, timeout=60_000).json_value()
+    assert shown["best"].startswith("≥"), "its steps end with the profit"
+    assert shown["rows"] > 0 and shown["said"].startswith("Profit against size. Largest profit")
+    assert shown["fills"].startswith("83") and shown["after"].startswith("70")
+    assert page.complaints == []
+    page.keyboard.press("Escape")
 
 
 def test_freeze_holds_every_update_and_resume_shows_the_newest(watching: Any) -> None:
