@@ -7,11 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from dope.detectors.triangles import Triangle, Triangles
+from dope.engines import detector_of
 from dope.sim.exact import Life
 from dope.sim.journal import Fault
 from dope.trial.crossing import crossed, crossings
-from dope.trial.judge import arbitrage, truth
-from dope.trial.stage import Case, Played, Witness
+from dope.trial.judge import DUE_MS, NEAR_MS, arbitrage, truth
+from dope.trial.stage import MS, Case, Played, Witness
 from tests.trial.test_recall import played
 
 VENUES = ("binance_spot", "okx", "kraken")
@@ -49,6 +51,26 @@ def test_across_two_currencies_all_that_is_true_is_told_and_nothing_else(fallen:
 def test_a_de_peg_of_two_percent_raises_no_false_opportunity_in_one_currency(fallen: Played) -> None:
     found = arbitrage(fallen, truth(fallen))
     assert not found.false and not found.off, (found.false, found.off)
+
+
+def test_planted_triangles_are_found_and_none_is_invented(fallen: Played, lives: list[Life]) -> None:
+    """Where one venue trades all three, buying for dollars and selling for the coin is a way round its markets: one truth for both."""
+    triangles: Triangles = detector_of(fallen.session.engine, Triangles)
+    told = [*triangles.over, *triangles.rows()]
+    assert {each.venue for each in told} == {"kraken"} and len(told) >= 2
+
+    def of(each: Triangle) -> tuple[str, str]:
+        bought = [key for key, side in zip(each.markets, each.sides, strict=True) if side == "buy" and "BTC" in key]
+        sold = [key for key, side in zip(each.markets, each.sides, strict=True) if side == "sell" and "BTC" in key]
+        return bought[0], sold[0]
+
+    here = [life for life in lives if life.buy.startswith("kraken") and life.sell.startswith("kraken")]
+    for life in here:
+        if life.above_ms >= DUE_MS:
+            assert any(of(each) == (life.buy, life.sell) and abs(each.opened // MS - life.start_ms) <= NEAR_MS for each in told), life
+    for each in told:
+        matching = [life for life in here if of(each) == (life.buy, life.sell)]
+        assert any(life.start_ms - NEAR_MS <= each.opened // MS <= (life.end_ms or fallen.end_ms) + NEAR_MS for life in matching), each
 
 
 def test_what_was_never_true_is_called_false(fallen: Played, lives: list[Life]) -> None:
