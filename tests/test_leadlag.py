@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dope.detectors.linker import Linker, _Pair
 from dope.detectors.paths import Paths
 from dope.engines import detector_of
 from dope.market.freshness import RING, RING_AT
@@ -150,6 +151,19 @@ def test_average_paths_around_jumps_show_who_moved_first(tmp_path: Path) -> None
     assert paths["okx"][200] == pytest.approx(5.0, abs=1.5)
     assert paths["kraken"][200] == pytest.approx(0.0, abs=1.5)
     assert paths["kraken"][500] == pytest.approx(5.0, abs=1.5)
+
+
+def test_scores_of_linked_jumps_are_those_of_the_markets_shown(tmp_path: Path) -> None:
+    session = session_of(tmp_path, {"okx": 0, "kraken": 40})
+    linker: Linker = detector_of(session.engine, Linker)
+    keys = ("kraken:BTC-USDT", "okx:BTC-USDT")
+    linker._pairs[keys] = linked = _Pair("BTC")
+    linked.lags.extend([-41 * MS] * 22 + [None, 0])
+    linker._pairs[("kraken:ETH-USDT", "okx:ETH-USDT")] = _Pair("ETH")
+    first, second = ask(leadlag.LeadLag(), session)["jumps"]
+    assert (first["leader"], first["led"], first["n"], second["leader"], second["led"]) == (keys[0], 0, 22, keys[1], 22)
+    assert (second["verdict"], second["lag_ms"], second["simultaneous"], second["unresolved"]) == ("leads", 41.0, 1, 1)
+    assert second["p"] < 1e-5
 
 
 def test_shares_of_the_price_are_told_of_an_hour_only(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Annotated, Any
 
@@ -147,6 +147,15 @@ class Score(Struct, frozen=True):
     verdict: str
 
 
+class Links(Struct, frozen=True):
+    """The last links of two markets in the order of their names: lag in ns, above zero = ``a`` led; None = unresolved, 0 = simultaneous."""
+
+    base: str
+    a: str
+    b: str
+    lags: tuple[int | None, ...]
+
+
 class _Pair:
     """The last links of two markets: lag in ns, above zero = the first one by name led; None = unresolved, 0 = simultaneous."""
 
@@ -186,10 +195,12 @@ class Linker:
 
     def scores(self) -> list[Score]:
         """Every ordered pair of markets that was ever linked, by name."""
-        found = []
-        for (a, b), pair in sorted(self._pairs.items()):
-            found += [score(pair.base, a, b, pair.lags), score(pair.base, b, a, [None if lag is None else -lag for lag in pair.lags])]
-        return found
+        return scored(self.links())
+
+    def links(self, keys: Collection[str] | None = None) -> list[Links]:
+        """What the scores of these markets (None = all) are made of, as copies: scoring takes longer than the engine should wait."""
+        pairs = sorted(self._pairs.items())
+        return [Links(pair.base, a, b, tuple(pair.lags)) for (a, b), pair in pairs if keys is None or (a in keys and b in keys)]
 
     def _link(self, now: int, market: Market) -> Iterator[JumpLink]:
         until = self._jumps.pending()
@@ -220,6 +231,15 @@ class Linker:
             known = delays.percentiles() if delays is not None else None
             self._usual[venue] = second, int(known[0] * MS) if known else 0
         return self._usual[venue][1]
+
+
+def scored(links: Sequence[Links]) -> list[Score]:
+    """The scores of both orders of each pair."""
+    found = []
+    for pair in links:
+        turned = [None if lag is None else -lag for lag in pair.lags]
+        found += [score(pair.base, pair.a, pair.b, pair.lags), score(pair.base, pair.b, pair.a, turned)]
+    return found
 
 
 def score(base: str, leader: str, follower: str, lags: Sequence[int | None]) -> Score:

@@ -12,7 +12,7 @@ import numpy as np
 from dope.detectors.averages import apart, averages, offsets
 from dope.detectors.contrast import Series, log_bps
 from dope.detectors.discovery import GRID_MS, LEAST_S, WIDEST, discovery, on_grid
-from dope.detectors.linker import Linker
+from dope.detectors.linker import Linker, Links, scored
 from dope.engines import detector_of
 from dope.session import Session
 
@@ -29,10 +29,15 @@ class _Jump(msgspec.Struct):
     dir: int
 
 
-def jump_scores(session: Session, keys: Sequence[str]) -> list[dict[str, Any]]:
-    """In the engine's thread: how often one of these markets jumped before another, every ordered pair that was ever linked."""
+def jump_links(session: Session, keys: Sequence[str]) -> list[Links]:
+    """In the engine's thread: the links of these markets' jumps."""
     linker: Linker = detector_of(session.engine, Linker)
-    return [msgspec.to_builtins(score) for score in linker.scores() if score.leader in keys and score.follower in keys]
+    return linker.links(frozenset(keys))
+
+
+def jump_scores(links: Sequence[Links], keys: Sequence[str]) -> list[dict[str, Any]]:
+    """How often one of these markets jumped before another, every ordered pair that was ever linked."""
+    return [msgspec.to_builtins(score) for score in scored([pair for pair in links if pair.a in keys and pair.b in keys])]
 
 
 def jumps_of(session: Session, keys: Sequence[str], since: int) -> list[tuple[int, int]]:

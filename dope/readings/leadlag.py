@@ -17,11 +17,12 @@ import msgspec
 import numpy as np
 
 from dope.detectors.contrast import Finding, Grid, Series, common_span, contrast, observed, verdict
+from dope.detectors.linker import Links
 from dope.detectors.paths import Paths
 from dope.engines import detector_of
 from dope.market.freshness import resolution_ns
 from dope.readings.asked import Asked
-from dope.readings.evidence import average_paths, jump_scores, jumps_of, shares
+from dope.readings.evidence import average_paths, jump_links, jump_scores, jumps_of, shares
 from dope.session import Session
 from dope.types import SENTINEL
 
@@ -97,7 +98,7 @@ class LeadLag:
             return answer
 
     def _answer(self, session: Session, asked: Asked, question: Question) -> dict[str, Any]:
-        seen, scores = asked.between_turns(lambda: _copied(session, question, asked.now))
+        seen, links = asked.between_turns(lambda: _copied(session, question, asked.now))
         seen = sorted(sorted(seen, key=lambda one: -len(one.prices))[:MARKETS], key=lambda one: one.key)
         series = {clock: {one.key: one.series(clock) for one in seen} for clock in CLOCKS}
         pairs = sorted(combinations(seen, 2), key=lambda pair: self._rows.get((question, pair[0].key, pair[1].key), {"at": 0})["at"])
@@ -119,7 +120,7 @@ class LeadLag:
             "at": asked.now // MS, "symbol": question.symbol, "window_s": question.window_s, "series": question.series,
             "clock": question.clock, "grid": question.grid, "reach_ms": GRIDS[question.grid].reach, "step_ms": GRIDS[question.grid].step,
             "markets": markets, "pairs": sorted(rows, key=lambda row: (row["x"], row["y"])),
-            "jumps": [score for score in scores if score["leader"] in keys and score["follower"] in keys],
+            "jumps": jump_scores(links, keys),
             "paths": average_paths(series["receipt"], jumps), "shares": self._discovered(session, question, keys, asked.now),
         }  # fmt: skip
 
@@ -141,8 +142,8 @@ def _question(session: Session, asked: Asked) -> Question:
                     bool(args.get("discovery")))  # fmt: skip
 
 
-def _copied(session: Session, question: Question, now: int) -> tuple[list[Seen], list[dict[str, Any]]]:
-    """In the engine's thread: the paths of all markets of that symbol or asset, and the scores of their jumps."""
+def _copied(session: Session, question: Question, now: int) -> tuple[list[Seen], list[Links]]:
+    """In the engine's thread: the paths of all markets of that symbol or asset, and the links of their jumps."""
     paths: Paths = detector_of(session.engine, Paths)
     track = paths.tracks.mids if question.series == "quotes" else paths.tracks.trades
     found = []
@@ -153,7 +154,7 @@ def _copied(session: Session, question: Question, now: int) -> tuple[list[Seen],
         late = book.delay.percentiles()
         times, prices = track.of(book.slot, now - int(question.window_s * NS))
         found.append(Seen(key, times, prices, late[0] if late else 0.0, book.delay.floor))
-    return found, jump_scores(session, [one.key for one in found])
+    return found, jump_links(session, [one.key for one in found])
 
 
 def _market(session: Session, one: Seen, series: Series) -> dict[str, Any]:
