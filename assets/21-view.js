@@ -2,8 +2,9 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $ } = DOPE;
-  const STORE = "dope.view", DEFAULTS = { asset: "", kind: "", min: null, max: null, size: null, stale: true, text: "", route: "", columns: null, matrix: "net", chart: "dev", span: 240, tape: null, pair: "", venue: "" };
-  const NUMBERS = ["min", "max", "size", "span"], LINKED = ["asset", "kind", "min", "max", "size", "text", "matrix", "chart", "span", "venue"];
+  const STORE = "dope.view", DEFAULTS = { asset: "", kind: "", min: null, max: null, size: null, stale: true, text: "", route: "", columns: null, matrix: "net", chart: "dev", span: 240, tape: null, pair: "", venue: "", tab: "", legs: "", hours: 1 };
+  const NUMBERS = ["min", "max", "size", "span", "hours"], SPREADS = ["tab", "legs", "hours"], LEGS = 170;   // SPREADS: in links to that page alone
+  const LINKED = ["asset", "kind", "min", "max", "size", "text", "matrix", "chart", "span", "venue", ...SPREADS];
   const view = (DOPE.view = Object.assign({}, DEFAULTS));
 
   function load() {
@@ -14,7 +15,7 @@
     view.text = view.route = "";
     const asked = new URLSearchParams(location.search);
     for (const name of LINKED) if (asked.has(name)) {
-      const value = asked.get(name).slice(0, 40);
+      const value = asked.get(name).slice(0, name === "legs" ? LEGS : 40);
       view[name] = NUMBERS.includes(name) ? (value !== "" && Number.isFinite(Number(value)) ? Number(value) : DEFAULTS[name]) : value;
     }
   }
@@ -26,7 +27,7 @@
   };
   DOPE.link_to_view = function () {
     const query = new URLSearchParams();
-    for (const name of LINKED) if (view[name] !== DEFAULTS[name] && view[name] !== null) query.set(name, view[name]);
+    for (const name of LINKED) if (view[name] !== DEFAULTS[name] && view[name] !== null && (DOPE.page === "spreads" || !SPREADS.includes(name))) query.set(name, view[name]);
     const text = query.toString();
     return location.origin + location.pathname + (text ? "?" + text : "");
   };
@@ -81,10 +82,15 @@
     if (name === "text") return DOPE.see({ text: raw.slice(0, 60) });
     if (value !== null && !Number.isFinite(value)) return;
     if (name !== "order") return DOPE.see({ [name]: value });
-    if (value === null || value <= 0) { DOPE.toast("Order size must be above 0", "bad"); return draw(); }
+    DOPE.orderSize(raw);
+  }
+  /* One order size for all: what net, fills and costs are reckoned for. */
+  DOPE.orderSize = function (raw) {
+    const value = String(raw).trim() === "" ? null : Number(raw);
+    if (value === null || !Number.isFinite(value) || value <= 0) { DOPE.toast("Order size must be above 0", "bad"); return draw(); }
     try { localStorage.setItem("dope.order", String(value)); } catch (error) { /* private mode */ }
     DOPE.ask("set", { order_size: value }).then(() => DOPE.toast(`Order size ${DOPE.fmt.size(value)}`), () => {});
-  }
+  };
   DOPE.ready(() => {
     load();
     DOPE.fill("grid-controls", field("min", "net ≥", "bps", "44px", "min-net"), field("order", "my size", "$", "58px", "order-size"), field("text", "Quick filter (F)", "", "64px", "quick-filter"));

@@ -48,7 +48,9 @@ class Histories:
         self._sessions: OrderedDict[str, str] = OrderedDict()  # path of a tape → who recorded it
         self._lock = threading.Lock()
 
-    def query(self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "") -> History:
+    def query(
+        self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "", venues: Sequence[str] = ()
+    ) -> History:
         """As ``Store.query``; ``end`` 0 = now, ``limit`` 0 = as many as may be, ``source`` "" = what runs now."""
         session = self._current()
         if not source and session is None:
@@ -58,7 +60,7 @@ class Histories:
             raise StoreError("a recording is played back and not recorded again; choose the history of live or sim")
         if source not in SOURCES:
             raise UnknownName("source", source, SOURCES)
-        answer = self._store(source).query(kind, symbol, start, end or self._clock.now(), limit=limit or MAX_ROWS)
+        answer = self._store(source).query(kind, symbol, start, end or self._clock.now(), limit=limit or MAX_ROWS, venues=venues)
         return answer._replace(source=source)
 
     def close(self) -> None:

@@ -175,7 +175,7 @@ class Runtime:
     ) -> Any:
         """Answers of ``Board.query``: copied between two turns of the loop, made into rows in the asker's thread."""
         if kind in KINDS:
-            return self._histories.query(kind, symbol, start, end, limit=limit, source=source)
+            return self._histories.query(kind, symbol, start, end, limit=limit, source=source, venues=(args or {}).get("venues", ()))
         if kind == "gaps":
             found = self._histories.query("gap", symbol, start, end, limit=1, source=source)
             return missing(found, self.settings.data_dir / found.source)

@@ -27,6 +27,7 @@ from dope.api import (
     jumps,
     leadlag,
     log,
+    pairs,
     parameters,
     promises,
     recording,
@@ -116,7 +117,7 @@ def mount(
         log.router, routes.router, instruments.router, export.router, replays.router, history.router, recording.router, views.router,
         relays.router, scenarios.router, promises.router, leadlag.router, curves.router, survival.router, clocks.router, depth.router,
         basis.router, triangles.router, conversions.router,
-        parameters.router, signals.router, jumps.router,
+        parameters.router, signals.router, jumps.router, pairs.router,
     )  # fmt: skip
     for part in (*spoken, routes.stream, replays.stream, relays.stream, health.router, sign_in.router, nothing_here(spoken)):
         app.include_router(part)

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 MAX_BUCKETS = 8192  #: address and kind; beyond, the bucket not used for longest is forgotten (and would be full again soon)
-COSTLY_PATHS = ("/api/v1/export/", "/api/v1/history", "/api/v1/gaps")  #: reads that go through files or many rows
+#: reads that go through files or many rows
+COSTLY_PATHS = ("/api/v1/export/", "/api/v1/history", "/api/v1/gaps", "/api/v1/matrix", "/api/v1/pair")
 COSTLY_WISHES = frozenset({"train", "backtest", "replay"})
 READING_POSTS = ("/_dash-update-component",)  #: the page's own way to read
 

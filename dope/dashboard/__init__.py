@@ -13,7 +13,7 @@ import importlib.util
 from types import ModuleType
 
 #: Order of the rail and of the keys 1…9. A page that is not installed is left out.
-PAGES = ("live", "depth", "leadlag", "predict", "backtest", "replay", "venues", "trust", "settings")
+PAGES = ("live", "spreads", "depth", "leadlag", "predict", "backtest", "replay", "venues", "trust", "settings")
 
 
 def pages() -> tuple[ModuleType, ...]:

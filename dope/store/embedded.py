@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,8 +48,13 @@ class Store:
         self._database: duckdb.DuckDBPyConnection | None = None
         self._closed = False
 
-    def query(self, kind: str, symbol: str, start: int, end: int, *, limit: int = MAX_ROWS, timeout_s: float = TIMEOUT_S) -> History:
+    def query(
+        self, kind: str, symbol: str, start: int, end: int, *, limit: int = MAX_ROWS, timeout_s: float = TIMEOUT_S,
+        venues: Sequence[str] = (),
+    ) -> History:  # fmt: skip
         """Rows of ``kind`` in [start, end) ns UTC, sorted by time, the first ``limit``; ``symbol`` "" = all.
+
+        ``venues``: spreads between these alone; empty = all.
 
         The range is widened to whole steps of the kind. Raises UnknownName for a kind, StoreError for what cannot be meant
         or read, TooMuch when it takes too long or too much memory.
@@ -67,6 +72,7 @@ class Store:
         with self._asking(timeout_s) as (connection, deadline):
             wanted = min(max(limit, 0), MAX_ROWS)
             question = Question(kind, symbol, wanted, connection=connection, old=self._read_old, deadline=deadline)
+            question.venues = tuple(venues)
             return self._answer(question, symbol, start, end)
 
     def select(self, sentence: str, start: int, end: int, *, timeout_s: float = TIMEOUT_S) -> pa.Table:

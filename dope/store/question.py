@@ -52,6 +52,7 @@ class Question:
         self.kind, self._symbol, self._limit = KINDS[kind], symbol, limit
         self._name, self._db, self._old, self._deadline = kind, connection, old, deadline
         self.lookback = CARRY_NS if kind in PAIRED else 0
+        self.venues: tuple[str, ...] = ()  #: pairs of these alone; empty = of all
 
     def answer(self, found: Found, start: int, end: int, now: int) -> History:
         """The answer for [start, end), which are whole steps of the kind. Raises duckdb.Error."""
@@ -102,7 +103,7 @@ class Question:
         make = pairs.seconds if self._name == "spread" else pairs.moments
         over = ends(gaps)
         for begin, end in self._slices(cut, span):
-            rows = self._rows(cut, begin, end)
+            rows = self._between(self._rows(cut, begin, end))
             coded = rows["venue"].combine_chunks()
             number = pairs.meet(coded.dictionary.to_pylist())
             venue = number[coded.indices.to_numpy()] if len(number) else np.empty(0, dtype=np.int64)
@@ -114,6 +115,14 @@ class Question:
             if sum(each.num_rows for each in found) > self._limit:
                 break
         return pa.concat_tables(found).unify_dictionaries() if found else self.kind.schema.empty_table()
+
+    def _between(self, rows: pa.Table) -> pa.Table:
+        """Those of the venues that are meant."""
+        if not self.venues:
+            return rows
+        names = rows["venue"].cast(pa.string())
+        few = rows.set_column(rows.column_names.index("venue"), "venue", names).filter(pc.is_in(names, pa.array(self.venues, pa.string())))
+        return _shaped(few, rows.schema)
 
     # -- rows ------------------------------------------------------------------------------------------------------------
     def _slices(self, cut: Cut, span: tuple[int, int]) -> Iterator[tuple[int, int]]:

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from dope.board import Board
 from dope.detectors import Jumps, Whales, parameters
-from dope.errors import NoEngine, UnknownName
+from dope.errors import NoEngine, StoreError, UnknownName
 from dope.market.curve import profit_curve
 from dope.market.market import Market
 from dope.market.walk import Walk, two_book
 from dope.settings import Settings
 from dope.storage import storage
-from dope.tables import GAP, History
+from dope.tables import GAP, SPREAD, History, gap
 from dope.types import Setting
 from tests.browser.fake_depth import depth_of
 from tests.browser.fake_watching import FakeWatching
@@ -66,6 +67,7 @@ class FakeMarket:
         self.commands: list[tuple[str, Row]] = []
         self.muted: dict[str, int] = {}  # venue → ns
         self.scenarios = [dict(row) for row in SCENARIOS]
+        self.unrecorded, self.broken = False, ""  # of history: nothing was recorded; why it cannot be read
         self.deaf = False  # takes no scenario and no parameters
         self.detectors = [Jumps(), Whales()]
         self._levels = {base: BASES[base][0] for base in BASES}
@@ -97,6 +99,8 @@ class FakeMarket:
             return found
         if kind == "gaps":
             return History(GAP.empty_table(), start, end, False, GAP.empty_table(), (), "sim")
+        if kind == "spread":
+            return self._recorded(_symbol, start, end, tuple((_more.get("args") or {}).get("venues", ())))
         if kind == "storage":
             nothing = Settings(_env_file=None, data_dir=Path("/nonexistent"))
             return storage(nothing, "sim", recording=self.mode["recording"], sealing={}, notice="")
@@ -127,6 +131,25 @@ class FakeMarket:
             raise NoEngine(self.depth_refusal)
         found = depth_of(symbol, args, int(time.time() * 1000))
         return {**found, "heatmap": {**found["heatmap"], "points": []}} if self.depth_empty else found
+
+    def _recorded(self, symbol: str, start: int, end: int, venues: tuple[str, ...]) -> History:
+        """Differences of the mids at the end of each second, as far as the series goes back."""
+        if self.broken:
+            raise StoreError(self.broken)
+        keys = [key_of(*key) for key in KEYS if key_of(*key).partition(":")[2] == symbol]
+        keys = [key for key in keys if not venues or key.partition(":")[0] in venues]
+        found: dict[tuple[int, str, str], float] = {}
+        for n, t in enumerate(self._series["t"]):
+            second = t // 1000 * 10**9
+            for buy in keys if start <= second < end and not self.unrecorded else ():
+                for sell in keys:
+                    a, b = self._series["mid"][buy][n], self._series["mid"][sell][n]
+                    if buy != sell and a and b:
+                        found[(second, buy.partition(":")[0], sell.partition(":")[0])] = (b / a - 1.0) * 1e4
+        rows = [{"second": at, "buy_venue": buy, "sell_venue": sell, "gross_bps": v} for (at, buy, sell), v in sorted(found.items())]
+        gaps = [gap(start, end, "recording", "nothing was recorded")] if self.unrecorded else []
+        told = pa.Table.from_pylist(gaps, schema=GAP)
+        return History(pa.Table.from_pylist(rows, schema=SPREAD), start, end, False, told, (), "live")
 
     def _command(self, _job: int, command: Any) -> None:
         self.commands.append((command.name, dict(command.args)))

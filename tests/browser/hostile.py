@@ -45,7 +45,7 @@ FORMS = (
 PAYLOADS = tuple(form.format(n=n) for n, form in enumerate(FORMS))
 #: what the page chooses its way by, not text: (section or "", field)
 KEPT = {("", "state"), ("", "status"), ("", "source"), ("events", "kind"), ("jobs", "kind"), ("", "breaker")}
-PAGES = ("/", "/depth", "/predict", "/backtest", "/replay", "/venues", "/trust", "/settings")
+PAGES = ("/", "/spreads", "/depth", "/predict", "/backtest", "/replay", "/venues", "/trust", "/settings")
 ROWS = 200  #: rows of an export
 TRADES = 40
 

@@ -134,6 +134,17 @@ def test_a_price_stands_until_its_book_leaves_live_and_never_across_a_hole_in_th
     assert store.query("bbo", "BTC-USDT", T0 + 3600 * NS, END + 3600 * NS).gaps.num_rows == 0, "the future is no hole"
 
 
+def test_spreads_between_some_venues_are_those_of_all_that_concern_only_them(tmp_path: Path) -> None:
+    rows = [bbo(T0 + n * 170 * MS, 100 + n % 7, 101 + n % 5, venue="abcd"[n % 4]) for n in range(100)]
+    seal(tmp_path, tape(1), {"bbo": rows[:50]})
+    store = Store(tmp_path, tail=Tail({tape(2): {"bbo": rows[50:]}}), clock_ns=lambda: END)
+    for kind in ("spread", "spread_1s"):
+        whole = store.query(kind, "BTC-USDT", T0, END).table.to_pylist()
+        some = store.query(kind, "BTC-USDT", T0, END, venues=("d", "b", "nobody")).table.to_pylist()
+        assert some == [row for row in whole if {row["buy_venue"], row["sell_venue"]} == {"b", "d"}] != []
+        assert store.query(kind, "BTC-USDT", T0, END, venues=("nobody",)).table.num_rows == 0
+
+
 def test_what_stood_before_the_range_still_stands_in_it(tmp_path: Path) -> None:
     seal(tmp_path, tape(1), {"bbo": two_books([0, 19])})
     store = Store(tmp_path, clock_ns=lambda: END)

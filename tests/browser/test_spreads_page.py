@@ -1,0 +1,103 @@
+"""The Spreads page: matrices of now and of a recorded moment, a pair over time, tabs by their address, failures said."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from dope.dashboard import spreads
+from tests.browser.dev_server import Server
+
+pytestmark = pytest.mark.browser
+TABLE = "document.querySelector('[data-test=spreads-table]').textContent"
+DRAWN = "document.getElementById('spreads-empty').hidden && document.querySelectorAll('#pair-past-rows tr').length > 3"
+
+
+@pytest.fixture
+def page(serve: Any, visit: Any) -> Any:
+    server = serve()
+    shown = visit(server, "/?tour=0&legs=binance_spot:BTC-USDT>okx:BTC-USDT")
+    shown.server = server
+    shown.click("#rail-spreads")
+    shown.wait_for_function(DRAWN)
+    return shown
+
+
+def slide(page: Any, back_s: int) -> None:
+    page.evaluate(
+        "(s) => { const bar = document.getElementById('spreads-back'); bar.value = String(-s); bar.dispatchEvent(new Event('input')); }",
+        back_s,
+    )
+
+
+def test_every_market_has_its_matrix_and_keys_lead_from_cell_to_cell_to_the_pair(page: Any) -> None:
+    captions = page.evaluate("[...document.querySelectorAll('#spreads-table caption')].map((c) => c.textContent.split(',')[0])")
+    assert sorted(captions) == sorted(f"{base}-USDT {kind}" for base in ("BTC", "ETH", "SOL") for kind in ("spot", "perp"))
+    page.focus('[data-test="spreads-canvas"]')
+    page.keyboard.press("ArrowRight")
+    first = page.text_content('[data-test="spreads-tip"]')
+    page.keyboard.press("ArrowDown")
+    assert page.text_content('[data-test="spreads-tip"]') != first and "gross" in first
+    page.keyboard.press("Enter")
+    page.wait_for_function("DOPE.view.legs && DOPE.view.legs !== 'binance_spot:BTC-USDT>okx:BTC-USDT'")
+    buy, sell = page.evaluate("DOPE.view.legs.split('>')")
+    assert buy.partition(":")[2] == sell.partition(":")[2], "never two products against each other"
+    assert page.input_value('[data-test="pair-buy"]') == buy.partition(":")[0]
+    page.click('[data-act="pair-swap"]')
+    page.wait_for_function("(other) => DOPE.view.legs === other", arg=f"{sell}>{buy}")
+    assert page.complaints == []
+
+
+def test_a_moment_of_the_last_hour_is_shown_as_recorded_and_where_nothing_was_it_says_so(page: Any) -> None:
+    now = page.text_content('[data-test="spreads-table"]')
+    slide(page, 30)
+    page.wait_for_selector('[data-test="spreads-moment"].then:has-text("best prices then, fees of now")')
+    page.wait_for_function(f"(now) => {TABLE} !== now && /[+−][0-9]/.test({TABLE})", arg=now)
+    page.server.market.unrecorded = True
+    slide(page, 1800)
+    page.wait_for_selector('[data-test="spreads-moment"]:has-text("nothing was recorded")')
+    page.wait_for_function(f"!/[0-9]\\.[0-9]/.test({TABLE})")
+    page.click('[data-act="spreads-now"]')
+    page.wait_for_selector('[data-test="spreads-moment"]:has-text("now, at my order size")')
+    page.wait_for_function(f"/[0-9]\\.[0-9]/.test({TABLE})")
+    assert page.complaints == []
+
+
+def test_the_pair_has_its_past_with_raw_numbers_to_take_away_and_a_failure_can_be_tried_again(page: Any, tmp_path: Any) -> None:
+    with page.expect_download() as taken:
+        page.click('[data-act="pair-csv"]')
+    taken.value.save_as(tmp_path / "pair.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "pair.csv").read_text(encoding="utf-8"), newline="")))
+    points = page.evaluate("fetch('/api/v1/pair?buy=binance_spot:BTC-USDT&sell=okx:BTC-USDT').then((a) => a.json()).then((a) => a.points)")
+    known = {point["at"]: point["gross"] for point in points}
+    assert rows and [float(row["gross_bps"]) for row in rows[1:-1]] == [known[row["at"]] for row in rows[1:-1]]
+    facts = page.inner_text('[data-test="pair-facts"]')
+    assert "Fee wall\n20.00 bps" in facts and "too little to say of a day" in facts
+    page.server.market.broken = "the history is being mended"
+    page.click('[data-act="pair-hours"][data-value="6"]')
+    page.wait_for_selector('[data-test="pair-trouble"]:has-text("the history is being mended")')
+    page.server.market.broken = ""
+    page.click('[data-test="pair-retry"]')
+    page.wait_for_selector('[data-test="pair-trouble"]', state="hidden")
+    page.wait_for_function(DRAWN)
+    assert all("409" in text for text in page.complaints), "only what was made to fail"
+
+
+def test_nothing_runs_over_the_side_and_links_name_tab_and_pair(serve: Any, visit: Any) -> None:
+    server: Server = serve()
+    for width, height in ((1366, 768), (412, 860)):
+        page = visit(server, width=width, height=height)
+        page.click("#rail-spreads")
+        page.wait_for_function(DRAWN)
+        assert page.evaluate("document.querySelector('.main').scrollWidth <= document.querySelector('.main').clientWidth"), width
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+        page.select_option('[data-test="pair-market"]', "SOL-USDT-perp")
+        page.wait_for_function("DOPE.view.legs.includes('SOL-USDT-PERP')")
+        link = page.evaluate("DOPE.link_to_view()")
+        assert link.partition("?")[0].endswith(spreads.PATH) and "legs=" in link
+        page.click("#rail-live")
+        assert "legs=" not in page.evaluate("DOPE.link_to_view()"), "of another page it says nothing"
+        assert page.complaints == []
