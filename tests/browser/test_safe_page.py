@@ -31,6 +31,7 @@ from tests.browser.hostile import PAGES, PAYLOADS, PLANTED, ROWS, Eye, Guarded, 
 
 pytestmark = pytest.mark.browser
 DRAWN = {
+    "/spreads": "document.querySelectorAll('#spreads-table table').length > 0",
     "/": "document.querySelectorAll('#chart-graph .scatterlayer .trace').length > 0 && document.querySelector('#opps-grid .ag-row')"
     " && document.querySelectorAll('#matrix-table table').length > 0 && document.querySelectorAll('#tape-rows .ev').length > 5",
     "/depth": "document.querySelector('#depth-symbol') && document.querySelector('#depth-canvas')",
