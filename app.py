@@ -249,7 +249,7 @@ def sim(
     seconds: Annotated[float, typer.Option(min=1.0, max=86_400.0, help="s to be played, from when every book is live")] = 60.0,
     venues: Annotated[str, typer.Option(help="venue ids, comma-separated; all = every one with order books")] = "all",
     scenario: Annotated[str, typer.Option(help="what the market and its venues do: calm, busy, burst, flash-crash, de-peg …")] = "usual",
-    faults: Annotated[str, typer.Option(help="kind@venue:symbol:at:duration, comma-separated, or a JSON list")] = "",
+    faults: Annotated[str, typer.Option(help="kind@venue:symbol:at:duration or jump@BTC:at, comma-separated, or a JSON list")] = "",
     real_time: Annotated[bool, typer.Option(help="as time goes by, instead of standing still until everybody was heard")] = False,
     json_: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import msgspec
 
 from dope.errors import SettingsError
-from dope.sim.journal import Fault
+from dope.sim import events
+from dope.sim.journal import Fault, Value
 from dope.sim.kinds import KINDS
 
 FORM = "kind@venue:symbol:at:duration"
+#: bps of what happens to the market where none are given
+USUAL_BPS = {"dislocation": 40.0, "jump": 30.0, "crash": 300.0, "depeg": 150.0}
 
 
 def parse(text: str) -> tuple[Fault, ...]:
     """A JSON list of faults, or FORM, several with commas between: times in s from the moment at which all books are live.
 
-    The symbol may be left out (all of the venue), and the duration (0: once, or to the end). Raises SettingsError with what is wrong.
+    The symbol may be left out (all of the venue), and the duration (0: once, or to the end). What happens to the market itself
+    (``events.KINDS``) has an asset in place of the venue, or a market: ``jump@BTC:5``, ``dislocation@venue:symbol:5:2``.
+    Raises SettingsError with what is wrong.
     """
     if not text.lstrip().startswith("["):
         return tuple(_one(part.strip()) for part in text.split(",") if part.strip())
@@ -31,7 +36,11 @@ def _one(text: str) -> Fault:
     symbol = parts.pop(0) if parts and parts[0][:1].isalpha() else ""
     if not venue or not parts or len(parts) > 2 or not all(map(_is_time, parts)):
         raise SettingsError(f"{text!r} is no fault: write it as {FORM}, at and duration in seconds")
-    return _known(Fault(kind=kind, venue=venue, symbol=symbol, at_s=float(parts[0]), duration_s=float(parts[1]) if parts[1:] else 0.0))
+    params: dict[str, Value] = {"bps": USUAL_BPS[kind]} if kind in USUAL_BPS else {}
+    if kind in events.KINDS and venue.isupper():
+        venue, params = "", {"asset": venue, **params}
+    times = float(parts[0]), float(parts[1]) if parts[1:] else 0.0
+    return _known(Fault(kind=kind, venue=venue, symbol=symbol, at_s=times[0], duration_s=times[1], params=params))
 
 
 def _is_time(text: str) -> bool:
@@ -42,6 +51,6 @@ def _is_time(text: str) -> bool:
 
 
 def _known(fault: Fault) -> Fault:
-    if fault.kind not in KINDS:
-        raise SettingsError(f"{fault.kind!r} is no kind of fault: one of {', '.join(KINDS)}")
+    if fault.kind not in KINDS and fault.kind not in events.KINDS:
+        raise SettingsError(f"{fault.kind!r} is no kind of fault: one of {', '.join((*KINDS, *events.KINDS))}")
     return fault

@@ -8,6 +8,7 @@ import pytest
 
 from dope.sim.journal import Fault
 from dope.sim.world import World
+from dope.trial.judge import arbitrage, truth
 from dope.trial.stage import MS, Case, Hand, Played
 from tests.trial.test_recall import played
 
@@ -55,10 +56,26 @@ def test_no_venue_that_is_frozen_makes_an_opportunity(venue: str, tmp_path: Path
     assert of_frozen(frozen(venue, tmp_path), venue) == []
 
 
-def test_a_clock_of_a_venue_that_is_two_seconds_ahead_changes_no_opportunity(tmp_path: Path) -> None:
-    def lives(*faults: Fault) -> list[tuple[str, str, int]]:
-        done = played(Case(7, 4.0, VENUES[:3], faults), tmp_path, fees={venue: {"spot": 0.4, "perp": 0.3} for venue in VENUES})
-        return sorted((told.buy, told.sell, told.opened // MS - done.ready_ms) for told in done.witness.opportunities)
+def skewed(tmp_path: Path, *faults: Fault) -> Played:
+    return played(Case(7, 4.0, VENUES[:3], faults), tmp_path, fees={venue: {"spot": 0.4, "perp": 0.3} for venue in VENUES})
 
-    right = lives()
-    assert right and lives(Fault(kind="clock_skew", venue="okx", params={"s": 2.0})) == right
+
+def lives(done: Played, without: str = "none") -> list[tuple[str, str, int]]:
+    return sorted(
+        (told.buy, told.sell, told.opened // MS - done.ready_ms) for told in done.witness.opportunities
+        if without not in (told.buy_venue, told.sell_venue)
+    )  # fmt: skip
+
+
+def test_a_clock_of_a_venue_that_is_two_seconds_ahead_changes_no_opportunity(tmp_path: Path) -> None:
+    right = lives(skewed(tmp_path))
+    assert right and lives(skewed(tmp_path, Fault(kind="clock_skew", venue="okx", params={"s": 2.0}))) == right
+
+
+@pytest.mark.parametrize("seconds", [2.0, -2.0])
+def test_a_clock_that_goes_wrong_on_the_way_makes_no_false_opportunity_and_touches_no_other_venue(seconds: float, tmp_path: Path) -> None:
+    """What comes two seconds late by its own stamps may be late: opportunities of that venue are left out until it is known."""
+    done = skewed(tmp_path, Fault(kind="clock_skew", venue="okx", at_s=1.2, duration_s=1.5, params={"s": seconds}))
+    assert arbitrage(done, truth(done)).false == []
+    assert lives(done, "okx") == lives(skewed(tmp_path), "okx") != []
+    assert not [state for state in done.witness.states if state.state != "LIVE" and state.ts // MS > done.ready_ms]
