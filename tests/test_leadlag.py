@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dope.detectors.jumps import Jump
 from dope.detectors.linker import Linker, _Pair
 from dope.detectors.paths import Paths
 from dope.engines import detector_of
@@ -64,10 +64,11 @@ def second(session: Session, ts: int) -> None:
 
 
 def jump(session: Session, venue: str, at_ms: int, direction: int) -> None:
-    """A jump on record, as a detector of jumps leaves it."""
-    detail = json.dumps({"key": f"{venue}:BTC-USDT", "t_detect": T0 + at_ms * MS, "dir": direction, "bps": 6.0})
-    row = {"ts": T0 + at_ms * MS, "symbol": "BTC-USDT", "kind": "Jump", "session": "now", "detail": detail}
-    session.tail.add("signal", pa.RecordBatch.from_pylist([row], schema=TABLES["signal"]))
+    """A jump was found, and is on record."""
+    at = T0 + at_ms * MS
+    found = Jump(at, key=f"{venue}:BTC-USDT", venue=venue, symbol="BTC-USDT", base="BTC", t_start=at, t_detect=at, t_peak=at, t_final=at,
+                 stamp=0, dir=direction, bps=6.0, z=8.0, threshold=5.0)  # fmt: skip
+    session.rows.note(found)
 
 
 def ask(reading: leadlag.LeadLag, session: Session, now: int = T0 + 300 * NS, **args: Any) -> dict[str, Any]:
@@ -145,6 +146,7 @@ def test_average_paths_around_jumps_show_who_moved_first(tmp_path: Path) -> None
     for n in range(2, 14):
         jump(session, "okx", 20_000 * n + 5, 1 if n % 2 else -1)
         jump(session, "kraken", 20_000 * n + 305, 1 if n % 2 else -1)
+    session.collect()
     told = ask(leadlag.LeadLag(), session)["paths"]
     assert told["jumps"] == 12, "one move at two markets is one"
     paths = {market["key"].partition(":")[0]: dict(zip(told["offsets_ms"], market["bps"], strict=True)) for market in told["markets"]}

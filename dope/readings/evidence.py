@@ -12,6 +12,7 @@ import numpy as np
 from dope.detectors.averages import apart, averages, offsets
 from dope.detectors.contrast import Series, log_bps
 from dope.detectors.discovery import GRID_MS, LEAST_S, WIDEST, discovery, on_grid
+from dope.detectors.jumps import Jump
 from dope.detectors.linker import Linker, Links, scored
 from dope.engines import detector_of
 from dope.session import Session
@@ -19,14 +20,6 @@ from dope.session import Session
 MS, NS = 1_000_000, 1_000_000_000
 JUMPS = 60  #: the newest that are averaged
 HOUR_NS = 3600 * NS
-
-
-class _Jump(msgspec.Struct):
-    """What is read of a jump that is on record."""
-
-    key: str
-    t_detect: int
-    dir: int
 
 
 def jump_links(session: Session, keys: Sequence[str]) -> list[Links]:
@@ -46,7 +39,7 @@ def jumps_of(session: Session, keys: Sequence[str], since: int) -> list[tuple[in
     found: list[tuple[int, int]] = []
     for symbol in sorted(symbols):
         rows = session.tail.table("signal", symbol, since).select(["kind", "detail"]).to_pylist()
-        told = [msgspec.json.decode(row["detail"], type=_Jump) for row in rows if row["kind"] == "Jump"]
+        told = [msgspec.json.decode(row["detail"], type=Jump) for row in rows if row["kind"] == Jump.KIND]
         found += [(jump.t_detect // MS, jump.dir) for jump in told if jump.key in keys]
     return apart(found)[-JUMPS:]
 
