@@ -15,13 +15,17 @@
     const used = (price ? list.filter((x) => x.base === base) : list).slice(0, MAX_LINES);
     return { t, used: used.map((x) => ({ x, mid: s.mid[x.key].slice(start < 0 ? 0 : start) })) };
   }
-  /* Median of the mids of one base and quote at each time; a venue without a price does not vote. */
+  /* Median of the mids of the LIVE spot books of one base and quote at each time: the consensus, of at least three. Where fewer are watched
+     (or none is spot) the lines are drawn against the middle of what there is, and the note says that it is no consensus. */
+  const VOTES = 3;
   function consensus(group, n) {
+    const spot = group.filter((l) => l.x.kind === "spot"), enough = spot.length >= VOTES, voters = enough ? spot : group, least = enough ? VOTES : 2;
     const out = new Array(n).fill(null);
     for (let k = 0; k < n; k += 1) {
-      const at = group.map((l) => l.mid[k]).filter((v) => typeof v === "number").sort((a, b) => a - b), m = at.length >> 1;
-      if (at.length > 1) out[k] = at.length % 2 ? at[m] : (at[m - 1] + at[m]) / 2;
+      const at = voters.map((l) => l.mid[k]).filter((v) => typeof v === "number").sort((a, b) => a - b), m = at.length >> 1;
+      if (at.length >= least) out[k] = at.length % 2 ? at[m] : (at[m - 1] + at[m]) / 2;
     }
+    out.few = !enough;
     return out;
   }
   const latest = (values) => { const v = values[values.length - 1]; return typeof v === "number" ? v : null; };
@@ -86,7 +90,9 @@
     DOPE.text("chart-title", `${one || "All assets:"} ${one ? "price by venue" : "price by venue"}`);
     const middle = one && latest(f.middles[one]), kept = (f.t[f.t.length - 1] - f.t[0]) / 1000;
     const short = kept < DOPE.view.span * 0.9 ? ` · ${fmt.age(kept)} kept so far` : "";
-    DOPE.text("chart-note", (price ? "mid price" : "deviation from consensus mid, bps") + (middle ? ` · consensus ${fmt.number(middle, 2)}` : "") + short + (zoomed ? " · zoomed, double-click resets" : ""));
+    const few = names.some((name) => f.middles[name].few), word = few ? "middle" : "consensus";
+    const against = few ? `deviation from the middle of what is watched, bps: a consensus needs ${VOTES} spot venues` : "deviation from consensus mid, bps";
+    DOPE.text("chart-note", (price ? "mid price" : against) + (middle ? ` · ${word} ${fmt.number(middle, 2)}` : "") + short + (zoomed ? " · zoomed, double-click resets" : ""));
   }
   function listen(graph) {
     if (graph.dataset.heard) return;

@@ -195,6 +195,28 @@ def test_changes_behind_the_touch_are_followed_while_a_life_is_open() -> None:
     assert desk.arbitrage.rows()[0].id == first.id
 
 
+def test_changes_behind_the_touch_are_followed_while_a_pair_is_near_and_open_it() -> None:
+    desk = Desk(Rules(min_notional=400.0))
+    desk.binance(("99.99", "5"), ("100.00", "5"))
+    assert desk.okx(("102.00", "3"), ("102.01", "3")) == [], "it pays, for 300 USDT"
+    desk.seq += 1
+    found = desk._step("okx", 2, okx_book("update", desk.seq, desk.seq - 1, [("101.90", "7")], []))
+    assert [(o.state, o.qty) for o in found] == [("open", pytest.approx(5.0 * 0.999, abs=1e-4))]
+
+
+def test_nothing_is_told_of_changes_behind_the_touch_of_pairs_that_are_far_from_paying() -> None:
+    desk = Desk(Rules(min_notional=1.0))
+    desk.binance(("99.99", "5"), ("100.00", "5"))
+    desk.okx(("99.98", "3"), ("100.01", "3"))
+    assert desk.engine.market.watched == set()
+    desk.okx(("102.00", "3"), ("102.01", "3"))
+    assert desk.engine.market.watched == {"binance_spot:BTC-USDT", "okx:BTC-USDT"}
+    desk.okx(("99.98", "3"), ("100.01", "3"))
+    desk.tick(120)
+    desk.okx(("99.97", "3"), ("100.01", "3"))
+    assert desk.engine.market.watched == set()
+
+
 def test_new_levels_apply_to_the_running_detector() -> None:
     desk = Desk(Rules(enter=500.0, min_notional=1.0))
     desk.binance(("99.99", "5"), ("100.00", "5"))
