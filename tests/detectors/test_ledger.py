@@ -129,3 +129,14 @@ def net_of(pair: Pair, walk: Walk, more_buy: float, more_sell: float) -> float:
     fee = pair.cost_buy.fee + more_buy
     cost = paid / (1 - fee) if pair.cost_buy.currency == "base" else paid * (1 + fee)
     return got * (1 - pair.cost_sell.fee - more_sell - pair.buffer) - cost - pair.transfer
+
+
+def test_costs_that_are_changed_hold_for_the_pairs_that_stand() -> None:
+    desk, row = open_one()
+    pair = desk.arbitrage.pairs[(row.buy, row.sell)]
+    wall = pair.wall_bps
+    desk.arbitrage.set_rules(Rules(min_notional=1.0, transfer=2.0, buffer_bps=10.0), desk.engine.market)
+    assert (pair.transfer, pair.buffer) == (2.0, pytest.approx(0.001)) and pair.wall_bps > wall + 9.9
+    assert desk.engine.market.slots.walls[pair.number] == pair.wall_bps, "the compiled lane stops for it at the new wall"
+    desk.okx(("102.00", "2"), ("102.01", "3"))
+    assert desk.arbitrage.rows()[0].net == pytest.approx(2 * (102 * 0.998 - 100 / 0.999) - 2.0)

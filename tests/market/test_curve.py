@@ -50,10 +50,10 @@ def check(books: Books) -> None:
     assert max(abs(point.net - net) for point, net in zip(curve.points, nets, strict=True)) < 1e-9
     slopes = [(b.net - a.net) / (b.qty - a.qty) for a, b in pairwise(curve.points)]
     assert all(later <= earlier + 1e-6 for earlier, later in pairwise(slopes)), "concave before fixed costs"
-    best = plain.best(*args, *fees, books.lot)
-    most = plain.profit(*args, best, *fees, books.fixed) / plain.MONEY
     walk = two_book(floats(books.asks), floats(books.bids), books.fee_buy / 1e6, books.fee_sell / 1e6, lot=books.lot / 1000,
                     transfer=books.fixed / plain.MONEY)  # fmt: skip
+    best = min(plain.best(*args, *fees, books.lot), key=lambda qty: abs(qty / 1000 - walk.qty))
+    most = plain.profit(*args, best, *fees, books.fixed) / plain.MONEY
     assert walk.qty == pytest.approx(best / 1000, abs=1e-9)
     if best == 0:
         assert curve.best is None

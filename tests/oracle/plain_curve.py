@@ -44,14 +44,14 @@ def profit(asks: Levels, bids: Levels, qty: Fraction | int, fee_buy: int, fee_se
     return got * (PARTS - fee_sell) - paid * (PARTS + fee_buy) - fixed
 
 
-def best(asks: Levels, bids: Levels, fee_buy: int, fee_sell: int, lot: int = 0) -> int:
-    """The smallest quantity of the largest net before fixed costs, down to whole lots; 0 = none pays."""
-    found, most = 0, 0
-    for qty in breakpoints(asks, bids):
-        net = profit(asks, bids, qty, fee_buy, fee_sell)
-        if net > most:
-            found, most = qty, net
-    return found // lot * lot if lot else found
+def best(asks: Levels, bids: Levels, fee_buy: int, fee_sell: int, lot: int = 0) -> list[int]:
+    """The quantities of the largest net before fixed costs, smallest first, each down to whole lots; 0 = none pays.
+
+    There are several where a step earns exactly nothing: to floating point it may seem to earn a little.
+    """
+    nets = [(0, 0), *((profit(asks, bids, qty, fee_buy, fee_sell), qty) for qty in breakpoints(asks, bids))]
+    most = max(net for net, _ in nets)
+    return [qty // lot * lot if lot else qty for net, qty in nets if net == most]
 
 
 def widest(asks: Levels, bids: Levels, fee_buy: int, fee_sell: int, threshold: int, fixed: int) -> Fraction:
