@@ -17,6 +17,7 @@ from dope.detectors import Rules
 from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.clocks import Clocks
 from dope.detectors.parameters import Values, checked, in_force
+from dope.detectors.sampler import Sampler
 from dope.detectors.spreads import Spreads
 from dope.engine import Detector
 from dope.engines import build_engine, costs, detector_of
@@ -66,7 +67,8 @@ class Session:
         self._run = f"{source}-{clock.now()}"
         self.rows, self.tail = Collector(self._run), Tail()
         places = {**endpoints, **(settings.places() if source == "live" else {})}
-        self.engine = build_engine(settings, venue_ids, places, (self.rows, *also))
+        self.sampler = Sampler(period_ms=settings.sampler_ms, windows_bps=settings.depth_bps)
+        self.engine = build_engine(settings, venue_ids, places, (self.rows, self.sampler, *also))
         for venue_id, venue in self.engine.venues.items():
             venue.symbols = self.watching.of(venue_id)
         self.arbitrage: Arbitrage = detector_of(self.engine, Arbitrage)

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     buffer_bps: float = Field(0.0, ge=0, le=1000, description="bps of the sale held back for what goes wrong, part of the costs")
     parameters: dict[str, dict[str, float]] = Field(default_factory=dict, description="JSON: parameters of detectors, e.g. {\"jumps\":{\"min_bps\":4}}; names, units and ranges on the Settings page")
     depth_bps: Numbers = Field((5, 10, 25, 50), description="bps windows of the depth figures")
+    sampler_ms: int = Field(10, ge=10, le=1000, description="ms between two samples of the features at /ws/features", validation_alias=_alias("SAMPLER_MS", "SAMPLER_MS"))
     buffer_per_symbol: int = Field(1000, ge=50, description="samples kept per symbol for the model")
 
     # model

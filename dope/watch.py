@@ -67,6 +67,7 @@ PARTS = (
     Part("market listener", "looked after with the process of the market", RESTART),
     Part("live broadcaster", "kept; the browser misses its once-a-second word", RESTART),
     Part("relay broadcaster", "kept; its clients miss their once-a-second word", RESTART),
+    Part("feature broadcaster", "kept; its clients miss their once-a-second word", RESTART),
     Part("live sender", "the client waits for it", CLIENT),
     Part("live listener", "the client waits for it", CLIENT),
     Part("job hand-over", "the worker process waits for its task", ANSWERED),

@@ -152,6 +152,15 @@ def test_the_broadcaster_of_relays_runs_again_and_its_clients_go_on(house: House
         assert "relay broadcaster" in house.names(house.web)
 
 
+@pytest.mark.kills("feature broadcaster")
+def test_the_broadcaster_of_features_runs_again_and_its_clients_go_on(house: House) -> None:
+    with house.browser("/ws/features") as client:
+        client.recv()
+        mended(house, "feature broadcaster", lambda: house.cancel("feature broadcaster", house.web))
+        assert '"type":"features"' in str(client.recv())
+        assert "feature broadcaster" in house.names(house.web)
+
+
 @pytest.mark.kills("live sender", "live listener")
 @pytest.mark.parametrize("name", ["live sender", "live listener"])
 def test_a_client_whose_half_ends_is_closed_and_another_one_is_served(house: House, name: str) -> None:

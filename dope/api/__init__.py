@@ -21,6 +21,7 @@ from dope.api import (
     curves,
     depth,
     export,
+    features,
     health,
     history,
     instruments,
@@ -61,7 +62,8 @@ DESCRIPTION = (
     "Price differences between crypto venues. Times are UTC, sizes in base and prices in quote currency. "
     "WebSockets: `/ws/v1/live` is the live market, `/ws/v1/replay/{id}` a recorded one; "
     "`/ws/{venue}` relays the order books and trades of one venue (`?depth=1…50`, `?symbol=`), "
-    "`/ws/ticker/{symbol}` the best prices of one symbol at all venues; who listens to them stands at `/api/v1/relays`."
+    "`/ws/ticker/{symbol}` the best prices of one symbol at all venues; who listens to them stands at `/api/v1/relays`; "
+    "`/ws/features?symbols=` samples the books of some symbols each 10 ms: mids, deltas, depth in windows, imbalances, order flow."
 )
 ASKED = 1000  #: commands remembered, so that a job can be asked for before it is on the board
 BURST_S = 4.0  #: s worth of requests that may come at once
@@ -107,6 +109,7 @@ def mount(
     places = Places(settings)
     hub = Hub(board, settings, tokens, places, clock_ns=clock_ns, watch=web.watch)
     relaying = app.state.relays = relays.Relays(web, tokens, places)
+    app.state.features = features.Features(web, tokens, places)
     refused: Counter[str] = Counter()
     app.state.web, app.state.hub, app.state.asked, app.state.replays = web, hub, Asked(), replays.Hubs(web, tokens, places)
     app.state.tokens, app.state.rates, app.state.pages = tokens, rates, frozenset(pages := tuple(pages))
@@ -119,7 +122,8 @@ def mount(
         basis.router, triangles.router, conversions.router,
         parameters.router, signals.router, jumps.router, pairs.router,
     )  # fmt: skip
-    for part in (*spoken, routes.stream, replays.stream, relays.stream, health.router, sign_in.router, nothing_here(spoken)):
+    streams = routes.stream, replays.stream, features.stream, relays.stream  # a venue of any name is the last of them
+    for part in (*spoken, *streams, health.router, sign_in.router, nothing_here(spoken)):
         app.include_router(part)
     app.mount("/docs/files", StaticFiles(directory=health.SWAGGER), name="docs files")
     answer_errors(app)

@@ -1,6 +1,6 @@
 """The clients of a stream from handshake to close: who gets a place, who may read, what waits for each, what each may say.
 
-All streams (``live.py``, ``relays.py``) let their clients in here, so that the bounds are the same on each.
+All streams (``live.py``, ``relays.py``, ``features.py``) let their clients in here, so that the bounds are the same on each.
 Client → server: ``{"type":"resync"}``, ``{"type":"seen",…}`` (``Seen``),
 ``{"type":"ping","c":ms}`` → ``{"type":"pong","c","t"}``; where reading
 needs a token that came neither as header nor as cookie, first of all ``{"type":"auth","token":"…"}``.
@@ -129,6 +129,7 @@ class ConnectionManager:
         self.drain_s, self.auth_s = DRAIN_S, AUTH_S
         self.counts: Counter[str] = Counter()  #: messages, evicted, refused, resyncs
         self.on_seen: Callable[[Outbox, Seen], None] = lambda outbox, seen: None
+        self.on_subscribe: Callable[[Outbox, list[str]], None] | None = None  #: where a client may change what it follows
 
     async def serve(self, socket: WebSocket, enter: Enter) -> None:
         """One client from accept to close; ``enter`` is called when it is known that it may read."""
@@ -226,6 +227,8 @@ class ConnectionManager:
                     self.on_seen(outbox, msgspec.convert(wish, Seen))
                 except msgspec.ValidationError:
                     return BAD_MESSAGE
+            case {"type": "subscribe", "symbols": [*symbols]} if self.on_subscribe and all(isinstance(each, str) for each in symbols):
+                self.on_subscribe(outbox, symbols)
             case {"type": "auth", "token": str()}:
                 pass  # shown although nobody asked: never looked at, never kept
             case {"type": "ping", "c": int() | float() as c}:

@@ -13,6 +13,7 @@ from dope.market.freshness import DelayFloor
 from dope.market.lane import Log, Names, Slots, Templates, remember
 from dope.market.loops import BUY, SELL, Loops
 from dope.market.overlaps import overlap_sums
+from dope.market.sample import sample
 from dope.market.tracks import Tracks
 from dope.types import Instrument
 
@@ -36,6 +37,8 @@ def compile_all() -> None:
     slots.settle_trades()
     Loops({0: (1.0, 1.0)}, [[0]], [[(False, 0, BUY), (False, 0, SELL), (True, 0, SELL)]]).near(slots, 0.0)
     _bars(slots)
+    nothing = np.zeros(0, dtype=np.int64), np.zeros(1), np.zeros((0, 2)), np.zeros((0, 8))
+    sample(slots.levels, slots.touch, slots.flow, *nothing)
     _lane(slots, delay)
     Tracks().follow(slots)
     times, steps = np.array([1, 2]), np.array([0.0, 1.0])

@@ -10,7 +10,21 @@ from collections.abc import Callable
 from typing import Any
 
 from dope.instruments import instrument_rows
-from dope.readings import bars, basis, consolidated, conversions, curve, depth, jumps, market_map, parameters, signals, survival, triangles
+from dope.readings import (
+    bars,
+    basis,
+    consolidated,
+    conversions,
+    curve,
+    depth,
+    features,
+    jumps,
+    market_map,
+    parameters,
+    signals,
+    survival,
+    triangles,
+)
 from dope.readings.asked import Asked
 from dope.readings.clocks import clock_rows
 from dope.readings.leadlag import LeadLag
@@ -29,6 +43,7 @@ READINGS: dict[str, Reading] = {
     "bars": bars.read,
     "consolidated": consolidated.read,
     "depth": depth.read,
+    "features": features.read,
     "basis": basis.read,
     "triangles": triangles.read,
     "conversions": conversions.read,

@@ -59,6 +59,7 @@ SURFACES = {
 }
 STREAMS = {
     "live": "/ws/v1/live", "replay": "/ws/v1/replay/1000", "venue relay": "/ws/okx", "ticker relay": "/ws/ticker/BTC-USDT",
+    "features": "/ws/features",
     "dash": "/_dash-ws-callback",
 }  # fmt: skip
 OWN, PROGRAM = "{url}", None

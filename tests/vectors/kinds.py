@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.vectors import arbitrage, currencies, leadlag, microstructure, moves, recorded
+from tests.vectors import arbitrage, currencies, leadlag, microstructure, moves, recorded, recorded_book
 from tests.vectors.case import Part
 
 KINDS: dict[str, tuple[Part, ...]] = {
@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[Part, ...]] = {
         Part(("ofi",), microstructure.order_flow),
         Part(("fair_price",), microstructure.fair_price),
         Part(("kyle",), microstructure.impact),
+        Part(("book",), recorded_book.rebuilt),
         *moves.RECORDED,
         Part(("touch_edge",), arbitrage.touch_edges),
         Part(("spread",), currencies.spreads),
@@ -38,9 +39,7 @@ KINDS: dict[str, tuple[Part, ...]] = {
 #: kinds whose models are not complete: every case is told as "not yet"
 LATER = ("forecast", "scorer")
 #: kind → keys that are not computed yet, each told as "not yet"
-LATER_KEYS: dict[str, tuple[str, ...]] = {
-    "real_binance": ("book",),
-}  # fmt: skip
+LATER_KEYS: dict[str, tuple[str, ...]] = {}
 #: keys that say something about a file and hold no case
 ABOUT = frozenset({"kind", "about", "note", "truth", "published", "tolerance", "tolerance_abs", "protocol", "data", "series", "files",
                    "clock_note"})  # fmt: skip
