@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $, fmt } = DOPE;
-  const SVG = "http://www.w3.org/2000/svg", WIDTH = 520, HEIGHT = 330, JUMPS_NEEDED = 20;
+  const SVG = "http://www.w3.org/2000/svg", WIDTH = 620, HEIGHT = 330, JUMPS_NEEDED = 20;
   const COLOURS = ["#4DA3FF", "#FF9F45", "#2DD4BF", "#F2C94C", "#C792EA", "#A9B6C6", "#7FD1AE", "#FF8FA3", "#8FB8FF", "#D6A77A", "#9ADBE8", "#B7C48A"];
   const AT = [-500, 0, 100, 250, 500, 1000, 2000];   // offsets told as numbers
   let drawn = "";
@@ -22,7 +22,7 @@
       holder.setAttribute("aria-label", "No market leads another");
       return DOPE.fill(holder, h("p", { class: "hint" }, "No market leads another in this window: nothing to draw."));
     }
-    const place = new Map(told.markets.map((m, i) => { const a = (2 * Math.PI * i) / n - Math.PI / 2; return [m.key, [WIDTH / 2 + 190 * Math.cos(a), HEIGHT / 2 + 120 * Math.sin(a)]]; }));
+    const place = new Map(told.markets.map((m, i) => { const a = (2 * Math.PI * i) / n - Math.PI / 2; return [m.key, [WIDTH / 2 + 225 * Math.cos(a), HEIGHT / 2 + 140 * Math.sin(a)]]; }));
     const arrow = s("marker", { id: "lead-arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto", markerUnits: "userSpaceOnUse" }, s("path", { d: "M0 0L8 4L0 8z", fill: "#4DA3FF" }));
     const lines = found.flatMap((p) => {
       const [x1, y1] = place.get(p.leader), [x2, y2] = place.get(p.leader === p.x ? p.y : p.x), d = Math.hypot(x2 - x1, y2 - y1) || 1, ux = (x2 - x1) / d, uy = (y2 - y1) / d;
@@ -31,12 +31,12 @@
       title.textContent = `${DOPE.lead.name(p.leader)} leads by ${fmt.number(Math.abs(p.lag_ms))} ms, z ${fmt.number(p.z, 1)}`;
       const label = s("text", { x: mid[0], y: mid[1] - 3, class: "lag" });
       label.textContent = `${fmt.number(Math.abs(p.lag_ms))} ms`;
-      return [s("line", { x1: x1 + ux * 30, y1: y1 + uy * 16, x2: x2 - ux * 34, y2: y2 - uy * 18, "stroke-width": width, "marker-end": "url(#lead-arrow)" }, title), label];
+      return [s("line", { x1: x1 + ux * 34, y1: y1 + uy * 15, x2: x2 - ux * 44, y2: y2 - uy * 17, "stroke-width": width, "marker-end": "url(#lead-arrow)" }, title), label];
     });
     const nodes = told.markets.map((m) => {
-      const [x, y] = place.get(m.key), text = s("text", { x, y: y + 4, class: "name" });
-      text.textContent = DOPE.lead.name(m.key);
-      return s("g", {}, s("rect", { x: x - 40, y: y - 13, width: 80, height: 26, rx: 8 }), text);
+      const [x, y] = place.get(m.key), text = s("text", { x, y: y + 4, class: "name" }), name = DOPE.lead.name(m.key), width = 16 + 7 * name.length;
+      text.textContent = name;
+      return s("g", {}, s("rect", { x: x - width / 2, y: y - 12, width, height: 24, rx: 8 }), text);
     });
     holder.setAttribute("aria-label", found.map((p) => `${DOPE.lead.name(p.leader)} leads ${DOPE.lead.name(p.leader === p.x ? p.y : p.x)} by ${Math.abs(p.lag_ms)} ms`).join("; "));
     DOPE.fill(holder, s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true" }, s("defs", {}, arrow), ...lines, ...nodes));
@@ -51,7 +51,7 @@
     if (!known.length) DOPE.fill(cover, h("div", { class: "empty" }, DOPE.icon("lightning-charge"), h("h3", {}, "No jump in this window"), h("p", {}, "When a market jumps, this shows which of them moved first, averaged over all jumps.")));
     const traces = known.map((m) => ({ type: "scatter", mode: "lines", name: DOPE.lead.name(m.key), x: at, y: m.bps, line: { width: 1.7, color: COLOURS[markets.indexOf(m) % COLOURS.length] }, hovertemplate: `${DOPE.lead.name(m.key)} %{y:+.2f} bps<extra></extra>` }));
     const line = { type: "line", xref: "x", yref: "paper", x0: 0, x1: 0, y0: 0, y1: 1, line: { color: "#4a5d76", width: 1, dash: "dot" } };
-    const layout = DOPE.plotLayout({ margin: { l: 48, r: 12, t: 12, b: 34 }, showlegend: true, legend: { orientation: "h", y: 1.08, font: { size: 11 } }, shapes: [line], yaxis: { autorange: true, title: { text: "bps", font: { size: 11 } } } });
+    const layout = DOPE.plotLayout({ margin: { l: 48, r: 12, t: 14 + 18 * Math.ceil(known.length / 4), b: 34 }, showlegend: true, legend: { orientation: "h", y: 1.01, yanchor: "bottom", font: { size: 10.5 } }, shapes: [line], yaxis: { autorange: true, title: { text: "bps", font: { size: 11 } } } });
     Object.assign(layout.xaxis, { type: "linear", tickformat: "", hoverformat: "", ticksuffix: " ms", range: [-1000, 2000] });
     if (known.length) window.Plotly.react(graph, traces, layout, { displayModeBar: false, responsive: true, doubleClick: "reset" });
     numbers(at, known);
