@@ -33,7 +33,7 @@
       if (error) DOPE.text(`${own.name}-trouble-text`, `This cannot be read: ${error.message}${good ? `. What is shown is ${fmt.age((Date.now() - good) / 1000)} old` : ""}.`);
     }
     async function load(force) {
-      if (!shown(own.tab) || DOPE.paused() || DOPE.replaying() || busy) return;
+      if (!shown(own.tab) || DOPE.paused() || DOPE.replaying() || busy || !DOPE.state.instruments.size) return;   // before the first book there is nothing to ask
       const path = own.path(), again = path !== asked;
       if (!path || (!force && !again && Date.now() - read < own.every)) return;
       if (again) { good = 0; if (own.idle) own.idle(); }

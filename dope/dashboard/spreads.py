@@ -13,10 +13,11 @@ from dash.development.base_component import Component
 from dope.board import Board, Snapshot
 from dope.dashboard.blocks import chart, section, table
 from dope.dashboard.parts import action, attrs, icon, skeleton
+from dope.dashboard.spread_tabs import carry, market_map, segment, survival, tip, triangles, trouble
 
 TITLE, ID, PATH, ICON = "Spreads", "spreads", "/spreads", "grid-3x3-gap"
 
-TABS = (("matrix", "Matrix"),)
+TABS = (("matrix", "Matrix"), ("carry", "Carry"), ("triangles", "Triangles"), ("survival", "Survival"), ("map", "Market map"))
 VALUES = (("net", "Net"), ("gross", "Gross"), ("z", "z"))
 HOURS = (("0.25", "15m"), ("1", "1h"), ("6", "6h"), ("24", "24h"))
 
@@ -40,7 +41,7 @@ def layout() -> Component:
                              "aria-controls": f"spreads-{name}"}))
         for name, text in TABS
     ]  # fmt: skip
-    bodies = {"matrix": _matrix}
+    bodies = {"matrix": _matrix, "carry": carry, "triangles": triangles, "survival": survival, "map": market_map}
     panels = [
         html.Div(bodies[name](), id=f"spreads-{name}", role="tabpanel", className="tabbed",
                  **attrs({"aria-labelledby": f"spreads-tab-{name}"}))
@@ -57,26 +58,6 @@ def draw(snapshot: Snapshot) -> dict[str, Any]:
 
 def register(app: Dash, board: Board) -> None:
     """Nothing: the page's own scripts speak to the API."""
-
-
-def trouble(name: str) -> Component:
-    """What a reading could not say and why, with a way to ask again; hidden while all is well."""
-    again = html.Button("Try again", type="button", className="btn2", **attrs({"data-act": "spreads-retry", "data-test": f"{name}-retry"}))
-    text = html.Span(id=f"{name}-trouble-text")
-    names = attrs({"data-test": f"{name}-trouble"})
-    return html.Div([text, again], id=f"{name}-trouble", className="oops row", hidden=True, role="alert", **names)
-
-
-def _segment(name: str, options: tuple[tuple[str, str], ...], label: str) -> Component:
-    buttons = [
-        html.Button(text, type="button", **attrs({"data-act": name, "data-value": value, "data-test": f"{name}-{value}"}))
-        for value, text in options
-    ]
-    return html.Div(buttons, id=name, className="seg", role="group", **attrs({"aria-label": label}))
-
-
-def _tip(text: str) -> Component:
-    return html.Span("?", className="tip", title=text, role="img", **attrs({"aria-label": text}))
 
 
 def _matrix() -> Component:
@@ -104,12 +85,12 @@ def _matrices() -> Component:
         className="leg",
     )  # fmt: skip
     none = html.Div(id="spreads-none", className="blank", hidden=True, **attrs({"data-test": "spreads-none"}))
-    tip = "Row buys, column sells. Net = gross at my size less the fees of both legs. Colours run from −wall to +10 bps."
+    about = "Row buys, column sells. Net = gross at my size less the fees of both legs. Colours run from −wall to +10 bps."
     size = html.Label(
         [html.Span("my size"), html.Span(id="spreads-order-holder"), "$"],
         className="chip field", title="Order size in quote currency: what net and gross are reckoned for",
     )  # fmt: skip
-    controls = [_tip(tip), size, _segment("spreads-mode", VALUES, "Value")]
+    controls = [tip(about), size, segment("spreads-mode", VALUES, "Value")]
     shown = [_slider(), trouble("then"), none, body, legend]
     return section("spreads-card", "Spread matrices", "", shown, controls=controls, css="matrices")
 
@@ -130,8 +111,8 @@ def _pair() -> Component:
 
     about = "At the best prices and the end of each second. Net = gross less the fee wall; z = mid spread in standard deviations."
     controls = [
-        _tip(about),
-        _segment("pair-hours", HOURS, "Horizon"),
+        tip(about),
+        segment("pair-hours", HOURS, "Horizon"),
         action([icon("filetype-csv"), "CSV"], "pair-csv", label="Export what is shown as CSV, raw numbers", css="chip"),
         action([icon("filetype-json"), "JSON"], "pair-json", label="Export what is shown as JSON, raw numbers", css="chip"),
     ]

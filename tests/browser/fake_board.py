@@ -67,6 +67,7 @@ class FakeMarket:
         self.commands: list[tuple[str, Row]] = []
         self.muted: dict[str, int] = {}  # venue → ns
         self.scenarios = [dict(row) for row in SCENARIOS]
+        self.spoken: Any = None  # kind → what a reading says
         self.unrecorded, self.broken = False, ""  # of history: nothing was recorded; why it cannot be read
         self.deaf = False  # takes no scenario and no parameters
         self.detectors = [Jumps(), Whales()]
@@ -99,6 +100,8 @@ class FakeMarket:
             return found
         if kind == "gaps":
             return History(GAP.empty_table(), start, end, False, GAP.empty_table(), (), "sim")
+        if kind in ("basis", "triangles", "survival", "market_map") and self.spoken:
+            return self.spoken(kind)
         if kind == "spread":
             return self._recorded(_symbol, start, end, tuple((_more.get("args") or {}).get("venues", ())))
         if kind == "storage":

@@ -86,6 +86,57 @@ def test_the_pair_has_its_past_with_raw_numbers_to_take_away_and_a_failure_can_b
     assert all("409" in text for text in page.complaints), "only what was made to fail"
 
 
+SIDE = {"entry_bps": 5.0, "settlements_a": 0, "settlements_b": 3, "funding_bps": 3.0, "convergence_bps": 2.0, "fees_bps": 30.0,
+        "net_bps": -25.0, "apr_pct": -91.25, "break_even_h": None}  # fmt: skip
+LIVES = {"openings": 40, "ended": 30, "stale": 6, "open": 4, "median_s": 1.5, "median_low_s": 1.0, "median_high_s": 2.5,
+         "open_after": [{"t": 0.5, "s": 0.8, "low": 0.65, "high": 0.9, "at_risk": 40},
+                        {"t": 1.5, "s": 0.4, "low": 0.25, "high": 0.55, "at_risk": 30}],
+         "fills": [{"ms": ms, "n": 40, "filled": hits, "blind": 0, "share": hits / 40, "low": hits / 50, "high": (hits + 4) / 44}
+                   for ms, hits in ((50.0, 30), (100.0, 20), (500.0, 4))]}  # fmt: skip
+
+
+def spoken(kind: str) -> Any:
+    """What the readings of the further tabs say, in their shapes."""
+    lives = LIVES | {"fills_at_latency": LIVES["fills"][1]}
+    pair = lives | {"symbol": "BTC-USDT", "buy_venue": "okx", "sell_venue": "binance_spot", "differs_p": None}
+    basis = {"base": "BTC", "quote": "USDT", "kind": "spot-perp", "a": "okx:BTC-USDT", "b": "okx:BTC-USDT-PERP",
+             "basis_bps": 5.5, "median_bps": None, "deviation_bps": None, "samples": 3, "hold_h": 24.0, "long_a": SIDE,
+             "long_b": SIDE | {"net_bps": -35.0},
+             "funding_a": None, "funding_b": None}  # fmt: skip
+    way = {"venue": "okx", "path": ["USDT", "BTC", "ETH", "USDT"], "markets": ["okx:BTC-USDT"] * 3, "net_bps": -12.5, "fees_bps": 30.0,
+           "open": False}  # fmt: skip
+    row = {"symbol": "BTC-USDT", "kind": "spot", "buy_venue": "okx", "sell_venue": "binance_spot", "openings": 4,
+           "per_hour": 8.0, "per_hour_low": 2.0,
+           "per_hour_high": 20.0, "median_s": 1.5, "median_low_s": None, "median_high_s": None, "capacity": None, "capacity_per_day": None,
+           "net_bps": [{"size": 1000.0, "n": 4, "median": 2.5, "p95": 4.0}], "late_share": 0.25, "late_low": 0.05, "late_high": 0.7,
+           "late_venue": "okx", "fills": 0.5, "fills_low": 0.15, "fills_high": 0.85, "worth_per_hour": 2.0}  # fmt: skip
+    return {
+        "survival": {"t": 1, "since": 1, "latency_ms": 100.0, "unwatched": 0, "total": lives, "pairs": [pair]},
+        "basis": [basis], "triangles": {"ways": 6, "opened": 0, "rows": [], "nearest": [way]},
+        "market_map": {"t": 1, "hours": 0.5, "sizes": [1000.0], "latency_ms": 100.0, "rows": [row]},
+    }[kind]  # fmt: skip
+
+
+def test_tabs_have_addresses_and_show_carry_triangles_survival_and_the_map(page: Any) -> None:
+    page.server.market.spoken = spoken
+    shown = {"carry": "#carry-rows", "triangles": "#ways-rows", "survival": "#lives-rows", "map": "#map-rows"}
+    page.focus("#spreads-tab-matrix")
+    for name, rows in shown.items():
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(f"document.querySelectorAll('{rows} tr').length === 1")
+        assert page.evaluate("location.search") == f"?tab={name}"
+    page.go_back()
+    page.wait_for_selector("#spreads-survival:visible")
+    page.wait_for_selector('[data-test="lives-ms-text"]:has-text("100 ms (yours, from Settings): 50.0")')
+    page.evaluate("(() => { const bar = document.getElementById('lives-ms'); bar.value = '2'; bar.dispatchEvent(new Event('input')); })()")
+    page.wait_for_selector('[data-test="lives-ms-text"]:has-text("500 ms: 10.0")')
+    assert "n = 40" in page.text_content('[data-test="lives-ms-text"]')
+    page.wait_for_function("document.querySelectorAll('#lives-graph .scatterlayer .trace').length === 3")
+    assert "not in 90 d" in page.text_content("#carry-rows") and "long OKX, short OKX" in page.text_content("#carry-rows")
+    assert "None has paid" in page.text_content('[data-test="triangles-empty"]') and "12.50" in page.text_content("#ways-rows")
+    assert page.complaints == []
+
+
 def test_nothing_runs_over_the_side_and_links_name_tab_and_pair(serve: Any, visit: Any) -> None:
     server: Server = serve()
     for width, height in ((1366, 768), (412, 860)):
