@@ -205,7 +205,7 @@ def side(steps: list[tuple[int, int]], start: float, by: float) -> Side:
     return out
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(LEVELS, LEVELS, LEVELS, st.booleans(), st.booleans(), st.booleans(), st.tuples(*[st.integers(0, 40)] * 3))
 def test_the_walk_through_three_books_is_the_best_of_all_sizes(
     asks: list[tuple[int, int]], bids: list[tuple[int, int]], coins: list[tuple[int, int]],

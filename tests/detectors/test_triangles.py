@@ -106,7 +106,7 @@ def test_less_than_a_venue_takes_as_an_order_is_none() -> None:
 COINS = ("USD", "BTC", "ETH", "SOL")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(90, 110)), min_size=6, max_size=6), st.permutations(range(6)))
 def test_exhaustive_search_on_small_graphs_equals_the_engine(chosen: list[tuple[bool, int]], order: list[int]) -> None:
     """Four currencies, all markets between them in either direction, at any prices and listed in any order."""
@@ -135,7 +135,7 @@ def test_exhaustive_search_on_small_graphs_equals_the_engine(chosen: list[tuple[
 SIDES = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 30)), min_size=1, max_size=5)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(SIDES, SIDES, SIDES, st.tuples(*[st.integers(0, 30)] * 3), st.booleans())
 def test_the_walk_is_the_best_of_all_sizes(
     first: list[tuple[int, int]], second: list[tuple[int, int]], third: list[tuple[int, int]], bps: tuple[int, int, int], on_top: bool
