@@ -1,4 +1,4 @@
-"""Depth and bars: ``/api/v1/depth`` (ladder, heat map, what an order costs), ``/api/v1/consolidated/{symbol}``, ``/api/v1/bars``."""
+"""Depth over REST: ``/api/v1/depth`` (ladder, heat map, cost of an order), ``/consolidated/{symbol}``, ``/bars``, ``/half-lives``."""
 
 from __future__ import annotations
 
@@ -153,6 +153,19 @@ class DepthOut(BaseModel):
     trades: DotsOut
 
 
+class HalfLifeOut(BaseModel):
+    """How fast the spread of one pair of markets returns to its mean; ten minutes, a sample a second."""
+
+    a: str = Field(description="instrument key")
+    b: str
+    symbol: str
+    n: int = Field(description="steps fitted")
+    half_life_s: float | None = Field(description="s; null = it may not be told from a random walk (t above −2.86, Dickey-Fuller 5 %)")
+    t: float | None = Field(description="(b − 1) / se(b) of x(k+1) = a + b x(k)")
+    mean_bps: float
+    sd_bps: float | None = Field(description="stationary; null where there is none")
+
+
 def _known(snapshot: Snapshot, symbol: str, venue: str | None) -> None:
     """Raises Refusal or UnknownName for names that are none."""
     rows = snapshot.data.get("instruments", ())
@@ -191,6 +204,13 @@ def bars(
     found = web.board.query("bars", symbol, since, until, limit=limit, args={"interval": interval, "venue": one or ""})
     rows = [BarOut.model_validate(with_times(row, ("start", "end"))) for row in found["rows"]]
     return BarsOut.model_validate({**found, "venue": venue, "rows": rows})
+
+
+@router.get("/half-lives", responses=unknown)
+def half_lives(web: TheWeb, snapshot: Current, symbol: SymbolAsked) -> list[HalfLifeOut]:
+    """Half-lives of the spreads between the venues of a symbol, told only where they are significant."""
+    _known(snapshot, symbol, None)
+    return [HalfLifeOut.model_validate(row) for row in web.board.query("half_lives", symbol)]
 
 
 @router.get("/depth", responses=unknown, response_model=DepthOut)

@@ -313,6 +313,9 @@ class Publisher:
             del self.views[place]
 
     def _answer(self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "", args: Any = None) -> Any:
+        if kind == "half_lives":
+            row = {"a": f"okx:{symbol}", "b": f"gate:{symbol}", "symbol": symbol, "n": 99, "half_life_s": None, "t": -1.0}
+            return [row | {"mean_bps": 0.5, "sd_bps": None}]
         if kind in ("bars", "consolidated", "depth"):
             return analytics(kind, symbol, args or {})
         if kind == "opportunities":

@@ -6,10 +6,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
-from dope.api.depth import BarsOut, ConsolidatedOut, DepthOut
+from dope.api.depth import BarsOut, ConsolidatedOut, DepthOut, HalfLifeOut
 from dope.detectors.depth import DepthHistory
 from dope.engines import detector_of
 from dope.feed.clock import Clock
@@ -140,3 +141,18 @@ def test_bars_of_one_venue_and_of_all_together_and_dots_of_both_sides(session: S
     assert sorted((round(price, 6), size, sign) for _, price, size, sign in dots) == [
         (100.0, 0.25, -1), (round((100.5 * 0.5 + 100.6 * 0.25) / 0.75, 6), 0.75, 1)
     ]  # fmt: skip
+
+
+def test_a_half_life_is_told_where_a_spread_returns_and_not_where_it_wanders(session: Session) -> None:
+    rng, ((pair, rolling), *_) = np.random.default_rng(8), session.spreads.pairs.items()
+    assert ask(session, "half_lives") == [], "too few samples"
+    x = 0.0
+    for _ in range(600):
+        x = 2.0 + 0.5 ** (1 / 10) * (x - 2.0) + rng.normal()
+        rolling.add(x)
+    row = HalfLifeOut.model_validate(ask(session, "half_lives")[0])
+    assert (row.a, row.b) == pair and row.half_life_s == pytest.approx(10.0, rel=0.5) and row.t is not None and row.t < -2.86
+    for step in np.cumsum(rng.normal(size=600)):
+        rolling.add(float(step))
+    wanders = HalfLifeOut.model_validate(ask(session, "half_lives")[0])
+    assert wanders.half_life_s is None and wanders.n == 599 and ask(session, "half_lives", "XRP-USD") == []
