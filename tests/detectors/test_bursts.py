@@ -78,11 +78,11 @@ def test_buckets_are_not_empty_but_unknown_while_the_feed_is_down() -> None:
         bursts.trade(i * 50 * MS, 1.0)
     bursts.tick(10_000 * MS)
     bursts.give(BookState(T0 + 10_000 * MS, "okx:BTC-USDT", DOWN, LIVE, "cut", T0))
-    bursts.tick(30_000 * MS)
-    bursts.give(BookState(T0 + 30_000 * MS, "okx:BTC-USDT", LIVE, DOWN, "", T0))
+    bursts.tick(70_000 * MS)
+    bursts.give(BookState(T0 + 70_000 * MS, "okx:BTC-USDT", LIVE, DOWN, "", T0))
     for i in range(200):
-        bursts.trade((30_000 + i * 50) * MS, 1.0)
-    bursts.tick(45_000 * MS)
+        bursts.trade((70_000 + i * 50) * MS, 1.0)
+    bursts.tick(85_000 * MS)
     assert bursts.told == [], "had the pause counted as calm, the same trading would be a burst now"
 
 

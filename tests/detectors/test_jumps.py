@@ -180,6 +180,16 @@ def test_majors_have_a_smaller_least_size_and_parameters_change_while_it_runs() 
     assert moved(20_000) == ["okx:XYZ-USDT"]
 
 
+def test_other_cells_begin_with_a_new_warm_up() -> None:
+    jumps = Moving([Jumps(QUICK)])
+    calm(jumps)
+    jumps.tick(9_960 * MS)
+    jumps.give(Setting(T0, b'{"parameters": {"jumps": {"grid_ms": 700, "window_ms": 700}}}'))
+    jumps.touch(10_000 * MS, 100.05)
+    jumps.tick(11_000 * MS)
+    assert jumps.told == []
+
+
 def test_the_plain_form_is_a_window_and_a_threshold() -> None:
     times, mids = [T0 + i * 100 * MS for i in range(40)], [100.0 + (0.05 if i >= 20 else 0.0) + (i % 3) * 1e-4 for i in range(40)]
     (jump,) = plain_jumps(times, mids, window_ms=1000, threshold_bps=4)
