@@ -51,6 +51,7 @@ PARTS = (
     Part("runtime loop", "the watchdog's probes", PROCESS),
     Part("web loop", "the watchdog's probes", PROCESS),
     Part("feed", "looked after with each publication", PROCESS),
+    Part("connector", "whoever connected it asks for its status", NOTHING),
     Part("feed failure", "the feed ends with it", PROCESS),
     Part("feed stop", "the feed ends with it", PROCESS),
     Part("feed ticks", "kept", RESTART),
