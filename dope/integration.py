@@ -14,6 +14,7 @@ import json
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -177,10 +178,14 @@ class ExchangeConnector:
 
 # -- single messages and books -----------------------------------------------------------------------------------------
 class DataProcessor:
-    """Reads raw messages as the venues send them. It remembers each venue's books, so that changes follow their snapshot."""
+    """Reads raw messages as the venues send them. It remembers each venue's books, so that changes follow their snapshot.
+
+    Messages count as a millisecond apart, however long a caller waits in between: only their order says anything here.
+    """
 
     def __init__(self) -> None:
         self._clock = Clock()
+        self._ts = self._clock.now()
         self._engines: dict[str, tuple[Engine, _Heard]] = {}
 
     def normalize_orderbook(self, raw_data: Mapping[str, Any], exchange: str) -> OrderBookSnapshot:
@@ -189,14 +194,14 @@ class DataProcessor:
         book = next((each for each in heard.books.values() if each.state == LIVE), None)
         if book is None:
             raise ValueError(heard.faults[0] if heard.faults else "no book follows from this message: changes need their snapshot first")
-        return _snapshot(book)
+        return replace(_snapshot(book), timestamp=moment(self._clock.now()))
 
     def normalize_trade(self, raw_data: Mapping[str, Any], exchange: str) -> TradeEvent:
         """The first trade of this message. Raises ValueError for a message without one, or with one that was seen before."""
         heard = self._hear(raw_data, exchange)
         if not heard.trades:
             raise ValueError(heard.faults[0] if heard.faults else "there is no new trade in this message")
-        return heard.trades[0]
+        return replace(heard.trades[0], timestamp=moment(self._clock.now()))
 
     def validate_data(self, data: Data) -> bool:
         """Whether these numbers can be: finite and positive, sides in order and not crossed, a time that is not to come."""
@@ -232,11 +237,12 @@ class DataProcessor:
         if exchange not in self._engines:
             heard = _Heard()
             engine = Engine({exchange: make(exchange, ())}, (heard,))
-            engine.step(Frame(self._clock.now(), exchange, 1, OPEN, msgspec.json.encode(OpenInfo("", "", None))))
+            engine.step(Frame(self._ts, exchange, 1, OPEN, msgspec.json.encode(OpenInfo("", "", None))))
             self._engines[exchange] = engine, heard
         engine, heard = self._engines[exchange]
         heard.books, heard.trades = {}, []
-        told = engine.step(Frame(self._clock.now(), exchange, 1, DATA, json.dumps(raw, separators=(",", ":")).encode()))
+        self._ts += 1_000_000
+        told = engine.step(Frame(self._ts, exchange, 1, DATA, json.dumps(raw, separators=(",", ":")).encode()))
         heard.faults = [event.reason for event in told if isinstance(event, Fault)]
         return heard
 

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import math
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from dope.snapshots import ConnectionStatus, OrderBookSnapshot, PriceLevel, Trad
 from dope.tape.format import Meta
 from dope.tape.segment import write_tape
 from tests.frames import MS, T0, okx_script, play
-from tests.program import until
+from tests.program import PATIENCE_S, until
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SIGNATURES = {
@@ -87,7 +88,7 @@ def test_a_connector_hands_over_books_and_trades_of_what_is_subscribed_and_tells
         with pytest.raises(UnknownName):
             await connector.subscribe_trades("EVIL/COIN")
         kinds: Callable[[], set[tuple[type, str]]] = lambda: {(type(each), each.symbol) for each in heard}  # noqa: E731
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while len(kinds()) < 2 or connector.get_connection_status() is not ConnectionStatus.LIVE:
                 await asyncio.sleep(0.02)
         await connector.disconnect()
@@ -112,7 +113,9 @@ def test_raw_messages_become_books_and_trades() -> None:
     changes = [raw for raw in raws if raw.get("action") == "update"]
     with pytest.raises(ValueError, match="snapshot first"):
         DataProcessor().normalize_orderbook(changes[0], "okx")
-    first, second = processor.normalize_orderbook(snapshots[0], "okx"), processor.normalize_orderbook(changes[0], "okx")
+    first = processor.normalize_orderbook(snapshots[0], "okx")
+    time.sleep(1.1)  # longer than a market may be silent
+    second = processor.normalize_orderbook(changes[0], "okx")
     assert processor.validate_data(first) and first.symbol == "BTC-USDT" and first.bids[0].price < first.asks[0].price
     assert (first.bids, first.asks) != (second.bids, second.asks) and second.sequence_id != first.sequence_id
     raw = {"arg": {"channel": "trades", "instId": "BTC-USDT"}, "data": [
