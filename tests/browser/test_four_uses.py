@@ -115,10 +115,15 @@ def test_the_ledger_of_an_opportunity_adds_up_to_the_cent(page: Any) -> None:
 
 
 def test_cards_table_and_api_say_the_same(page: Any, program: Program) -> None:
-    page.wait_for_function("[...DOPE.state.opps.values()].some((row) => row.state === 'open')")
-    page.keyboard.press("Space")
-    page.wait_for_function("DOPE.paused()")
-    page.wait_for_timeout(300)
+    for _ in range(50):  # what is open may close in the moment in which the page is frozen
+        page.wait_for_function("[...DOPE.state.opps.values()].some((row) => row.state === 'open')")
+        page.keyboard.press("Space")
+        page.wait_for_function("DOPE.paused()")
+        page.wait_for_timeout(300)
+        if page.evaluate("DOPE.state.cards.open"):
+            break
+        page.keyboard.press("Space")
+        page.wait_for_function("!DOPE.paused()")
     cards = page.evaluate("DOPE.state.cards")
     rows = page.evaluate("[...DOPE.state.opps.values()]")
     shown = page.evaluate(SHOWN)
