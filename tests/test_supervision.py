@@ -335,6 +335,7 @@ NOT_ENDED = {
     "dope-announcer": "prints one line and ends; nothing depends on it",
     "job owner watch": "in the worker, which has no door; tests/test_jobs.py ends its owner",
     "replay marks": "in the replay's process, which has no door; reads once, and what was played is marked without it",
+    "connector": "of dope.integration, in the loop of another program; its status says so",
     "trial work": "of app.py sim, which runs alone and ends with it",
     "dope-undertaker": "sleeps until the engine has died; tests/app/test_ending.py sees what it does then",
 }
