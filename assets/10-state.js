@@ -1,11 +1,12 @@
 /* What this browser knows: applies snapshots and deltas, tells listeners once per animation frame, freezes on demand.
-   DOPE.state: object sections as sent; venues, instruments, opps, jobs are Maps by key; events newest last; series bounded. */
+   DOPE.state: object sections as sent; venues, instruments, opps, jobs are Maps by key; events and findings newest last; series bounded. */
 (function () {
   "use strict";
   const DOPE = (window.DOPE = window.DOPE || {});
   const KEYED = { venues: "id", instruments: "key", opps: "id", jobs: "id" };
-  const KEEP = { events: 500, points: 900, held: 6000, delays: 600 };
-  const state = (DOPE.state = { events: [], series: { t: [], mid: Object.create(null) }, venues: new Map(), instruments: new Map(), opps: new Map(), jobs: new Map() });
+  const LOGS = { events: 500, findings: 600 };   // how many rows of each are kept
+  const KEEP = { points: 900, held: 6000, delays: 600 };
+  const state = (DOPE.state = { events: [], findings: [], series: { t: [], mid: Object.create(null) }, venues: new Map(), instruments: new Map(), opps: new Map(), jobs: new Map() });
   const listeners = {};
   const dirty = new Set();
   let frame = 0, late = 0, pause = 0, flushed = 0, joining = false, held = [], frozenAt = 0, newest = 0;
@@ -96,16 +97,16 @@
   function clear() {
     for (const section of Object.keys(state)) {
       if (section in KEYED) state[section].clear();
-      else if (section !== "events" && section !== "series") delete state[section];
+      else if (!(section in LOGS) && section !== "series") delete state[section];
     }
-    Object.assign(state, { events: [], series: { t: [], mid: {} } });
+    Object.assign(state, { events: [], findings: [], series: { t: [], mid: {} } });
     [held, delays.length] = [[], 0];
   }
   function apply(message) {
     const whole = message.type === "snapshot";
     for (const [section, value] of Object.entries(message.data)) {
       if (section in KEYED) keyed(section, value, whole);
-      else if (section === "events") events(value, whole);
+      else if (section in LOGS) log(section, value, whole);
       else if (section === "series") series(value, whole);
       else state[section] = value;
       touchLater(section);
@@ -124,10 +125,10 @@
       map.set(row[at], old);
     }
   }
-  function events(rows, whole) {
-    if (whole) { state.events = []; state.told = (state.told || 0) + 1; }   // told: which telling of the past this is
-    const last = state.events.length ? state.events[state.events.length - 1].id : -1;
-    state.events = state.events.concat(whole ? rows : rows.filter((row) => row.id > last)).slice(-KEEP.events);
+  function log(section, rows, whole) {
+    if (whole && section === "events") state.told = (state.told || 0) + 1;   // which telling of the past this is
+    const old = whole ? [] : state[section], last = old.length ? old[old.length - 1].id : -1;
+    state[section] = old.concat(rows.filter((row) => whole || row.id > last)).slice(-LOGS[section]);
   }
   function series(value, whole) {
     const now = state.series, fresh = value.t || [], old = now.t.length;

@@ -2,9 +2,9 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $ } = DOPE;
-  const STORE = "dope.view", DEFAULTS = { asset: "", kind: "", min: null, max: null, size: null, stale: true, text: "", route: "", columns: null, matrix: "net", chart: "dev", span: 240, tape: null, pair: "", venue: "", tab: "", legs: "", hours: 1 };
+  const STORE = "dope.view", DEFAULTS = { asset: "", kind: "", min: null, max: null, size: null, stale: true, text: "", route: "", columns: null, matrix: "net", chart: "dev", span: 240, marks: "jump", tape: null, pair: "", venue: "", tab: "", legs: "", hours: 1 };
   const NUMBERS = ["min", "max", "size", "span", "hours"], SPREADS = ["tab", "legs", "hours"], LEGS = 170;   // SPREADS: in links to that page alone
-  const LINKED = ["asset", "kind", "min", "max", "size", "text", "matrix", "chart", "span", "venue", ...SPREADS];
+  const LINKED = ["asset", "kind", "min", "max", "size", "text", "matrix", "chart", "span", "marks", "venue", ...SPREADS];
   const view = (DOPE.view = Object.assign({}, DEFAULTS));
 
   function load() {

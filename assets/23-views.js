@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $ } = DOPE;
-  const PAGE = "live", KEPT = ["asset", "kind", "min", "max", "size", "stale", "matrix", "chart", "span"], NUMBERS = ["min", "max", "size", "span"];
+  const PAGE = "live", KEPT = ["asset", "kind", "min", "max", "size", "stale", "matrix", "chart", "span", "marks"], NUMBERS = ["min", "max", "size", "span"];
   let views = [], state = "loading", name = null;
 
   async function call(method, title, body) {

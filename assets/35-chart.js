@@ -1,9 +1,11 @@
-/* Price by venue with Plotly: deviation from the consensus mid in bps, or price. Gaps stay gaps; the two extremes stand out. */
+/* Price by venue with Plotly: deviation from the consensus mid in bps, or price. Gaps stay gaps; the two extremes stand out.
+   Jumps (▲▼) and bursts of volume (◆◇) are marked on the line of their market, as many of each as can still be told apart. */
 (function () {
   "use strict";
   const DOPE = window.DOPE, { $, fmt } = DOPE;
   const QUIET = ["#2DD4BF", "#C792EA", "#F2C94C", "#7FB4E6", "#8FCB7B", "#E38BB0", "#A9B6C6", "#5CC8E0", "#B9A06A", "#9A8CF0", "#6FBF9F", "#D4A5A5"];
-  const MAX_LINES = 12, MIN_GAP_MS = 950, BUDGET_MS = 60;
+  const MAX_LINES = 12, MAX_MARKS = 100, MIN_GAP_MS = 950, BUDGET_MS = 60;
+  const MARKS = { jump: ["jumps", "triangle-up", "triangle-down"], burst: ["bursts", "diamond", "diamond-open"] };   // name, up, down
   let last = 0, pause = MIN_GAP_MS, zoomed = false, cursor = null;
 
   /* The lines in view: one per instrument, cut to the chosen span. */
@@ -50,7 +52,47 @@
       return { type: "scatter", mode: "lines", x: times, y: l.y, name: name(l), connectgaps: false, opacity: top ? 1 : 0.55, line: { color: colour, width: top ? 2.2 : 1.1 },
         customdata: l.mid.map((v) => fmt.price(v, l.x.tick)), hovertemplate: `%{customdata}${price ? "" : " · %{y:+.2f} bps"}<extra>${name(l).replace(/[<>&]/g, "")}</extra>` };
     });
-    return { traces, ranked, high, low, times, t, name, groups, middles };
+    const marked = marks(t, used, name);
+    return { traces: [...traces, ...marked], ranked, high, low, times, t, name, groups, middles };
+  }
+  /* Where a drawn line stands at a moment, between its points or at the last one before a gap; null inside a gap and outside. */
+  function valueAt(t, y, ms) {
+    let low = 0, high = t.length - 1;
+    if (high < 1 || ms < t[0] || ms > t[high]) return null;
+    while (high - low > 1) { const middle = (low + high) >> 1; if (t[middle] <= ms) low = middle; else high = middle; }
+    const [a, b] = [y[low], y[high]];
+    if (typeof a !== "number" || typeof b !== "number") return typeof a === "number" ? a : typeof b === "number" ? b : null;
+    return a + ((b - a) * (ms - t[low])) / (t[high] - t[low]);
+  }
+  const seen = { jump: [0, 0], burst: [0, 0] };   // of each kind how many are in view, and how many of them are drawn
+  const wanted = () => String(DOPE.view.marks || "").split(",");
+  /* What was found on the lines in view, each kind a trace of its own; where there are too many, the largest by their test. */
+  function marks(t, used, name) {
+    const lines = new Map(used.map((l) => [l.x.key, l])), found = Object.assign(Object.create(null), { jump: [], burst: [] });
+    for (const row of DOPE.state.findings) {
+      const line = lines.get(row.key), y = line && found[row.kind] ? valueAt(t, line.y, row.t) : null;
+      if (y !== null) found[row.kind].push({ row, line, y });
+    }
+    const ends = DOPE.display.palette(), tone = (way) => DOPE.display.hex(way > 0 ? ends.posLight : ends.negLight);
+    return Object.entries(found).map(([kind, all]) => {
+      const shown = wanted().includes(kind) ? all.sort((a, b) => b.row.z - a.row.z).slice(0, MAX_MARKS) : [];
+      seen[kind] = [all.length, shown.length];
+      return { type: "scatter", mode: "markers", cliponaxis: false, x: shown.map((m) => fmt.stamp(m.row.t)), y: shown.map((m) => m.y), customdata: shown.map((m) => words(m.row, m.line, name)), hovertemplate: "%{customdata}<extra></extra>",
+        marker: { symbol: shown.map((m) => MARKS[kind][m.row.way > 0 ? 1 : 2]), size: 11, color: shown.map((m) => tone(m.row.way)), line: { color: kind === "jump" ? "#0F151E" : shown.map((m) => tone(m.row.way)), width: kind === "jump" ? 1.2 : 1.6 } } };
+    });
+  }
+  function words(row, line, name) {
+    const up = row.way > 0, took = fmt.ageMs(row.took_ms);
+    const what = row.kind === "jump" ? `${up ? "▲" : "▼"} jump ${fmt.signed(row.way * row.size, 1)} bps within ${took}` : `${up ? "◆ buying" : "◇ selling"} burst ${fmt.quantity(row.size)} ${line.x.base}, ${took}`;
+    return `${name(line)} ${what} · z ${fmt.number(row.z, 1)} · ${fmt.clock(row.t)}`.replace(/[<>&]/g, "");
+  }
+  function legend() {
+    for (const button of document.querySelectorAll("#chart-marks button")) {
+      const kind = button.dataset.value, on = wanted().includes(kind), [all, shown] = seen[kind];
+      button.classList.toggle("on", on);
+      button.setAttribute("aria-pressed", String(on));
+      button.title = !on ? `Mark ${MARKS[kind][0]} on the lines` : `${fmt.number(all)} ${MARKS[kind][0]} in view${shown < all ? `, the ${fmt.number(shown)} with the largest z are marked` : ""}`;
+    }
   }
   function layout(f) {
     const price = DOPE.view.chart === "px", ys = f.ranked.flatMap((l) => l.y.filter((v) => v !== null)), low = Math.min(...ys), high = Math.max(...ys), pad = (high - low || 1) * 0.08;
@@ -84,6 +126,7 @@
     const cost = performance.now() - now;
     pause = cost > BUDGET_MS ? Math.min(5000, cost * 20) : MIN_GAP_MS;   // never more than a twentieth of the main thread
     title(f);
+    legend();
   }
   function title(f) {
     const names = Object.keys(f.groups), one = names.length === 1 ? names[0] : null, price = DOPE.view.chart === "px";
@@ -100,10 +143,14 @@
     graph.on("plotly_relayout", (change) => { if (Object.keys(change).some((key) => key.startsWith("xaxis.range"))) zoomed = true; });
     graph.on("plotly_doubleclick", () => { zoomed = false; draw(true); });
   }
+  DOPE.actions["chart-mark"] = (b) => {
+    const now = wanted().filter((kind) => Object.hasOwn(MARKS, kind)), kind = b.dataset.value;
+    DOPE.see({ marks: (now.includes(kind) ? now.filter((one) => one !== kind) : [...now, kind]).join() });
+  };
   DOPE.markTime = (ms) => { cursor = ms; draw(true); };
   DOPE.ready(() => {
     DOPE.on("series", () => draw(false));
-    ["view", "page"].forEach((section) => DOPE.on(section, () => { zoomed = false; draw(true); }));
+    ["view", "page"].forEach((section) => DOPE.on(section, () => { zoomed = false; draw(true); legend(); }));
     DOPE.on("second", () => { if (!DOPE.paused()) draw(false); });
   });
 })();

@@ -16,6 +16,7 @@ from dope.detectors.conversion import CrossQuote
 from dope.detectors.near import near_misses
 from dope.detectors.spreads import Spreads
 from dope.engine import Engine
+from dope.findings import Findings
 from dope.market.book import Book
 from dope.market.freshness import simultaneous
 from dope.market.market import Market
@@ -79,6 +80,7 @@ class Picture:
         self.started_ns, self.alert_pct = started_ns, alert_pct
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self.signals: deque[Signal] = deque(maxlen=SIGNALS_KEPT)
+        self._findings = Findings()
         self.closed: deque[Opportunity] = deque(maxlen=CLOSED_KEPT)
         self._lives: list[float] = []  #: s, of ``closed``, ascending
         self._closed_rows: dict[int, dict[str, Any]] = {}
@@ -138,6 +140,7 @@ class Picture:
             if isinstance(event, ClockStep):
                 self.stepped = self.stepped & {o.id for o in self.closed} | {o.id for o in self.open()}
             self.tell(event.ts, event.KIND, *event.line(self.label))
+            self._findings.note(event, self.last_event)
 
     def tell(self, ts: int, kind: str, text: str, value: str = "", tone: str = "", *, venue: str = "") -> None:
         """One line for the event tape; ``venue`` = whose warning or news it is, which a user may have muted."""
@@ -246,6 +249,7 @@ class Picture:
             "pairs": self._pairs(),
             "basis": self._bases(),
             "series": {"t": list(self._t), "mid": {key: list(line) for key, line in self._mid.items()}},
+            "findings": self._findings.rows(),
         }
 
     def _row(self, o: Opportunity) -> dict[str, Any]:

@@ -28,7 +28,8 @@ FLOORS = {
 #: rooms that fill several files without a folder of their own
 RUNTIME = ("session", "history", "sources", "commands", "training", "picture", "replay", "care", "sealing", "workers", "worlds",
            "engines", "recordings", "reel", "player", "projector", "replays", "tail", "storage", "watching", "instruments",
-           "matrices", "relay", "muting", "trial", "scene", "audit", "promises", "readings")  # fmt: skip
+           "matrices", "relay", "muting", "trial", "scene", "audit", "promises", "readings",
+           "findings")  # fmt: skip
 ROOM_OF = {
     **dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "snapshots": "integration", "__init__": "errors",
 }  # fmt: skip

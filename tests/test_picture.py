@@ -11,10 +11,13 @@ import msgspec
 import pytest
 
 from dope.detectors.arbitrage import Arbitrage, Opportunity
+from dope.detectors.bursts import Burst
+from dope.detectors.jumps import Jump
 from dope.detectors.spreads import Spreads
 from dope.engine import Engine
 from dope.engines import build_engine, detector_of
 from dope.feed.health import VenueHealth
+from dope.findings import KEPT
 from dope.picture import FAULT_LINES_PER_MIN, Picture, book_row, finite, opportunity_row, stopped
 from dope.settings import Settings
 from dope.types import CLOSED, TICK, Ack, BookState, Fault, Frame
@@ -206,6 +209,32 @@ def test_series_grow_by_one_point_per_second_with_holes_where_nothing_was_known(
     picture.second(engine.market.now)
     series = picture.slow()["series"]
     assert len(series["t"]) == 2 and series["mid"]["okx:BTC-USDT"] == [100.25, None]
+
+
+def jump(n: int) -> Jump:
+    """Down by 6.5 bps within 200 ms; told 400 ms after its peak at ``n`` s."""
+    at = T0 + n * S
+    return Jump(at + 400 * MS, "okx:BTC-USDT", "okx", "BTC-USDT", "BTC", at - 200 * MS, at - 50 * MS, at, at + 300 * MS, 0, -1, 6.5, 7.25, 3.0)
+
+
+def test_jumps_and_bursts_are_marked_at_their_moment_under_the_number_of_their_line_and_bounded_kind_by_kind() -> None:
+    _, picture = watching([])
+    before = picture.slow()["findings"]
+    assert before == [] and picture.slow()["findings"] is before, "the same object until something was found"
+    picture.note(jump(1))
+    picture.note(Burst(T0 + 3 * S, "okx:BTC-USDT", "okx", "BTC-USDT", "BTC", "sell", T0 + 2 * S, T0 + 2500 * MS, 9, 5.5, 1.25))
+    first, second = picture.slow()["findings"]
+    assert first == {"id": picture.events[-2]["id"], "kind": "jump", "key": "okx:BTC-USDT", "t": (T0 + S) // MS, "way": -1, "size": 6.5,
+                     "z": 7.25, "took_ms": 200}  # fmt: skip
+    assert second == {"id": picture.events[-1]["id"], "kind": "burst", "key": "okx:BTC-USDT", "t": (T0 + 2 * S) // MS, "way": -1,
+                      "size": 1.25, "z": 5.5, "took_ms": 500}  # fmt: skip
+    for n in range(KEPT + 20):
+        picture.note(jump(10 + n))
+    rows = picture.slow()["findings"]
+    ids = [row["id"] for row in rows]
+    assert ids == sorted(set(ids)) and ids[-1] == picture.last_event
+    assert [row["kind"] for row in rows].count("jump") == KEPT and second in rows, "many of one kind do not push out the other"
+    assert before == [], "what was published is left as it was"
 
 
 def test_a_venue_that_sends_rubbish_without_end_is_told_of_a_few_times_a_minute() -> None:

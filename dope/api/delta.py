@@ -2,7 +2,7 @@
 
 Whole sections (objects, small lists)   → the new value
 Keyed lists (venues, instruments, …)    → {"cols": […], "all": bool, "set": [[values]…], "del": [ids]}
-``events``                              → only the rows added at the end
+``events``, ``findings``                → only the rows added at the end
 ``series``                              → {"all": bool, "keep": n, "t": […], "mid": {key: […]}}: new points; keep the last n
 
 Sections are replaced as whole objects by the publisher, so ``is`` tells at once that nothing changed.
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 KEYED = {"venues": "id", "instruments": "key", "opps": "id", "jobs": "id"}  #: section → column that names a row
+LOGS = ("events", "findings")  #: sections that only grow at their end, with rising ids
 
 Row = Mapping[str, Any]
 
@@ -37,7 +38,7 @@ class Differ:
             before = old.get(name)
             if value is not before and (change := self._change(name, before, value)) is not None:
                 changes[name] = change
-        if not _continues(old.get("events"), new.get("events")):
+        if not all(_continues(old.get(name), new.get(name)) for name in LOGS):
             raise Discontinuity
         return changes
 
@@ -47,7 +48,7 @@ class Differ:
             return self._keyed(name, value)
         if name == "series":
             return _points(before, value)
-        if name == "events":
+        if name in LOGS:
             return _tail(before, value)
         return value if value != before else None
 
@@ -96,7 +97,7 @@ def _table(rows: list[Row], *, everything: bool, gone: list[Any]) -> dict[str, A
 
 
 def _continues(old: list[Row] | None, new: list[Row] | None) -> bool:
-    """Whether the last event already told is still in the log."""
+    """Whether the last row already told is still in the log."""
     return not old or new is old or any(row["id"] == old[-1]["id"] for row in reversed(new or []))
 
 

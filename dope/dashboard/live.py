@@ -34,6 +34,7 @@ EVENT_KINDS = (
     ("model", "model"), ("system", "system"),
 )  # fmt: skip
 VALUES = (("net", "Net"), ("gross", "Gross"), ("z", "z"))
+MARKS = (("jump", "▲▼ jumps"), ("burst", "◆◇ bursts"))  #: what may be marked on the lines of the chart
 SPANS = (("60", "1m"), ("240", "4m"), ("900", "15m"))
 
 
@@ -159,7 +160,14 @@ def _chart() -> Component:
         },
     }
     config: Any = {"displayModeBar": False, "responsive": True, "doubleClick": False, "displaylogo": False}
-    controls = [_segment("chart-mode", (("dev", "Deviation"), ("px", "Price")), "Value"), _segment("chart-span", SPANS, "Time range")]
+    legend = [
+        html.Button(text, type="button", className="chip", **attrs({"data-act": "chart-mark", "data-value": kind, "data-test": f"mark-{kind}"}))
+        for kind, text in MARKS
+    ]
+    controls = [
+        html.Div(legend, id="chart-marks", className="controls", role="group", **attrs({"aria-label": "Marks"})),
+        _segment("chart-mode", (("dev", "Deviation"), ("px", "Price")), "Value"), _segment("chart-span", SPANS, "Time range"),
+    ]  # fmt: skip
     return html.Section(
         [
             _head("Price by venue", "", controls, name="chart"),

@@ -17,7 +17,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.asyncio.client import ClientConnection, connect
 
 from dope.api import mount, server_options
-from dope.api.delta import KEYED
+from dope.api.delta import KEYED, LOGS
 from dope.settings import Settings
 from tests.api.publisher import Publisher
 
@@ -121,7 +121,7 @@ class Browser:
             at = value["cols"].index(KEYED[name]) if value["set"] else 0
             rows |= {values[at]: dict(zip(value["cols"], values, strict=True)) for values in value["set"]}
             self.state[name] = rows
-        elif name == "events":
+        elif name in LOGS:
             self.state[name] = (self.state.get(name, []) + value)[-self.EVENTS_KEPT :]
         elif name == "series":
             self._points(value)

@@ -211,6 +211,7 @@ def full() -> dict[str, Any]:
         "basis": [],
         "series": {"t": [T0, T0 + 1000], "mid": {"okx:BTC-USDT": [100.0, None]}},
         "events": [{"id": 1, "t": T0, "kind": "system", "text": "watching 3 venues", "value": "", "tone": ""}],
+        "findings": [{"id": 1, "t": T0, "kind": "jump", "key": "okx:BTC-USDT", "way": -1, "size": 6.3, "z": 7.1, "took_ms": 250}],
         "pred": {"status": "collecting", "samples": 3, "needed": 50, "rows": []},
         "jobs": [job(1000)],
         "sys": {"msgs_s": 120.0, "frames": 1000, "loop_lag_ms": 0.4, "rss_mb": 200.0, "event_ns": T0 * 1_000_000, "tick": 1},

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dope.api.delta import KEYED, Differ, Discontinuity, whole
+from dope.api.delta import KEYED, LOGS, Differ, Discontinuity, whole
 from dope.api.live import encode
 from tests.api.house import Browser, believed
 from tests.api.publisher import MARKETS, T0, full, instrument, job, opportunity
@@ -23,15 +23,15 @@ ROWS = {
     "misses": st.lists(st.fixed_dictionaries({"symbol": st.sampled_from(["A", "B"]), "net_bps": FLOATS}), max_size=3),
     "cards": st.fixed_dictionaries({"open": st.integers(0, 3), "best": st.none() | st.just({"id": 1})}),
 }
-LOGS = st.tuples(st.sampled_from(["events", "series"]), st.integers(0, 4))
-CHANGES = st.one_of(*[st.tuples(st.just(name), rows) for name, rows in ROWS.items()], LOGS)
+GROWING = st.tuples(st.sampled_from([*LOGS, "series"]), st.integers(0, 4))
+CHANGES = st.one_of(*[st.tuples(st.just(name), rows) for name, rows in ROWS.items()], GROWING)
 
 
 def append(data: dict[str, Any], name: str, count: int) -> Any:
     """The section with ``count`` further entries; the series is bounded, as the publisher keeps it."""
-    if name == "events":
-        last = data["events"][-1]["id"] if data["events"] else 0
-        return data["events"] + [{"id": last + i, "t": T0, "kind": "opp", "text": f"no {i}"} for i in range(1, count + 1)]
+    if name in LOGS:
+        last = data[name][-1]["id"] if data[name] else 0
+        return data[name] + [{"id": last + i, "t": T0, "kind": "opp", "text": f"no {i}"} for i in range(1, count + 1)]
     series = data["series"]
     t = series["t"] + [(series["t"][-1] if series["t"] else T0) + 1000 * i for i in range(1, count + 1)]
     mid = {key: (values + [100.0 + i if i % 2 else None for i in range(count)])[-7:] for key, values in series["mid"].items()}
@@ -74,11 +74,12 @@ def test_a_row_without_some_column_shows_null_there() -> None:
     assert whole(data)["jobs"] == {"cols": ("id", "kind", "step"), "all": True, "set": [[1, "train", None], [2, None, "Fit"]], "del": []}
 
 
-@pytest.mark.parametrize("events", [[], [{"id": 7, "t": T0, "kind": "system", "text": "another source"}]])
-def test_a_log_that_does_not_continue_asks_for_a_snapshot(events: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("log", LOGS)
+@pytest.mark.parametrize("rows", [[], [{"id": 7, "t": T0, "kind": "system", "text": "another source"}]])
+def test_a_log_that_does_not_continue_asks_for_a_snapshot(log: str, rows: list[dict[str, Any]]) -> None:
     data = full()
     differ = Differ(data)
-    moved = data | {"events": events, "opps": [opportunity(9)]}
+    moved = data | {log: rows, "opps": [opportunity(9)]}
     with pytest.raises(Discontinuity):
         differ.step(moved)
     assert differ.step(dict(moved)) == {}  # it has moved on: the snapshot tells the rest

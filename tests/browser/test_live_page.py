@@ -270,6 +270,41 @@ def test_text_from_the_wire_never_becomes_markup(serve: Any, visit: Any) -> None
     assert [each for each in page.complaints if not each.startswith(refused)] == []
 
 
+MARKED = """() => document.querySelector('#chart-graph .js-plotly-plot').data.filter((t) => t.mode === 'markers')
+  .map((t) => t.x.map((x, i) => [x, t.y[i], t.marker.symbol[i], t.customdata[i]]))"""
+
+
+def test_jumps_and_bursts_are_marked_on_the_line_of_their_market_and_the_legend_turns_them_off(serve: Any, visit: Any) -> None:
+    server = serve()
+    server.hold.set()
+    series = server.board.read().data["series"]
+    t, line, key = series["t"], series["mid"]["okx:BTC-USDT"], "okx:BTC-USDT"
+    row = {"key": key, "z": 7.26, "took_ms": 250}
+    rows = [
+        {**row, "id": 1, "t": (t[-2] + t[-1]) // 2, "kind": "jump", "way": -1, "size": 6.34},
+        {**row, "id": 2, "t": t[-2], "kind": "burst", "way": 1, "size": 12.5},
+        {**row, "id": 3, "t": t[0] - 60_000, "kind": "jump", "way": 1, "size": 9.0},  # before the chart begins
+        {**row, "id": 4, "t": t[-2], "kind": "constructor", "way": 1, "size": 9.0},
+        {**row, "id": 5, "t": t[-2], "kind": "jump", "way": 1, "size": 9.0, "key": "nobody:BTC-USDT"},
+    ]
+    server.board.publish(server.board.read().t_ns, {"findings": rows})
+    page = visit(server, "/?tour=0&asset=BTC&kind=spot&chart=px")
+    page.wait_for_function(f"{LIVE} && ({MARKED})().flat().length === 1")
+    ((jump,), bursts) = page.evaluate(MARKED)
+    assert jump[1] == pytest.approx((line[-2] + line[-1]) / 2) and jump[2] == "triangle-down" and bursts == []
+    for word in ("OKX", "\u22126.3 bps", "250 ms", "z 7.3"):
+        assert word in jump[3]
+    page.click('[data-test="mark-burst"]')
+    page.wait_for_function(f"({MARKED})().flat().length === 2")
+    (burst,) = page.evaluate(MARKED)[1]
+    assert burst[1] == pytest.approx(line[-2]) and burst[2] == "diamond" and "buying burst 12.5 BTC" in burst[3]
+    assert "marks=jump%2Cburst" in page.evaluate("DOPE.link_to_view()")
+    page.click('[data-test="mark-jump"]')
+    page.wait_for_function(f"({MARKED})()[0].length === 0 && ({MARKED})()[1].length === 1")
+    assert page.get_attribute('[data-test="mark-jump"]', "aria-pressed") == "false"
+    assert page.complaints == []
+
+
 def test_the_first_visit_gets_the_tour_and_the_next_one_does_not(serve: Any, browser: Any) -> None:
     server = serve()
     context = browser.new_context()
