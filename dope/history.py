@@ -52,6 +52,17 @@ class Histories:
         self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "", venues: Sequence[str] = ()
     ) -> History:
         """As ``Store.query``; ``end`` 0 = now, ``limit`` 0 = as many as may be, ``source`` "" = what runs now."""
+        source = self._meant(source)
+        answer = self._store(source).query(kind, symbol, start, end or self._clock.now(), limit=limit or MAX_ROWS, venues=venues)
+        return answer._replace(source=source)
+
+    def moment(self, symbols: Sequence[str], end: int, *, source: str = "") -> dict[str, History]:
+        """As ``Store.moment``; ``source`` as above."""
+        source = self._meant(source)
+        found = self._store(source).moment(symbols, end)
+        return {symbol: answer._replace(source=source) for symbol, answer in found.items()}
+
+    def _meant(self, source: str) -> str:
         session = self._current()
         if not source and session is None:
             raise NoEngine("the engine is still starting; name the source of the history that is meant")
@@ -60,8 +71,7 @@ class Histories:
             raise StoreError("a recording is played back and not recorded again; choose the history of live or sim")
         if source not in SOURCES:
             raise UnknownName("source", source, SOURCES)
-        answer = self._store(source).query(kind, symbol, start, end or self._clock.now(), limit=limit or MAX_ROWS, venues=venues)
-        return answer._replace(source=source)
+        return source
 
     def close(self) -> None:
         with self._lock:

@@ -60,7 +60,7 @@ SWITCH_S = 0.001  #: s that the market waits for another thread to let go of the
 EXIT_ENGINE_DIED = 70
 QUERIES = (
     "opportunities", "events", "book", "spreads", "tapes", "recordings", "bundles", "replays", "replay_board", "views", "log", "past_jobs",
-    "gaps", "storage", "relay", "promises", "scenarios",
+    "gaps", "storage", "relay", "promises", "scenarios", "moment",
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -176,6 +176,8 @@ class Runtime:
         """Answers of ``Board.query``: copied between two turns of the loop, made into rows in the asker's thread."""
         if kind in KINDS:
             return self._histories.query(kind, symbol, start, end, limit=limit, source=source, venues=(args or {}).get("venues", ()))
+        if kind == "moment":
+            return self._histories.moment((args or {})["symbols"], end, source=source)
         if kind == "gaps":
             found = self._histories.query("gap", symbol, start, end, limit=1, source=source)
             return missing(found, self.settings.data_dir / found.source)

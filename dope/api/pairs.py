@@ -140,13 +140,16 @@ def matrix_then(
             raise Refusal(422, "this is not the form of a symbol", "upper-case letters, digits and '-', at most 32, such as BTC-USDT-PERP")
     if end < NS:
         raise Refusal(422, "at is too early", "a moment after 1970-01-01T00:00:01Z")
-    source, rows = "", []
-    for name in dict.fromkeys(symbol):
-        answer: History = web.board.query("spread", name, end - NS, end)
-        source = answer.source
-        cells = [ThenCellOut(**{key: row[key] for key in ThenCellOut.model_fields}) for row in answer.table.to_pylist()]
-        rows.append(ThenRowOut(symbol=name, recorded=bool(cells), why=_missing(answer), cells=cells))
-    return ThenOut(at=iso_of(end), at_ms=end // MS, source=source, rows=rows)
+    found: dict[str, History] = web.board.query("moment", end=end, args={"symbols": tuple(dict.fromkeys(symbol))})
+    rows = [{"symbol": name, "recorded": answer.table.num_rows > 0, "why": _missing(answer), "cells": _cells(answer)}
+            for name, answer in found.items()]  # fmt: skip
+    source = next((answer.source for answer in found.values()), "")
+    return ThenOut.model_validate({"at": iso_of(end), "at_ms": end // MS, "source": source, "rows": rows})
+
+
+def _cells(answer: History) -> list[dict[str, Any]]:
+    names = tuple(ThenCellOut.model_fields)
+    return [dict(zip(names, row, strict=True)) for row in zip(*(answer.table[name].to_pylist() for name in names), strict=True)]
 
 
 @router.get("/pair", responses=costly)

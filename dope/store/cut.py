@@ -120,8 +120,10 @@ def _gaps(rows: list[tuple[int, int, str, str]]) -> pa.Table:
     return pa.Table.from_pylist(made, schema=GAP)
 
 
-def ledger(sealed: Sealed, cut: Cut, symbol: str, read: Callable[[Part], pa.Table], later: Callable[[int], Iterable[Span]]) -> pa.Table:
-    """The gap table for ``symbol`` ("" = any). A gap that is told twice, open and then over, counts as it was told last.
+def ledger(
+    sealed: Sealed, cut: Cut, symbols: Sequence[str], read: Callable[[Part], pa.Table], later: Callable[[int], Iterable[Span]]
+) -> pa.Table:
+    """The gap table for these symbols (none = any). A gap that is told twice, open and then over, counts as it was told last.
 
     One that its own session never told to be over, because it was killed, ends where the next session begins: ``later`` gives
     what was recorded from a moment on.
@@ -135,7 +137,7 @@ def ledger(sealed: Sealed, cut: Cut, symbol: str, read: Callable[[Part], pa.Tabl
     last: dict[tuple[int, str, str, str], int] = {}
     names = ("ts", "symbol", "venue", "what")
     for number, name in enumerate(zip(*(whole[name].to_pylist() for name in names), strict=True)):
-        if not symbol or name[1] in ("", symbol):
+        if not symbols or name[1] == "" or name[1] in symbols:
             last[name] = number
     rows = sorted(last.values())
     return _ended(whole.take(pa.array(rows, pa.int64())), [sessions[number] for number in rows], later)

@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
 
 from dope.errors import StoreError, TooMuch, UnknownName
 from dope.store.cut import Cut, PlainSeals, Seals, Tail, damaged, ledger, look
-from dope.store.question import Found, Question
+from dope.store.moment import cells, concerning, newest
+from dope.store.question import CARRY_NS, Found, Question, lasting
 from dope.store.sealed import Part, Sealed, Span
 from dope.store.views import server_tables
 from dope.tables import KINDS, SCHEMA_VERSION, SYMBOL, TABLES, History
@@ -28,6 +30,9 @@ AT_ONCE = 2  #: questions answered at the same time; further ones wait, at most 
 MEMORY_MB = 512  #: DuckDB's own; beyond it it uses temporary files
 TEMPORARY_MB = 2048
 TRIES = 3  #: attempts, should files be removed between looking and reading
+SECOND = 1_000_000_000
+
+T = TypeVar("T")
 
 
 class Store:
@@ -73,7 +78,32 @@ class Store:
             wanted = min(max(limit, 0), MAX_ROWS)
             question = Question(kind, symbol, wanted, connection=connection, old=self._read_old, deadline=deadline)
             question.venues = tuple(venues)
-            return self._answer(question, symbol, start, end)
+            begin, of, names = max(start - question.lookback, 0), KINDS[kind].of, (symbol,) if symbol else ()
+            return _tried(lambda: question.answer(self._look(of, names, begin, end), start, end, self._clock_ns()))
+
+    def moment(self, symbols: Sequence[str], end: int, *, timeout_s: float = TIMEOUT_S) -> dict[str, History]:
+        """Of each of these symbols what the kind "spread" tells of the second that ends at ``end`` (ns UTC, a whole second).
+
+        One look for all of them: much cheaper than a question for each. Raises like ``query``.
+        """
+        if not all(SYMBOL.fullmatch(symbol) for symbol in symbols):
+            raise StoreError("this is not the form of a symbol")
+        if end < SECOND or end % SECOND:
+            raise StoreError("a moment is the end of a whole second after 1970 began")
+        with self._asking(timeout_s) as (connection, _):
+            return _tried(lambda: self._stood(tuple(symbols), end, connection))
+
+    def _stood(self, symbols: tuple[str, ...], end: int, connection: duckdb.DuckDBPyConnection) -> dict[str, History]:
+        start, begin, now = end - SECOND, max(end - SECOND - CARRY_NS, 0), self._clock_ns()
+        found = self._look("bbo", symbols, begin, end)
+        gaps = found.missing(begin, end, now)
+        stood = newest(found.cut, symbols, begin, end, connection=connection, old=self._read_old)
+        answers = {}
+        for symbol in symbols:
+            mine = concerning(gaps, symbol)
+            table = cells(stood[symbol] if start < now else {}, mine, start)
+            answers[symbol] = History(table, start, end, False, lasting(mine, start), found.problems())
+        return answers
 
     def select(self, sentence: str, start: int, end: int, *, timeout_s: float = TIMEOUT_S) -> pa.Table:
         """One SELECT over what was recorded in [start, end) ns UTC: ``bbo``, ``trade`` and the four tables of the usual server
@@ -119,27 +149,18 @@ class Store:
         finally:
             self._places.release()
 
-    def _answer(self, question: Question, symbol: str, start: int, end: int) -> History:
-        """Asked anew when a file has gone between looking and reading."""
-        begin = max(start - question.lookback, 0)
-        for _ in range(TRIES - 1):
-            try:
-                return question.answer(self._look(question, symbol, begin, end), start, end, self._clock_ns())
-            except duckdb.IOException:
-                continue
-        return question.answer(self._look(question, symbol, begin, end), start, end, self._clock_ns())
-
-    def _look(self, question: Question, symbol: str, start: int, end: int) -> Found:
-        cuts, spans = look(self.sealed, self._tail, ("gap", question.kind.of), symbol, (start, end))
-        bad = list(dict.fromkeys([*cuts[question.kind.of].bad, *cuts["gap"].bad]))
+    def _look(self, table: str, symbols: Sequence[str], start: int, end: int) -> Found:
+        """What there is of ``table``, for these symbols (none = all)."""
+        cuts, spans = look(self.sealed, self._tail, ("gap", table), symbols[0] if len(symbols) == 1 else "", (start, end))
+        bad = list(dict.fromkeys([*cuts[table].bad, *cuts["gap"].bad]))
 
         def later(since: int) -> list[Span]:
             found = [] if self._tail is None else self._tail("gap", "", since, max(end, self._clock_ns()))
             return [*spans, *(Span(each.first, each.last, each.session) for each in found if each.last)]
 
-        noted = ledger(self.sealed, cuts["gap"], symbol, self._read_old, later)
+        noted = ledger(self.sealed, cuts["gap"], symbols, self._read_old, later)
         known = dict.fromkeys([*bad, *self.sealed.known_bad(start, end)])
-        return Found(cuts[question.kind.of], pa.concat_tables([noted, damaged(known)]), bad, spans)
+        return Found(cuts[table], pa.concat_tables([noted, damaged(known)]), bad, spans)
 
     def _read_old(self, part: Part) -> pa.Table:
         return self._seals.read(part.path)
@@ -187,3 +208,13 @@ class Store:
         database.execute("set enable_external_access = false")
         database.execute("set lock_configuration = true")
         return database
+
+
+def _tried(ask: Callable[[], T]) -> T:
+    """Asked anew when a file has gone between looking and reading."""
+    for _ in range(TRIES - 1):
+        try:
+            return ask()
+        except duckdb.IOException:
+            continue
+    return ask()

@@ -42,6 +42,16 @@ class Found(NamedTuple):
     bad: list[Bad]
     spans: list[Span]
 
+    def missing(self, start: int, end: int, now: int) -> pa.Table:
+        """All gaps that began before ``end``, those in which nothing was recorded at all only since ``start``."""
+        gaps = pa.concat_tables([self.gaps, holes(self.spans, start, min(end, now))])
+        gaps = in_order(gaps.unify_dictionaries().combine_chunks())
+        return gaps.filter(pc.less(gaps["ts"], end))
+
+    def problems(self) -> tuple[str, ...]:
+        """In words: files that could not be used."""
+        return tuple(dict.fromkeys(f"{bad.path.name} ({bad.path.parts[-4]}) is not used: {bad.why}" for bad in self.bad))
+
 
 class Question:
     """``connection`` belongs to it alone; ``old`` reads files of older versions; ``deadline`` is monotonic, in s."""
@@ -57,18 +67,14 @@ class Question:
     def answer(self, found: Found, start: int, end: int, now: int) -> History:
         """The answer for [start, end), which are whole steps of the kind. Raises duckdb.Error."""
         begin = max(start - self.lookback, 0)
-        gaps = pa.concat_tables([found.gaps, holes(found.spans, begin, min(end, now))])
-        gaps = in_order(gaps.unify_dictionaries().combine_chunks())
-        gaps = gaps.filter(pc.less(gaps["ts"], end))
+        gaps = found.missing(begin, end, now)
         if self._name == "gap":
             table = gaps.filter(pc.greater_equal(gaps["ts"], start)).slice(0, self._limit + 1)
         elif self._name in PAIRED:
             table = self._spreads(found.cut, gaps, self._span(found.cut, begin, min(end, now)), start)
         else:
             table = self._tables(found.cut, self._span(found.cut, begin, end))
-        shown = gaps.filter(pc.fill_null(pc.greater(gaps["until"], start), True))
-        problems = tuple(dict.fromkeys(f"{bad.path.name} ({bad.path.parts[-4]}) is not used: {bad.why}" for bad in found.bad))
-        return History(table.slice(0, self._limit), start, end, table.num_rows > self._limit, shown, problems)
+        return History(table.slice(0, self._limit), start, end, table.num_rows > self._limit, lasting(gaps, start), found.problems())
 
     def _span(self, cut: Cut, start: int, end: int) -> tuple[int, int]:
         """[start, end) as far as there is something, in whole steps."""
@@ -110,8 +116,13 @@ class Question:
             quotes = Quotes(rows["ts"].to_numpy(), venue, _floats(rows["bid"]), _floats(rows["ask"]))
             here = [(ts, name) for ts, name in over if begin <= ts < end and name in ("", *pairs.venues)]
             numbered = [(ts, pairs.venues.index(name) if name else ALL) for ts, name in here]
-            made = make(with_ends(quotes, numbered, len(pairs.venues)), begin, end)
-            found.append(made.filter(pc.greater_equal(made["second"], start)) if begin < start else made)
+            told = with_ends(quotes, numbered, len(pairs.venues))
+            if begin < start:
+                before = int(np.searchsorted(told.ts, start))
+                pairs.stand(Quotes(*(column[:before] for column in told)))
+                told, begin = Quotes(*(column[before:] for column in told)), min(start, end)
+            if begin < end:
+                found.append(make(told, begin, end))
             if sum(each.num_rows for each in found) > self._limit:
                 break
         return pa.concat_tables(found).unify_dictionaries() if found else self.kind.schema.empty_table()
@@ -165,6 +176,11 @@ class Question:
         if self._symbol:
             wanted = pc.and_(wanted, pc.equal(rows["symbol"].cast(pa.string()), self._symbol))
         return rows.filter(wanted)
+
+
+def lasting(gaps: pa.Table, start: int) -> pa.Table:
+    """Those of the gaps that are not over before ``start``."""
+    return gaps.filter(pc.fill_null(pc.greater(gaps["until"], start), True))
 
 
 def in_order(table: pa.Table) -> pa.Table:

@@ -48,6 +48,13 @@ class Pairs:
         self._order = sorted(range(len(self.venues)), key=self.venues.__getitem__)
         return np.array([self.venues.index(name) for name in names], dtype=np.int64)
 
+    def stand(self, quotes: Quotes) -> None:
+        """These are over before the first second that is told: only what stands after them counts."""
+        for venue in range(len(self.venues)):
+            rows = np.flatnonzero(quotes.venue == venue)
+            if len(rows):
+                self._bid[venue], self._ask[venue] = quotes.bid[rows[-1]], quotes.ask[rows[-1]]
+
     def seconds(self, quotes: Quotes, begin: int, end: int) -> pa.Table:
         """SPREAD of the seconds [begin, end) (ns, whole seconds): what stood at the end of each. All ``quotes`` lie in it."""
         count = (end - begin) // NS
@@ -81,7 +88,7 @@ class Pairs:
             for sell in self._order:
                 if buy != sell:
                     told = (venue == ALL) | (venue == buy) | (venue == sell)
-                    tables.append(self._summary((buy, sell), second[told], _gross(bids[sell][told], asks[buy][told]), begin))
+                    tables.append(self._summary((buy, sell), second[told], gross_bps(bids[sell][told], asks[buy][told]), begin))
         if len(ts):
             self._bid, self._ask = np.array([held[-1] for held in bids]), np.array([held[-1] for held in asks])
         if not tables:
@@ -105,7 +112,7 @@ class Pairs:
         pairs = [(buy, sell) for buy in self._order for sell in self._order if buy != sell]
         if not pairs or not bid.shape[1]:
             return SPREAD.empty_table()
-        gross = np.stack([_gross(bid[sell], ask[buy]) for buy, sell in pairs], axis=1)
+        gross = np.stack([gross_bps(bid[sell], ask[buy]) for buy, sell in pairs], axis=1)
         second, pair = np.nonzero(np.isfinite(gross))
         names = pa.array(self.venues, pa.string())
         legs = np.array(pairs, dtype=np.int32)
@@ -131,7 +138,8 @@ class Pairs:
         return pa.Table.from_arrays([*columns, pa.array(n, pa.int64())], schema=SPREAD_1S)
 
 
-def _gross(bid: Floats, ask: Floats) -> Floats:
+def gross_bps(bid: Floats, ask: Floats) -> Floats:
+    """What selling at ``bid`` brings over buying at ``ask``, bps; NaN where there is no price."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where((bid > 0.0) & (ask > 0.0), (bid / ask - 1.0) * 1e4, np.nan)
 

@@ -344,6 +344,8 @@ class Publisher:
             return [{"id": name, "name": name.upper(), "see": f"what {name} looks like.", "since": None} for name in ("usual", "calm")]
         if kind == "storage":
             return self.storage | {"source": source or "sim"}
+        if kind == "moment":
+            return {name: self._answer("spread", name, end - 10**9, end) for name in args["symbols"]}
         if kind in (*KINDS, "gaps"):
             self.asked.append((kind, symbol, start, end, limit, source))
             schema = KINDS["gap" if kind == "gaps" else kind].schema

@@ -104,6 +104,8 @@ class FakeMarket:
             return self.spoken(kind)
         if kind == "spread":
             return self._recorded(_symbol, start, end, tuple((_more.get("args") or {}).get("venues", ())))
+        if kind == "moment":
+            return {name: self._recorded(name, end - 10**9, end, ()) for name in _more["args"]["symbols"]}
         if kind == "storage":
             nothing = Settings(_env_file=None, data_dir=Path("/nonexistent"))
             return storage(nothing, "sim", recording=self.mode["recording"], sealing={}, notice="")

@@ -18,7 +18,7 @@ from dope.errors import StoreError, TooMuch, UnknownName
 from dope.store import question
 from dope.store.cut import JOIN_NS, Unsealed
 from dope.store.embedded import Store
-from dope.tables import KINDS
+from dope.tables import KINDS, History
 from tests.store import plain
 from tests.store.folders import NS, T0, Row, Tail, bbo, gap, place, put, seal, table, tape, trade
 
@@ -90,9 +90,18 @@ def test_every_answer_is_that_of_plain_python_whatever_is_sealed_and_nothing_cou
         last, over = plain.spread_1s(made["bbo"], "BTC-USDT", ends, start, END)
         assert near(store.query("spread", "BTC-USDT", start, END).table.to_pylist(), last)
         assert near(store.query("spread_1s", "BTC-USDT", start, END).table.to_pylist(), over)
+        for end in (start + NS, END):
+            stood = store.moment(SYMBOLS, end)
+            assert {symbol: told(answer) for symbol, answer in stood.items()} == {
+                symbol: told(store.query("spread", symbol, end - NS, end)) for symbol in SYMBOLS
+            }
         noted = sorted((row["ts"], row["venue"]) for row in made["gap"] if row["ts"] >= start)
         assert sorted((row["ts"], row["venue"]) for row in store.query("gap", "", start, END).table.to_pylist()) == noted
         store.close()
+
+
+def told(answer: History) -> tuple[object, ...]:
+    return answer.table.to_pylist(), answer.start, answer.end, answer.gaps.to_pylist(), answer.problems
 
 
 def two_books(seconds: Sequence[int], *, bid: float = 100.0) -> list[Row]:
