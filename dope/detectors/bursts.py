@@ -9,6 +9,7 @@ of single 50 ms buckets, is ``PLAIN``: it calls every few trades in a row a burs
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from dope.detectors.jumps import WITHOUT_A_BOOK
 from dope.format import number, quantity
 from dope.market import bursting
 from dope.market.bursting import Bursting
+from dope.market.columns import calls
 from dope.market.lane import TRADE_RING
 from dope.market.market import Market
 from dope.types import DOWN, HALTED, STALE, BookState, Event, Instrument, Listed, Signal, Tick
@@ -118,13 +120,8 @@ class Bursts:
 
     def _tick(self, now: int, market: Market) -> Sequence[Burst]:
         own, slots = self._bursting, market.slots
-        count = own.advance(slots.trade_t, slots.trades, slots.trade_n, now)
-        if not count:
-            return ()
-        found = self._read(count, now)
-        while own.full(count):
-            count = own.advance(slots.trade_t, slots.trades, slots.trade_n, now)
-            found += self._read(count, now)
+        counts = calls(partial(own.advance, slots.trade_t, slots.trades, slots.trade_n, now), own.full)
+        found = [burst for count in counts if count for burst in self._read(count, now)]
         return sorted(found, key=lambda burst: (burst.start, burst.key, burst.side))
 
     def _read(self, count: int, now: int) -> list[Burst]:
@@ -176,9 +173,7 @@ class BurstSeries:
 
     def close(self, now: int) -> None:
         """Close all buckets that have ended at ``now``, ns."""
-        count = bursting.FOUND
-        while self._own.full(count):
-            count = self._own.advance(self._trade_t, self._trades, self._n, now)
+        for count in calls(partial(self._own.advance, self._trade_t, self._trades, self._n, now), self._own.full):
             for numbers, (peak, volume) in zip(self._own.numbers[:count].tolist(), self._own.figures[:count].tolist(), strict=True):
                 _, way, start, end, hits = numbers
                 self.bursts.append({"side": SIDES[way], "start": start, "end": end, "buckets": hits, "peak_z": peak, "volume": volume})

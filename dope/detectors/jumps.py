@@ -9,6 +9,7 @@ its end, with its full size. The simple form, a rolling window against a fixed t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +18,7 @@ from msgspec import Meta
 
 from dope.format import bps, number
 from dope.market import jumping
+from dope.market.columns import calls
 from dope.market.jumping import Jumping
 from dope.market.lane import RING
 from dope.market.market import Market
@@ -135,13 +137,8 @@ class Jumps:
 
     def _tick(self, now: int, market: Market) -> Sequence[Jump]:
         own, slots = self._jumping, market.slots
-        count = own.advance(slots.ring_t, slots.ring, slots.ring_n, now)
-        if not count:
-            return ()
-        found = self._read(count, now)
-        while own.full(count):
-            count = own.advance(slots.ring_t, slots.ring, slots.ring_n, now)
-            found += self._read(count, now)
+        counts = calls(partial(own.advance, slots.ring_t, slots.ring, slots.ring_n, now), own.full)
+        found = [jump for count in counts if count for jump in self._read(count, now)]
         return sorted(found, key=lambda jump: (jump.t_final, jump.t_detect, jump.key))
 
     def _read(self, count: int, now: int) -> list[Jump]:
@@ -178,9 +175,8 @@ def jumps_in(times: Any, mids: Any, p: JumpParameters, *, standing: bool = True)
         part = np.arange(first, min(first + RING // 2, n))
         at = part & RING - 1
         ring_t[0, at, 0], ring[0, at, 0], ring[0, at, 2] = np.asarray(times)[part], np.asarray(mids)[part], np.asarray(mids)[part]
-        count = jumping.FOUND
-        while own.full(count):
-            count = own.advance(ring_t, ring, np.array([part[-1] + 1]), 0)
+        ends = np.array([part[-1] + 1])
+        for count in calls(partial(own.advance, ring_t, ring, ends, 0), own.full):
             for numbers, (size, z, threshold) in zip(own.numbers[:count].tolist(), own.figures[:count].tolist(), strict=True):
                 found.append({**dict(zip(names, numbers[1:], strict=True)), "bps": size, "z": z, "threshold": threshold})
     return found

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from dope.detectors.jumps import Jump, Jumps
+from dope.detectors.shares import wilson
 from dope.format import number
 from dope.market.market import Market
 from dope.types import Event, Signal, Tick
@@ -26,7 +27,6 @@ NS = 1_000_000_000
 KEPT = 200  #: links of one pair of markets that its score is made of
 RECENT = 64  #: jumps of one market that may still lead
 LEADS_N, LEADS_P = 20, 0.01  #: "leads" is said of at least so many links, and at most this chance under equal odds
-WILSON_Z = 1.959963984540054  #: 95 %, two-sided
 
 
 class LinkParameters(Struct, frozen=True):
@@ -253,16 +253,6 @@ def score(base: str, leader: str, follower: str, lags: Sequence[int | None]) -> 
         base, leader, follower, n, len(led), sum(1 for lag in lags if lag == 0), sum(1 for lag in lags if lag is None),
         len(led) / n if n else 0.5, low, high, p, _quantile(led, 0.5), _quantile(led, 0.25), _quantile(led, 0.75), verdict,
     )  # fmt: skip
-
-
-def wilson(k: int, n: int, z: float = WILSON_Z) -> tuple[float, float]:
-    """Wilson's interval of a share k/n; everything while n is 0."""
-    if n == 0:
-        return 0.0, 1.0
-    share, square = k / n, z * z
-    middle = (share + square / (2 * n)) / (1 + square / n)
-    half = z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def sign_test(k: int, n: int) -> float:

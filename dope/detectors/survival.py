@@ -1,4 +1,4 @@
-"""How long something lasts when not everything is seen to its end: Kaplan–Meier curves and bands, whether two differ, bands of shares.
+"""How long something lasts when not everything is seen to its end: Kaplan–Meier curves and bands, and whether two differ.
 
 A life that is still going on, or that nobody saw end, is *censored*: it lasted at least so long. Bands are those of Greenwood's
 variance on the scale of log(−log S), which keeps them between 0 and 1; the band of the median is where those of the curve cross a half.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-Z95 = 1.959963984540054  #: of a two-sided interval of 95 %
+from dope.detectors.shares import Z95
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -84,13 +84,3 @@ def log_rank(one: Sequence[tuple[float, bool]], other: Sequence[tuple[float, boo
             variance += d * left[0] * left[1] * (n - d) / (n * n * (n - 1))
         left = [left[0] - gone[0], left[1] - gone[1]]
     return math.erfc(math.sqrt(surplus * surplus / variance / 2.0)) if variance > 0.0 else 1.0
-
-
-def share_band(hits: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; everything while nothing was counted."""
-    if not n:
-        return 0.0, 1.0
-    z2, p = Z95 * Z95, hits / n
-    middle, half = p + z2 / (2 * n), Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    low, high = (middle - half) / (1 + z2 / n), (middle + half) / (1 + z2 / n)
-    return (0.0 if hits == 0 else low), (1.0 if hits == n else high)

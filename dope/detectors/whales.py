@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from dope.detectors.jumps import WITHOUT_A_BOOK
 from dope.format import quantity, size
+from dope.market.columns import calls
 from dope.market.large import Large
 from dope.market.market import Market
 from dope.types import Event, Instrument, Listed, Signal, Tick
@@ -107,13 +109,8 @@ class Whales:
 
     def _tick(self, now: int, market: Market) -> Sequence[Whale]:
         own, slots = self._large, market.slots
-        count = own.advance(slots.trade_t, slots.trades, slots.trade_n)
-        if not count:
-            return ()
-        found = self._read(count, now)
-        while own.full(count):
-            count = own.advance(slots.trade_t, slots.trades, slots.trade_n)
-            found += self._read(count, now)
+        counts = calls(partial(own.advance, slots.trade_t, slots.trades, slots.trade_n), own.full)
+        found = [whale for count in counts if count for whale in self._read(count, now)]
         return sorted(found, key=lambda whale: (whale.t, whale.key))
 
     def _read(self, count: int, now: int) -> list[Whale]:

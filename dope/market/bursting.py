@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dope.market.columns import widen
 from dope.market.compiled import jit
 from dope.market.lane import TRADE_RING
 
@@ -50,11 +51,7 @@ class Bursting:
 
     def grow(self, slots: int) -> None:
         """Room for so many slots; new ones are not looked at."""
-        if slots > len(self.state):
-            more = max(slots, 16)  # twice as many at least: one by one would copy all of them each time
-            for name in ("state", "values", "window", "on", "lost"):
-                old = getattr(self, name)
-                setattr(self, name, np.concatenate([old, np.zeros((more, *old.shape[1:]), dtype=old.dtype)]))
+        if more := widen(self, ("state", "values", "window", "on", "lost"), len(self.state), slots):
             self.state[-more:, AT] = -1
 
     def begin_anew(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dope.market.columns import widen
 from dope.market.compiled import jit
 from dope.market.lane import RING
 
@@ -52,13 +53,8 @@ class Jumping:
 
     def grow(self, slots: int) -> None:
         """Room for so many slots; new ones are not looked at before they have a least size."""
-        if slots > len(self.state):
-            more = max(slots, 16)  # twice as many at least: one by one would copy all of them each time
-            for name in ("state", "values", "queue_t", "queue", "lost"):
-                old = getattr(self, name)
-                setattr(self, name, np.concatenate([old, np.zeros((more, *old.shape[1:]), dtype=old.dtype)]))
-            self.least = np.concatenate([self.least, np.full(more, np.nan)])
-            self.state[-more:, CELL] = -1
+        if more := widen(self, ("state", "values", "queue_t", "queue", "least", "lost"), len(self.state), slots):
+            self.least[-more:], self.state[-more:, CELL] = np.nan, -1
 
     def begin_anew(self) -> None:
         """Forget every volatility and every open event; what the rings hold was looked at."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dope.market.columns import widen
 from dope.market.compiled import jit
 from dope.market.lane import TRADE_RING
 
@@ -44,12 +45,8 @@ class Large:
 
     def grow(self, slots: int) -> None:
         """Room for so many slots; new ones are not looked at."""
-        if slots > len(self.state):
-            more = max(slots, 16)  # twice as many at least: one by one would copy all of them each time
-            for name in ("state", "counts", "on", "lost"):
-                old = getattr(self, name)
-                setattr(self, name, np.concatenate([old, np.zeros((more, *old.shape[1:]), dtype=old.dtype)]))
-            self.threshold = np.concatenate([self.threshold, np.full(more, np.inf)])
+        if more := widen(self, ("state", "counts", "threshold", "on", "lost"), len(self.state), slots):
+            self.threshold[-more:] = np.inf
 
     def full(self, count: int) -> bool:
         """Whether a call that found so many stopped for want of room."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dope.market.columns import widen
 from dope.market.compiled import inlined, jit
 from dope.market.lane import MS, RING, TRADE_RING, Slots
 
@@ -24,13 +25,8 @@ class Track:
 
     def room(self, slots: int) -> tuple[np.ndarray, ...]:
         """The columns, with room for so many slots: times, prices, count, seen, lost."""
-        have, names = len(self.count), ("times", "prices", "count", "seen", "lost")
-        if slots > have:
-            for name in names:
-                old = getattr(self, name)
-                new = np.zeros((max(slots, 2 * have, 16), *old.shape[1:]), dtype=old.dtype)
-                new[:have] = old
-                setattr(self, name, new)
+        names = ("times", "prices", "count", "seen", "lost")
+        widen(self, names, len(self.count), slots)
         return tuple(getattr(self, name) for name in names)
 
     def of(self, slot: int, since: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +72,17 @@ def _put(slot: int, ts: int, stamp: int, price: float, times: np.ndarray, prices
     count[slot] = n + 1
 
 
+@inlined
+def _first(slot: int, n: int, room: int, seen: np.ndarray, lost: np.ndarray) -> int:
+    """The first entry of this slot's ring that is new, of ``n`` so far in a ring of ``room``; all are seen then."""
+    begin = seen[slot]
+    if n - begin > room:
+        lost[slot] += n - begin - room
+        begin = n - room
+    seen[slot] = n
+    return begin
+
+
 @jit
 def follow_touches(
     slots: int, ring_t: np.ndarray, ring: np.ndarray, ring_n: np.ndarray, times: np.ndarray, prices: np.ndarray, count: np.ndarray,
@@ -84,16 +91,11 @@ def follow_touches(
     """The mids of all touches since the last call; an empty side is no price."""
     for slot in range(slots):
         n = ring_n[slot]
-        begin = seen[slot]
-        if n - begin > RING:
-            lost[slot] += n - begin - RING
-            begin = n - RING
-        for entry in range(begin, n):
+        for entry in range(_first(slot, n, RING, seen, lost), n):
             at = entry & (RING - 1)
             bid, ask = ring[slot, at, 0], ring[slot, at, 2]
             mid = (bid + ask) / 2.0 if bid > 0.0 and ask > 0.0 else np.nan
             _put(slot, ring_t[slot, at, 0], ring_t[slot, at, 1], mid, times, prices, count)
-        seen[slot] = n
 
 
 @jit
@@ -104,11 +106,6 @@ def follow_trades(
     """The prices of all trades since the last call."""
     for slot in range(slots):
         n = trade_n[slot]
-        begin = seen[slot]
-        if n - begin > TRADE_RING:
-            lost[slot] += n - begin - TRADE_RING
-            begin = n - TRADE_RING
-        for entry in range(begin, n):
+        for entry in range(_first(slot, n, TRADE_RING, seen, lost), n):
             at = entry & (TRADE_RING - 1)
             _put(slot, trade_t[slot, at, 0], trade_t[slot, at, 1], trades[slot, at, 0], times, prices, count)
-        seen[slot] = n

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dope.detectors.openings import SIZES, Opening, Openings
-from dope.detectors.survival import Z95, kaplan_meier, share_band
+from dope.detectors.shares import Z95, wilson
+from dope.detectors.survival import kaplan_meier
 from dope.engines import detector_of
 from dope.readings.asked import Asked
 from dope.readings.survival import fills
@@ -43,7 +44,7 @@ def _row(names: tuple[str, str, str, str], rows: Sequence[Opening], hours: float
     count, lives = len(rows), kaplan_meier([row.life(now) for row in rows])
     low, high = poisson(count)
     late = [row.late for row in rows if row.late]
-    late_low, late_high = share_band(len(late), count)
+    late_low, late_high = wilson(len(late), count)
     at_latency = next((row for row in fills(rows) if row["ms"] >= latency_ms and row["n"]), None)
     sizes = [[net for row in rows if (net := row.net_bps[k]) is not None] for k in range(len(SIZES))]
     capacities = sorted(row.capacity for row in rows if row.capacity is not None)

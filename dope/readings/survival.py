@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from dope.detectors.openings import AGES_MS, Opening, Openings
-from dope.detectors.survival import Curve, kaplan_meier, log_rank, share_band
+from dope.detectors.shares import wilson
+from dope.detectors.survival import Curve, kaplan_meier, log_rank
 from dope.engines import detector_of
 from dope.readings.asked import Asked
 from dope.session import Session
@@ -75,7 +76,7 @@ def fills(rows: Sequence[Opening]) -> list[dict[str, Any]]:
     for k, ms in enumerate(AGES_MS):
         bit = 1 << k
         n, hits, blind = (sum(bool(getattr(row, name) & bit) for row in rows) for name in ("looked", "filled", "blind"))
-        low, high = share_band(hits, n) if n else (None, None)
+        low, high = wilson(hits, n) if n else (None, None)
         table.append({"ms": ms, "n": n, "filled": hits, "blind": blind, "share": hits / n if n else None, "low": low, "high": high})
     return table
 

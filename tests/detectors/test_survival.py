@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from dope.detectors.survival import kaplan_meier, log_rank, share_band
+from dope.detectors.survival import kaplan_meier, log_rank
 
 
 def exponential(rng: random.Random, n: int, median: float, censored_after: float = math.inf) -> list[tuple[float, bool]]:
@@ -72,9 +72,3 @@ def test_the_log_rank_figure_is_that_of_a_plain_count() -> None:
         surplus += d1 - d * n1 / n
         variance += d * n1 * n2 * (n - d) / (n * n * (n - 1)) if n > 1 else 0.0
     assert log_rank(one, other) == pytest.approx(math.erfc(math.sqrt(surplus**2 / variance / 2)))
-
-
-def test_the_band_of_a_share() -> None:
-    low, high = share_band(8, 10)
-    assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
-    assert share_band(0, 0) == (0.0, 1.0) and share_band(0, 5)[0] == 0.0 and share_band(5, 5)[1] == 1.0
