@@ -41,7 +41,7 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
 ``sentinel`` the newest opportunity of the self-test, a row as in ``opps``, or None: nobody shows it, pages answer that it has arrived
 ``matrix``   [{id, base, quote, kind, venues: [id], labels: [short], gross: [[bps|None]], net: [[bps|None]],
               z: [[…|None]], wall: [[bps]], state: [["ok"|"stale"|"self"]]}]  row buys, column sells, at the order size
-``pairs``    [{a: key, b: key, symbol, kind, mean, sd, current, min, max, n}] mid spread lp_a − lp_b in bps
+``pairs``    [{a: key, b: key, symbol, kind, mean, sd, current, min, max, n}] mid spread lp_a − lp_b in bps, of the last hour
 ``basis``    [{base, spot: key, perp: key, bps, mean, deviation, funding_8h_bps}] display only, never an opportunity
 ``series``   {t: [ms…], mid: {key: [price|None…]}} last 200 points at 1 s; gaps are None
 ``events``   [{id, t, kind: "opp"|"venue"|"book"|"fault"|"model"|"system", text, value, tone,

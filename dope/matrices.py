@@ -61,7 +61,7 @@ class Matrices:
         }  # fmt: skip
 
     def _cell(self, buy: str, sell: str, now: int) -> Cell:
-        """Gross at the user's order size, the same minus the pair's fee wall, z-score of the mid spread, wall, state."""
+        """Gross at the user's order size, the same minus the pair's fee wall, z-score of the mid spread over an hour, wall, state."""
         if buy == sell:
             return None, None, None, None, "self"
         pair = self.arbitrage.pairs[(buy, sell)]
@@ -75,12 +75,8 @@ class Matrices:
 
     def _z(self, buy: str, sell: str) -> float | None:
         a, b = sorted((buy, sell))
-        rolling = self.spreads.pairs.get((a, b))
-        stats = rolling.stats() if rolling else None
-        if stats is None or stats[5] < 30 or stats[1] <= 0.0:
-            return None
-        z = (stats[2] - stats[0]) / stats[1]
-        return -z if buy == a else z
+        z = self.spreads.pairs.z(a, b)
+        return z if z is None or buy != a else -z
 
 
 def short(bps: float | None) -> float | None:

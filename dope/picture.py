@@ -334,27 +334,22 @@ class Picture:
 
     def _pairs(self) -> list[dict[str, Any]]:
         rows = []
-        for (a, b), rolling in self.spreads.pairs.items():
-            stats = rolling.stats()
-            if stats and not self._hidden & {a, b}:
+        for a, b, current, mean, sd, low, high, n in self.spreads.pairs.told():
+            if not self._hidden & {a, b}:
                 i = self.engine.market.books[a].instrument
-                mean, sd, _, low, high, n = stats
-                current = self.spreads.current.get((a, b))
                 row = {"a": a, "b": b, "symbol": i.symbol, "kind": i.kind, "current": short(current)}
                 rows.append({**row, "mean": short(mean), "sd": short(sd), "min": short(low), "max": short(high), "n": n})
         return rows
 
     def _bases(self) -> list[dict[str, Any]]:
         rows = []
-        for (spot, perp), rolling in self.spreads.bases.items():
-            stats = rolling.stats()
-            if stats and not self._hidden & {spot, perp}:
-                current = self.spreads.current.get((spot, perp))
+        for spot, perp, current, mean, *_ in self.spreads.bases.told():
+            if not self._hidden & {spot, perp}:
                 funding = self.engine.market.funding.get(perp)
                 base = self.engine.market.books[spot].instrument.base
                 rows.append({
-                    "base": base, "spot": spot, "perp": perp, "bps": short(current), "mean": short(stats[0]),
-                    "deviation": None if current is None else short(current - stats[0]),
+                    "base": base, "spot": spot, "perp": perp, "bps": short(current), "mean": short(mean),
+                    "deviation": None if current is None else short(current - mean),
                     "funding_8h_bps": funding.rate * 1e4 if funding and funding.rate is not None else None,
                 })  # fmt: skip
         return rows

@@ -345,11 +345,11 @@ def test_spread_statistics_are_of_live_books_only() -> None:
     engine = new_engine()
     engine.step_many(tape())
     spreads = next(d for d in engine.detectors if isinstance(d, Spreads))
-    stats = spreads.pairs[("binance_spot:BTC-USDT", "okx:BTC-USDT")].stats()
-    assert stats is not None and stats[5] >= 3
+    told = {(row.a, row.b): row for row in spreads.pairs.told()}
+    assert told[("binance_spot:BTC-USDT", "okx:BTC-USDT")].n >= 3
     engine.step(Frame(T0 + 60 * 10**9, "", 0, TICK, b"0"))
     engine.step(Frame(T0 + 61 * 10**9, "", 0, TICK, b"0"))
-    assert spreads.current[("binance_spot:BTC-USDT", "okx:BTC-USDT")] is None
+    assert spreads.pairs.current("binance_spot:BTC-USDT", "okx:BTC-USDT") is None
 
 
 def test_time_that_no_frame_covers_is_not_live_time() -> None:

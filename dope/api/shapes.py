@@ -197,7 +197,7 @@ class MatrixOut(BaseModel):
 
 
 class PairOut(BaseModel):
-    """Mid-price spread of two instruments over the last samples, bps."""
+    """Mid-price spread of two instruments over the last hour, a sample a second, bps."""
 
     a: str
     b: str

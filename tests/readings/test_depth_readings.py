@@ -144,15 +144,24 @@ def test_bars_of_one_venue_and_of_all_together_and_dots_of_both_sides(session: S
 
 
 def test_a_half_life_is_told_where_a_spread_returns_and_not_where_it_wanders(session: Session) -> None:
-    rng, ((pair, rolling), *_) = np.random.default_rng(8), session.spreads.pairs.items()
+    rng, couples = np.random.default_rng(8), session.spreads.pairs
+    (pair, *rest), second = couples.number, 10**9
     assert ask(session, "half_lives") == [], "too few samples"
+
+    def sample(at: int, x: float) -> None:
+        couples.sample(second + at, np.array([x] + [np.nan] * len(rest)))
+
     x = 0.0
-    for _ in range(600):
+    for n in range(600):
         x = 2.0 + 0.5 ** (1 / 10) * (x - 2.0) + rng.normal()
-        rolling.add(x)
+        sample(n, x)
     row = HalfLifeOut.model_validate(ask(session, "half_lives")[0])
     assert (row.a, row.b) == pair and row.half_life_s == pytest.approx(10.0, rel=0.5) and row.t is not None and row.t < -2.86
-    for step in np.cumsum(rng.normal(size=600)):
-        rolling.add(float(step))
+    for n, step in enumerate(np.cumsum(rng.normal(size=600)).tolist()):
+        sample(600 + n, step)
     wanders = HalfLifeOut.model_validate(ask(session, "half_lives")[0])
     assert wanders.half_life_s is None and wanders.n == 599 and ask(session, "half_lives", "XRP-USD") == []
+    for n, noise in enumerate(rng.normal(size=600).tolist()):
+        if not 300 <= n < 400:  # not LIVE, or no second was counted
+            sample(2000 + n, noise + (50.0 if n >= 400 else 0.0))
+    assert ask(session, "half_lives")[0]["n"] == 299 + 199, "no step leads across the hole"
