@@ -87,16 +87,23 @@
     list.addEventListener("change", () => DOPE.ask("tier", { venue: f.venue, tier: list.value }).catch(() => { list.value = f.tier; }));
     return list;
   }
+  /* As what a leg of this venue pays: the fee is another one, the price is not. */
+  function role(f, leg) {
+    const now = f[leg + "_as"] || "taker";
+    const list = h("select", { class: "inp", "aria-label": `Fee of a leg that ${leg}s at ${DOPE.venueName(f.venue)}`, "data-test": `role-${leg}-${f.venue}`, disabled: DOPE.replaying() }, ...["taker", "maker"].map((name) => h("option", { value: name, selected: name === now }, name)));
+    list.addEventListener("change", () => DOPE.ask("set", { roles: { [f.venue]: { [leg]: list.value } } }).catch(() => { list.value = now; }));
+    return list;
+  }
   let drawn = "";
   function fees(mode) {
-    const rows = (mode || {}).fees || [], key = JSON.stringify(rows) + Boolean(mode);
+    const rows = (mode || {}).fees || [], key = JSON.stringify(rows) + Boolean(mode) + DOPE.replaying();
     if (DOPE.page !== "settings" || (key === drawn && $("fees-rows") && $("fees-rows").childElementCount === rows.length)) return;
     drawn = key;
     const bps = (v) => (typeof v === "number" ? `${fmt.number(v, 2)} bps` : fmt.UNKNOWN);
     DOPE.rows("fees", rows.map((f) => {
       const days = age(f.as_of), old = days > AGEING_DAYS, low = f.confidence === "low";
       const why = [old ? `looked up ${fmt.number(Math.round(days))} days ago` : "", low ? "no good source" : "", f.discount_pct ? `${fmt.number(f.discount_pct)} % let off` : ""].filter(Boolean).join(", ");
-      return { key: `${f.venue}:${f.kind}`, cells: [[DOPE.venueName(f.venue), "", f.venue], [f.kind], [bps(f.taker_bps)], [bps(f.maker_bps)], [f.currency], tier(f),
+      return { key: `${f.venue}:${f.kind}`, cells: [[DOPE.venueName(f.venue), "", f.venue], [f.kind], [bps(f.taker_bps)], [bps(f.maker_bps)], role(f, "buy"), role(f, "sell"), [f.currency], tier(f),
         [f.as_of || fmt.UNKNOWN, old ? "warn" : "", why], [f.confidence || fmt.UNKNOWN, low ? "warn" : "", why], [f.source || fmt.UNKNOWN, "words"]] };
     }), mode ? "No fees are known." : "Waiting for the first data");
     const doubtful = rows.filter((f) => age(f.as_of) > AGEING_DAYS || f.confidence === "low").length;

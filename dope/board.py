@@ -97,7 +97,7 @@ class Command(msgspec.Struct, frozen=True):
 
 
 #: train {} · backtest {tape: str|None, latency_ms, order_size, fees} · cancel {job}
-#: · set {order_size|min_net_bps|…, parameters: {detector: {name: value}}}
+#: · set {order_size|min_net_bps|…, roles: {venue: {"buy"|"sell": "taker"|"maker"}}, parameters: {detector: {name: value}}}
 #: · watch and unwatch {symbol|None, venue|None}: None = all · source {to: "live"|"sim"}
 #: · scenario {name}: of the simulated market · mute {venue, seconds|None}: None = until unmute {venue}
 #: · replay {do: "create"|"seek"|…, id, …} (its id is the number of the command that creates it)

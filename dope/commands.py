@@ -13,7 +13,7 @@ from loguru import logger
 
 from dope.board import Board, Command
 from dope.detectors.parameters import PARAMETERS, parted
-from dope.engines import costs
+from dope.engines import ROLES, costs, joined_roles
 from dope.errors import DopeError, StoreError, UnknownName
 from dope.feed.clock import Clock
 from dope.jobs import Jobs, JobState
@@ -124,8 +124,10 @@ class Commands:
                     self._sources.session.picture.tell(self._clock.now(), "system", f"{command.name} refused: {error}", "", "warn")
 
     def _keep(self, args: dict[str, Any]) -> None:
-        """What holds after a restart; parameters join those that were changed before."""
+        """What holds after a restart; parameters and roles join those that were changed before."""
         changes, parameters = parted(args)
+        if ROLES in changes:
+            changes[ROLES] = joined_roles(self._records.kept().get(ROLES, {}), changes[ROLES])
         if parameters:
             before = self._records.kept().get(PARAMETERS, {})
             changes[PARAMETERS] = before | {name: before.get(name, {}) | own for name, own in parameters.items()}
@@ -203,11 +205,12 @@ class Commands:
         elif command.name == "backtest":
             paths = await asyncio.to_thread(self._tapes, session, args.get("tape"))
             options = {"order_size": session.arbitrage.rules.order_size} | {k: v for k, v in args.items() if k != "tape"}
-            self._jobs.start("backtest", backtest_worker, ([str(p) for p in paths], options, self._as_charged()), job)
+            self._jobs.start("backtest", backtest_worker, ([str(p) for p in paths], options, self._as_charged(session)), job)
 
-    def _as_charged(self) -> dict[str, Any]:
-        """The settings, with the fee tiers that hold now."""
-        return {**self._settings.model_dump(mode="json"), "fee_tiers": {**self._settings.fee_tiers, **self._sources.tiers}}
+    def _as_charged(self, session: Session) -> dict[str, Any]:
+        """The settings, with the fee tiers and the roles of legs that hold now."""
+        tiers = {**self._settings.fee_tiers, **self._sources.tiers}
+        return {**self._settings.model_dump(mode="json"), "fee_tiers": tiers, ROLES: session.arbitrage.rules.roles}
 
     @staticmethod
     def _watched(session: Session, command: Command) -> Watching:

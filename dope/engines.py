@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from dope.detectors import Cost, Rules, default_detectors
+from dope.detectors.opportunity import Leg, Role
 from dope.detectors.parameters import Tuning, checked
 from dope.engine import Detector, Engine
 from dope.errors import SettingsError, UnknownName
@@ -18,6 +19,7 @@ from dope.venues.base import Venue
 
 MS = 1_000_000
 DEFAULT_TIER = "default"
+ROLES = "roles"  #: name of these in a command and in what is kept of a user's changes
 
 
 def costs(settings: Settings, chosen: Mapping[str, str] | None = None) -> dict[tuple[str, str], Cost]:
@@ -56,13 +58,13 @@ def cost_of(fee: Fee, off: float = 0.0) -> Cost:
     )  # fmt: skip
 
 
-def fee_rows(table: Mapping[tuple[str, str], Cost]) -> list[dict[str, Any]]:
+def fee_rows(table: Mapping[tuple[str, str], Cost], rules: Rules) -> list[dict[str, Any]]:
     """The fees in force as pages show them, without those of the self-test; ``tiers`` = those to choose from."""
     known = {venue.ID: tiers(venue) for venue in VENUES}
     return [
         {"venue": v, "kind": k, "taker_bps": c.fee * 1e4, "maker_bps": None if c.maker is None else c.maker * 1e4, "currency": c.currency,
          "tier": c.tier, "discount_pct": c.discount * 100.0, "source": c.source, "as_of": c.as_of, "confidence": c.confidence,
-         "tiers": known.get(v, [])}
+         "tiers": known.get(v, []), "buy_as": rules.role(v, "buy"), "sell_as": rules.role(v, "sell")}
         for (v, k), c in table.items() if k != SENTINEL
     ]  # fmt: skip
 
@@ -80,7 +82,43 @@ def rules(settings: Settings) -> Rules:
         buffer_bps=settings.buffer_bps,
         buy_as=settings.buy_as,
         sell_as=settings.sell_as,
+        roles=dict(settings.roles),
     )
+
+
+#: what a user may change of the rules: its name for users → its name here
+FIGURES = {
+    "order_size": "order_size", "min_net_bps": "enter", "leave_net_bps": "leave", "min_notional": "min_notional",
+    "transfer_cost": "transfer", "buffer_bps": "buffer_bps",
+}  # fmt: skip
+LEAST = {"order_size": 1e-9, "transfer_cost": 0.0, "buffer_bps": 0.0}
+
+
+def changed_rules(old: Rules, changes: Mapping[str, Any], venues: Container[str]) -> Rules:
+    """The rules with these values changed: ``FIGURES``, and "roles", venue → leg → role, which join those that there are.
+
+    Raises ValueError for an unknown or impossible one.
+    """
+    figures = {name: value for name, value in changes.items() if name != ROLES}
+    for name, value in figures.items():
+        if name not in FIGURES:
+            raise ValueError(f"unknown setting {name!r}; one of {', '.join((*FIGURES, ROLES))}")
+        if not isinstance(value, (int, float)) or not LEAST.get(name, -1e12) <= value < 1e12:
+            raise ValueError(f"{name} cannot be {value!r}")
+    new = msgspec.structs.replace(old, **{FIGURES[name]: float(value) for name, value in figures.items()})
+    roles = joined_roles(old.roles, changes.get(ROLES) or {})
+    if strange := [venue for venue in roles if venue not in venues and venue not in old.roles]:
+        raise ValueError(f"unknown venue {strange[0]!r}")
+    return msgspec.structs.replace(new, leave=min(new.leave, new.enter), roles=roles)
+
+
+def joined_roles(old: Mapping[str, Any], changes: Any) -> dict[str, dict[Any, Any]]:
+    """Roles of legs with these changed. Raises ValueError for what is no role of a leg."""
+    try:
+        wanted = msgspec.convert(changes, dict[str, dict[Leg, Role]])
+    except msgspec.ValidationError as error:
+        raise ValueError(f"roles are venue → buy or sell → taker or maker: {error}") from error
+    return {**old, **{venue: {**old.get(venue, {}), **legs} for venue, legs in wanted.items()}}
 
 
 def build_engine(

@@ -281,7 +281,7 @@ class Player:
 
     def _mode(self) -> dict[str, Any]:
         rules = self.arbitrage.rules
-        fees = fee_rows(self.arbitrage.costs)  # those of then, once the tape has told them
+        fees = fee_rows(self.arbitrage.costs, self.arbitrage.rules)  # those of then, once the tape has told them
         return {
             "source": "replay", "banner": None, "live_available": False, "started": self.picture.started_ns // MS, "version": __version__,
             "recording": {"on": False, "path": None, "bytes": 0, "reason": "this is a replay"}, "order_size": rules.order_size,

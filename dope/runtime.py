@@ -413,7 +413,7 @@ class Runtime:
             "notices": self.records.troubles(), "self_test": self.audit.status(),
             "retrain_s": settings.retrain_s,
             "alert_pct": settings.min_profit_threshold,
-            "fees": fee_rows(session.arbitrage.costs),
+            "fees": fee_rows(session.arbitrage.costs, rules),
         }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from dope.detectors.parameters import Values, checked, in_force
 from dope.detectors.sampler import Sampler
 from dope.detectors.spreads import Spreads
 from dope.engine import Detector
-from dope.engines import build_engine, costs, detector_of
+from dope.engines import build_engine, changed_rules, costs, detector_of
 from dope.errors import TapeError
 from dope.feed.clock import Clock
 from dope.feed.connection import Timing
@@ -211,18 +211,9 @@ class Session:
             legs[key] = ((bid + ask) / 2, bid, ask, volume) if book.state == "LIVE" and bid > 0.0 and ask > 0.0 else None
         self.predictor.on_second(now, legs)
 
-    def changed_rules(self, changes: dict[str, float]) -> Rules:
+    def changed_rules(self, changes: Mapping[str, Any]) -> Rules:
         """The rules with these values changed. Raises ValueError for an unknown or impossible one."""
-        known = {"order_size": "order_size", "min_net_bps": "enter", "leave_net_bps": "leave", "min_notional": "min_notional",
-                 "transfer_cost": "transfer", "buffer_bps": "buffer_bps"}  # fmt: skip
-        for name, value in changes.items():
-            if name not in known:
-                raise ValueError(f"unknown setting {name!r}; one of {', '.join(known)}")
-            least = {"order_size": 1e-9, "transfer_cost": 0.0, "buffer_bps": 0.0}.get(name, -1e12)
-            if not isinstance(value, (int, float)) or not least <= value < 1e12:
-                raise ValueError(f"{name} cannot be {value!r}")
-        new = msgspec.structs.replace(self.arbitrage.rules, **{known[name]: float(value) for name, value in changes.items()})
-        return msgspec.structs.replace(new, leave=min(new.leave, new.enter))
+        return changed_rules(self.arbitrage.rules, changes, self.engine.venues)
 
     def take_rules(self, rules: Rules) -> None:
         """Judge by these levels and sizes from now on; on the tape it is a frame like all others, so that a replay does the same."""

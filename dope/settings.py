@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     fee_discounts: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(default_factory=dict, description="JSON: percent let off the fees of a venue, e.g. {\"okx\":20}")
     buy_as: Literal["taker", "maker"] = Field("taker", description="fee that the buying leg pays: taker or maker; prices stay those of taking")
     sell_as: Literal["taker", "maker"] = Field("taker", description="fee that the selling leg pays")
+    roles: dict[str, dict[Literal["buy", "sell"], Literal["taker", "maker"]]] = Field(default_factory=dict, description="JSON: the same of single venues, e.g. {\"okx\":{\"buy\":\"maker\"}}; also on the Settings page")
     transfer_cost: float = Field(0.0, ge=0, description="fixed costs of one opportunity (withdrawal, gas), quote currency")
     buffer_bps: float = Field(0.0, ge=0, le=1000, description="bps of the sale held back for what goes wrong, part of the costs")
     parameters: dict[str, dict[str, float]] = Field(default_factory=dict, description="JSON: parameters of detectors, e.g. {\"jumps\":{\"min_bps\":4}}; names, units and ranges on the Settings page")

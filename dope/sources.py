@@ -11,6 +11,7 @@ from loguru import logger
 
 from dope.detectors import Rules
 from dope.detectors.parameters import Values, in_force, parted
+from dope.engines import ROLES
 from dope.errors import DopeError
 from dope.feed.clock import Clock
 from dope.feed.probe import reachable
@@ -127,9 +128,10 @@ class Sources:
         except ValueError as error:  # kept by another version, or by hand
             logger.warning("rules that were changed before are not used: {}", error)
             return
+        told = [f"{leg} at {venue} as {role}" for venue, legs in (rules.pop(ROLES, None) or {}).items() for leg, role in legs.items()]
         figures = [*rules.items(), *((f"{own}.{name}", value) for own, named in parameters.items() for name, value in named.items())]
-        told = ", ".join(f"{name} {value:g}" for name, value in figures)
-        session.picture.tell(self.clock.now(), "system", f"rules as they were changed before: {told}")
+        words = ", ".join([*(f"{name} {value:g}" for name, value in figures), *told])
+        session.picture.tell(self.clock.now(), "system", f"rules as they were changed before: {words}")
 
     def watch(self, watching: Watching) -> None:
         """Watch this from now on, also after a change of the source. Raises DopeError while a tape is played back."""

@@ -31,6 +31,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "fee_discounts": ('{"okx":20}', {"okx": 20.0}),
     "buy_as": ("maker", "maker"),
     "sell_as": ("maker", "maker"),
+    "roles": ('{"okx":{"buy":"maker"}}', {"okx": {"buy": "maker"}}),
     "parameters": ('{"jumps":{"min_bps":4}}', {"jumps": {"min_bps": 4.0}}),
     "depth_bps": ("1, 100", (1, 100)),
     "sim_scenario": ("de-peg", "de-peg"),

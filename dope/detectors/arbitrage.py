@@ -290,7 +290,8 @@ class Arbitrage:
             fee_buy_bps=fee_b * 1e4, fee_sell_bps=fee_s * 1e4, fee_slack_bps=pair.slack_bps(walk),
             buy_age_ms=buy_age / MS, sell_age_ms=sell_age / MS, skew_ms=abs(_seen(buy) - _seen(sell)) / MS,
             max_age_ms=self.limit_ns(pair, market) / MS,
-            transfer=bill.transfer, buffer=bill.buffer, buy_as=self.rules.buy_as, sell_as=self.rules.sell_as,
+            transfer=bill.transfer, buffer=bill.buffer,
+            buy_as=self.rules.role(pair.buy.venue, "buy"), sell_as=self.rules.role(pair.sell.venue, "sell"),
             buy_in_base=pair.cost_buy.currency == "base", sell_in_base=pair.cost_sell.currency == "base",
             at_least=ends(walk, sides, pair.lot),
         )  # fmt: skip

@@ -19,7 +19,7 @@ from dope.detectors.exchange import Bill, Exchange, Priced, Terms, priced
 from dope.detectors.indicative import indicative_profit, indicative_spread
 from dope.detectors.lifecycle import Life, Lifecycle, LifeRules
 from dope.detectors.looks import Looks, fresh, limit_ns
-from dope.detectors.opportunity import MS, Opportunity
+from dope.detectors.opportunity import LEGS, MS, Opportunity
 from dope.detectors.pair import MAX_GAP_NS, common_lot
 from dope.market.loops import BPS, BUY, SELL, Loops, kept
 from dope.market.market import Market
@@ -134,7 +134,7 @@ class CrossQuote:
         books = market.books
         rules, keeps = self.arbitrage.rules, {}
         for spot in self._spots.values():
-            buys, sells = self.terms(spot, rules.buy_as), self.terms(spot, rules.sell_as)
+            buys, sells = (self.terms(spot, rules.role(spot.venue, leg)) for leg in LEGS)
             keeps[books[spot.key].slot] = kept(sells.fee, False)[SELL], kept(buys.fee, buys.in_base)[BUY]
         numbers = {key: number for number, key in enumerate(self.exchanges)}
         groups = [[books[each.key].slot for each in exchange.markets] for exchange in self.exchanges.values()]
@@ -179,7 +179,8 @@ class CrossQuote:
     def all_terms(self, pair: CrossPair, via: Instrument) -> tuple[Terms, Terms, Terms]:
         """Fees of buying, of selling, and of the exchange, which is always taken."""
         rules = self.arbitrage.rules
-        return self.terms(pair.buy, rules.buy_as), self.terms(pair.sell, rules.sell_as), self.terms(via)
+        buys, sells = rules.role(pair.buy.venue, "buy"), rules.role(pair.sell.venue, "sell")
+        return self.terms(pair.buy, buys), self.terms(pair.sell, sells), self.terms(via)
 
     def wall_bps(self, pair: CrossPair, via: Instrument) -> float:
         """By so much the legs' prices must differ for the three fees and what is held back."""
@@ -289,6 +290,7 @@ class CrossQuote:
             max_age_ms=self.limit_ns(pair, via, market) / MS,
             via=via.key, via_px=exchange.touch()[2 if buys_coin else 0],
             conversion=bill.conversion, conversion_bps=bill.conversion * per_cost,
-            transfer=rules.transfer, buffer=buffer, buy_as=rules.buy_as, sell_as=rules.sell_as,
+            transfer=rules.transfer, buffer=buffer,
+            buy_as=rules.role(pair.buy.venue, "buy"), sell_as=rules.role(pair.sell.venue, "sell"),
             buy_in_base=terms[0].in_base, sell_in_base=terms[1].in_base,
         )  # fmt: skip

@@ -10,6 +10,8 @@ from dope.types import Event
 
 MS = 1_000_000
 Role = Literal["taker", "maker"]
+Leg = Literal["buy", "sell"]
+LEGS: tuple[Leg, Leg] = ("buy", "sell")
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -37,7 +39,8 @@ class Rules(msgspec.Struct, frozen=True):
     """``enter``/``leave`` in bps of the buy cost; sizes in quote currency; ``debounce`` ns; ``max_age_s`` caps the limit.
 
     ``transfer`` = fixed costs of one opportunity, quote currency; ``buffer_bps`` of the sale are held back; ``buy_as`` and
-    ``sell_as`` say which fee a leg pays (prices stay those of taking). The markets of the self-test know none of these four.
+    ``sell_as`` say which fee a leg pays (prices stay those of taking), ``roles`` the same of single venues: venue → "buy" or "sell" →
+    role. The markets of the self-test know none of these five.
     """
 
     enter: float = 0.0
@@ -50,6 +53,11 @@ class Rules(msgspec.Struct, frozen=True):
     buffer_bps: float = 0.0
     buy_as: Role = "taker"
     sell_as: Role = "taker"
+    roles: dict[str, dict[Leg, Role]] = {}
+
+    def role(self, venue: str, leg: Leg) -> Role:
+        """Which fee this leg pays at this venue."""
+        return self.roles.get(venue, {}).get(leg, self.buy_as if leg == "buy" else self.sell_as)
 
 
 class Terms(msgspec.Struct, frozen=True):

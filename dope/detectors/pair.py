@@ -62,8 +62,8 @@ class Pair:
     def charge(self, costs: tuple[Cost, Cost], rules: Rules) -> None:
         """Reckon with these fees of buying and selling, each for its role, and with the fixed costs and the buffer of the rules."""
         apart = self.buy.kind == SENTINEL
-        self.cost_buy = costs[0] if apart else costs[0].of(rules.buy_as)
-        self.cost_sell = costs[1] if apart else costs[1].of(rules.sell_as)
+        self.cost_buy = costs[0] if apart else costs[0].of(rules.role(self.buy.venue, "buy"))
+        self.cost_sell = costs[1] if apart else costs[1].of(rules.role(self.sell.venue, "sell"))
         self.transfer, self.buffer = (0.0, 0.0) if apart else (rules.transfer, rules.buffer_bps / 1e4)
         fb = self.cost_buy.fee
         # a fee taken in base: less is received than bought, so each unit received costs fb/(1−fb) on top

@@ -76,7 +76,8 @@ def _of_pair(now: _Now) -> dict[str, Any]:
         "recorded": False, "lot": pair.lot, "min_size": pair.min_size, "min_notional": pair.min_notional,
         "transfer": pair.transfer, "buffer_bps": pair.buffer * 1e4, "order_size": rules.order_size,
         **_drawn(curve), "slack_bps": pair.slack_bps(best if best is not NOTHING else order),
-        "fees": [_fee("buy", pair.buy.venue, pair.cost_buy, rules.buy_as), _fee("sell", pair.sell.venue, pair.cost_sell, rules.sell_as)],
+        "fees": [_fee("buy", pair.buy.venue, pair.cost_buy, rules.role(pair.buy.venue, "buy")),
+                 _fee("sell", pair.sell.venue, pair.cost_sell, rules.role(pair.sell.venue, "sell"))],
         "ledger": _rows(of_walk(pair, best)), "order_ledger": _rows(of_walk(pair, order)), "order_qty": order.qty,
         "blocks": None if opens else msgspec.to_builtins(now.block),
     }  # fmt: skip

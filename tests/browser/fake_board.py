@@ -60,6 +60,7 @@ class FakeMarket:
             "transfer_cost": 0.0, "buffer_bps": 0.0, "paused": False,
             "fees": [{"venue": venue, "kind": kind, "taker_bps": fee, "currency": "base" if kind == "spot" else "quote",
                       "source": "fee page of the venue", "as_of": "2026-11-01" if venue == "okx" else "2026-01-01", "maker_bps": fee / 2,
+                      "buy_as": "taker", "sell_as": "taker",
                       "tier": "default", "tiers": ["default", "vip1"] if venue == "okx" else ["default"], "discount_pct": 0.0,
                       "confidence": "high" if kind == "spot" else "low"} for (venue, kind), fee in FEE_BPS.items()],
         }
@@ -173,7 +174,9 @@ class FakeMarket:
             del self.muted[command.args["venue"]]
         if command.name == "set" and not self.watching.refusal:
             rules, values = parameters.parted(command.args)
-            self.mode = {**self.mode, **rules}
+            roles = rules.pop("roles", {})
+            fees = [row | {f"{leg}_as": role for leg, role in roles.get(row["venue"], {}).items()} for row in self.mode["fees"]]
+            self.mode = {**self.mode, **rules, "fees": fees}
             if values and not self.deaf:
                 parameters.Tuning(self.detectors).on(Setting(0, msgspec.json.encode({"parameters": values})), Market())
         if command.name == "tier":

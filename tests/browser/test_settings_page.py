@@ -275,7 +275,7 @@ def test_fees_are_shown_with_where_and_when_they_were_read(page: Any) -> None:
     page.wait_for_function("document.querySelectorAll('#fees-rows tr').length === 4")
     rows = page.evaluate("[...document.querySelectorAll('#fees-rows tr')].map((tr) => [...tr.children].map((td) => td.innerText.trim()))")
     okx = next(row for row in rows if row[:2] == ["OKX", "spot"])
-    assert okx[2:5] == ["10.00 bps", "5.00 bps", "base"] and okx[6:] == ["2026-11-01", "high", "fee page of the venue"]
+    assert okx[2:4] == ["10.00 bps", "5.00 bps"] and okx[6] == "base" and okx[8:] == ["2026-11-01", "high", "fee page of the venue"]
     warned = "[...document.querySelectorAll('#fees-rows td.warn')].map((td) => td.parentElement.dataset.key + ' ' + td.textContent)"
     amber = page.evaluate(warned)
     assert sorted(amber) == ["binance_spot:spot 2026-01-01", "binance_usdm:perp 2026-01-01", "binance_usdm:perp low", "okx:perp low"]
@@ -287,6 +287,10 @@ def test_a_fee_tier_that_is_chosen_is_asked_for_and_shown_once_it_runs(page: Any
     page.wait_for_function("document.querySelector('#fees-rows tr[data-key=\"okx:spot\"]').children[2].textContent.startsWith('8.00')")
     assert asked(page, "tier") == [{"venue": "okx", "tier": "vip1"}]
     assert page.input_value('#fees-rows tr[data-key="okx:spot"] [data-test="tier-okx"]') == "vip1"
+    page.select_option('#fees-rows tr[data-key="okx:spot"] [data-test="role-sell-okx"]', "maker")
+    page.wait_for_function("DOPE.state.mode.fees.find((f) => f.venue === 'okx').sell_as === 'maker'")
+    assert asked(page, "set") == [{"roles": {"okx": {"sell": "maker"}}}]
+    assert page.input_value('#fees-rows tr[data-key="okx:spot"] [data-test="role-sell-okx"]') == "maker"
 
 
 # -- display -------------------------------------------------------------------------------------------------------------

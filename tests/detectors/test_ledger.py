@@ -100,6 +100,21 @@ def test_the_role_of_a_leg_decides_its_fee() -> None:
     assert Cost(0.001).of("maker").fee == 0.001, "a maker's fee that nobody knows is not a small one"
 
 
+def test_a_venue_may_have_roles_of_its_own_and_each_leg_its_own() -> None:
+    costs = {("binance_spot", "spot"): Cost(0.001, "base", maker=0.0), ("okx", "spot"): Cost(0.001, "base", maker=-0.0001)}
+    for roles, fees, told in (
+        ({"okx": {"sell": "maker"}}, (10.0, -1.0), ("taker", "maker")),
+        ({"okx": {"buy": "maker"}}, (10.0, 10.0), ("taker", "taker")),  # it sells there
+        ({"binance_spot": {"buy": "maker", "sell": "taker"}}, (0.0, 10.0), ("maker", "taker")),
+    ):
+        desk = Desk(Rules(min_notional=1.0, roles=roles), costs)  # type: ignore[arg-type]
+        desk.binance(("99.99", "5"), ("100.00", "5"))
+        (row,) = desk.okx(("102.00", "3"), ("102.01", "3"))
+        assert ((row.fee_buy_bps, row.fee_sell_bps), (row.buy_as, row.sell_as)) == (fees, told)
+    assert Rules(buy_as="maker", roles={"okx": {"buy": "taker"}}).role("okx", "buy") == "taker", "also back to what is usual elsewhere"
+    assert Rules(buy_as="maker", roles={"okx": {"sell": "taker"}}).role("okx", "buy") == "maker"
+
+
 @pytest.mark.parametrize(
     ("fee_buy", "currency", "fee_sell", "slack"),
     [(0.0, "quote", 0.0, 2.0 / 102.0), (0.001, "quote", 0.001, (102.0 * 0.999 - 100.1) / 102.0), (0.0, "base", 0.0, 2.0 / 102.0),

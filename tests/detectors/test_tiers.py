@@ -38,8 +38,9 @@ def test_a_discount_takes_its_part_of_both_fees_and_own_figures_win() -> None:
 
 
 def test_the_table_shows_where_each_fee_comes_from_and_never_those_of_the_self_test() -> None:
-    rows = fee_rows(costs(settings()))
+    rows = fee_rows(costs(settings()), Rules(roles={"okx": {"sell": "maker"}}))
     assert not [row for row in rows if row["kind"] == SENTINEL]
+    assert {(row["buy_as"], row["sell_as"]) for row in rows if row["venue"] == "okx"} == {("taker", "maker")}
     assert all(row["source"] and row["as_of"] and row["confidence"] and row["tier"] in row["tiers"] for row in rows)
 
 
