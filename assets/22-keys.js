@@ -111,8 +111,8 @@
     if (typing || document.querySelector("dialog[open]")) return;
     if ((event.key === " " || event.key === "Enter") && at.closest("button, a, [role=option]")) return;
     if (event.key === "Enter" && at.closest(".ag-root")) return;   // the grid opens it itself
-    if (/^[1-9]$/.test(event.key)) {
-      const page = document.querySelectorAll(".rail a")[Number(event.key) - 1];
+    if (/^[0-9]$/.test(event.key)) {   // 0 is the tenth
+      const page = document.querySelectorAll(".rail a")[(Number(event.key) + 9) % 10];
       if (page) page.click();
       return;
     }

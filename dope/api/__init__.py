@@ -109,11 +109,11 @@ def mount(
     places = Places(settings)
     hub = Hub(board, settings, tokens, places, clock_ns=clock_ns, watch=web.watch)
     relaying = app.state.relays = relays.Relays(web, tokens, places)
-    app.state.features = features.Features(web, tokens, places)
+    sampled = app.state.features = features.Features(web, tokens, places)
     refused: Counter[str] = Counter()
     app.state.web, app.state.hub, app.state.asked, app.state.replays = web, hub, Asked(), replays.Hubs(web, tokens, places)
     app.state.tokens, app.state.rates, app.state.pages = tokens, rates, frozenset(pages := tuple(pages))
-    app.state.registry = registry(web, hub, relaying, refused)
+    app.state.registry = registry(web, hub, relaying, sampled, refused)
     app.title, app.version, app.description = "DOPE", __version__, DESCRIPTION
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") not in REPLACED]
     spoken = (

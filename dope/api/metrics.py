@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from dope import __version__
 from dope.api.context import Web
+from dope.api.features import Features
 from dope.api.live import Hub
 from dope.api.relays import Relays
 from dope.errors import DopeError
@@ -45,13 +46,17 @@ RELAY_COUNTS = {name: HUB_COUNTS[name] for name in ("updates", "overflows", "evi
     "reads": "times a channel was looked at",
     "bytes": "bytes of changes queued for clients of relays",
 }
+FEATURE_COUNTS = {name: HUB_COUNTS[name] for name in ("messages", "updates", "overflows", "evicted", "refused")} | {
+    "reads": "times the engine was asked for samples",
+    "bytes": "bytes of samples queued for clients of the features",
+}
 
 
 class BoardCollector(Collector):
     """Makes all metric families when Prometheus asks."""
 
-    def __init__(self, web: Web, hub: Hub, relays: Relays, refused: Counter[str]) -> None:
-        self._web, self._hub, self._relays, self._refused = web, hub, relays, refused
+    def __init__(self, web: Web, hub: Hub, relays: Relays, features: Features, refused: Counter[str]) -> None:
+        self._web, self._hub, self._relays, self._features, self._refused = web, hub, relays, features, refused
 
     def collect(self) -> Iterable[Metric]:
         data = self._web.board.read().data
@@ -102,13 +107,16 @@ class BoardCollector(Collector):
         yield from (clients, messages)
         for name, text in RELAY_COUNTS.items():
             yield _counter(f"dope_relay_{name}", text, self._relays.counts[name])
+        yield _gauge("dope_features_clients", "clients that listen to /ws/features", self._features.clients)
+        for name, text in FEATURE_COUNTS.items():
+            yield _counter(f"dope_features_{name}", text, self._features.counts[name])
 
 
-def registry(web: Web, hub: Hub, relays: Relays, refused: Counter[str]) -> CollectorRegistry:
+def registry(web: Web, hub: Hub, relays: Relays, features: Features, refused: Counter[str]) -> CollectorRegistry:
     """A registry of our own: the process (CPU, memory, files) and the board."""
     own = CollectorRegistry(auto_describe=False)
     ProcessCollector(namespace="dope", registry=own)
-    own.register(BoardCollector(web, hub, relays, refused))
+    own.register(BoardCollector(web, hub, relays, features, refused))
     return own
 
 

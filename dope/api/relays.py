@@ -281,8 +281,10 @@ async def ticker_relay(socket: WebSocket, symbol: str) -> None:
 
 @router.get("/relays")
 def relays(request: Request, snapshot: Current) -> list[RelayOut]:
-    """Every relay there is: how many listen to it, and what it has sent."""
+    """Every relay there is, and the features: how many listen to it, and what it has sent."""
     hub: Relays = request.app.state.relays
+    sampled = request.app.state.features
     clients, messages = hub.clients(), hub.messages()
     names = [*_known(snapshot.data, "venue"), *(f"ticker/{symbol}" for symbol in _known(snapshot.data, "symbol"))]
-    return [RelayOut(channel=f"/ws/{name}", subscribers=clients.get(name, 0), messages=messages.get(name, 0)) for name in names]
+    found = [RelayOut(channel=f"/ws/{name}", subscribers=clients.get(name, 0), messages=messages.get(name, 0)) for name in names]
+    return [*found, RelayOut(channel="/ws/features", subscribers=sampled.clients, messages=sampled.counts["messages"])]

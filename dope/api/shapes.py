@@ -322,7 +322,7 @@ class ReplayOut(BaseModel):
 
 
 class RelayOut(BaseModel):
-    """A stream of one venue or one symbol, for other programs."""
+    """A stream of one venue, of one symbol or of features, for other programs."""
 
     channel: str = Field(description="path of the WebSocket")
     subscribers: int = Field(description="clients that listen now, in whichever form")

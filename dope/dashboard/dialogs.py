@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 from dope.dashboard.parts import attrs, icon
 
 KEYS = (
-    ("Space", "freeze or resume the screen"), ("/", "jump to an asset, venue or page"), ("1 … 9", "pages"),
+    ("Space", "freeze or resume the screen"), ("/", "jump to an asset, venue or page"), ("1 … 9  0", "pages, 0 = the tenth: Settings"),
     ("F", "filter the table"), ("J  K", "next, previous opportunity"), ("Enter", "inspect the opportunity"),
     ("Esc", "close"), ("E", "export"), (",  .", "in a replay: one event back, one on"),
     ("R", "retrain the spread model"), ("L", "copy a link to this view"), ("[  ]", "shorter, longer chart"), ("?", "this help"),

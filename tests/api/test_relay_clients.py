@@ -215,11 +215,11 @@ def test_who_listens_is_counted_per_channel(house: House) -> None:
             await asyncio.gather(*(hear(line) for line in (one, two, three)))
             await hear(one)
             rows = {row["channel"]: row for row in house.get("/api/v1/relays").json()}
-            assert set(rows) == {"/ws/binance_spot", "/ws/okx", "/ws/ticker/BTC-USDT", "/ws/ticker/ETH-USDT"} - (
+            assert set(rows) == {"/ws/binance_spot", "/ws/okx", "/ws/features", "/ws/ticker/BTC-USDT", "/ws/ticker/ETH-USDT"} - (
                 set() if "/ws/ticker/ETH-USDT" in rows else {"/ws/ticker/ETH-USDT"}
             )
             assert {name: row["subscribers"] for name, row in rows.items()} | {"/ws/ticker/ETH-USDT": 0} == {
-                "/ws/okx": 2, "/ws/ticker/BTC-USDT": 1, "/ws/binance_spot": 0, "/ws/ticker/ETH-USDT": 0,
+                "/ws/okx": 2, "/ws/ticker/BTC-USDT": 1, "/ws/binance_spot": 0, "/ws/ticker/ETH-USDT": 0, "/ws/features": 0,
             }  # fmt: skip
             assert rows["/ws/okx"]["messages"] >= 3 and rows["/ws/binance_spot"]["messages"] == 0
             assert 'dope_relay_clients{channel="okx"} 2.0' in house.get("/metrics").text
