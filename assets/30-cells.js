@@ -19,7 +19,11 @@
     const v = p.value, width = Math.min(100, (Math.abs(v || 0) / FULL_BAR_BPS) * 100);
     return h("div", { className: "nb" + (v < 0 ? " n" : "") }, h("u", { style: { width: width + "%" } }), h("b", null, `${v > 0 ? "▲" : v < 0 ? "▼" : ""} ${fmt.bps(v)}`));
   };
-  cells.DopeState = (p) => h("span", { className: "tag s-" + p.value, title: p.data.reason || undefined }, STATES[p.value] || String(p.value));
+  /* ≠ = the two quotes are too far apart in time to be compared. */
+  cells.DopeState = (p) => {
+    const apart = p.data.comparable === false, why = [p.data.reason, apart ? `not comparable: the ages of the two quotes differ by ${fmt.ageMs(Math.abs(p.data.buy_age_ms - p.data.sell_age_ms))}` : ""].filter(Boolean);
+    return h("span", { className: "tag s-" + p.value, title: why.join("; ") || undefined }, (STATES[p.value] || String(p.value)) + (apart ? " ≠" : ""));
+  };
 
   functions.dopeTime = (p) => fmt.clock(p.value);
   functions.dopeBps = (p) => fmt.bps(p.value);

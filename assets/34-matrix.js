@@ -5,7 +5,7 @@
   "use strict";
   const DOPE = window.DOPE, { h, $, fmt } = DOPE;
   const stops = ({ pos, posDark, neg, negDark }) => [[-1, neg], [-0.5, negDark], [0, [21, 29, 40]], [0.5, posDark], [1, pos]];
-  const TOP_BPS = 10, Z_TOP = 3, FONT = "Inter, system-ui, sans-serif";
+  const TOP_BPS = 10, Z_TOP = 3, SIMULTANEOUS_MS = 500, FONT = "Inter, system-ui, sans-serif";
 
   function colour(t) {
     const STOPS = stops(DOPE.display.palette());
@@ -173,9 +173,11 @@
       if (!hover) return;
       const { m, i, j } = hover, buy = keyOf(m, m.venues[i]), sell = keyOf(m, m.venues[j]);
       const leg = (word, x, side) => h("dd", {}, x ? `${word} ${DOPE.venueName(x.venue)} ${fmt.price(x[side], x.tick)} · ${fmt.ageMs(x.age_ms)} old · ${x.state}` : fmt.UNKNOWN);
+      const apart = !then && buy && sell && typeof buy.age_ms === "number" && typeof sell.age_ms === "number" ? Math.abs(buy.age_ms - sell.age_ms) : 0;
       const names = h("dd", {}, `buy ${DOPE.venueName(m.venues[i])}, sell ${DOPE.venueName(m.venues[j])}`);
       DOPE.fill(node, h("b", {}, `${m.base}-${m.quote} ${m.kind}`), h("dl", { class: "one" }, ...(then ? [names] : [leg("buy", buy, "ask"), leg("sell", sell, "bid")]),
-        h("dd", {}, `gross ${fmt.bps(value(m, i, j, "gross"))} − wall ${fmt.number(m.wall[i][j], 2)} → net ${fmt.bps(value(m, i, j, "net"))} bps, z ${fmt.signed(value(m, i, j, "z"), 1)}`)));
+        h("dd", {}, `gross ${fmt.bps(value(m, i, j, "gross"))} − wall ${fmt.number(m.wall[i][j], 2)} → net ${fmt.bps(value(m, i, j, "net"))} bps, z ${fmt.signed(value(m, i, j, "z"), 1)}`),
+        apart > SIMULTANEOUS_MS ? h("dd", { class: "warn" }, `not comparable: the ages of the two quotes differ by ${fmt.ageMs(apart)}`) : null));
       const wrap = part("wrap").parentNode.getBoundingClientRect();
       Object.assign(node.style, { left: Math.max(6, Math.min(hover.x, wrap.width - node.offsetWidth - 10)) + "px", top: hover.y - part("wrap").scrollTop + hover.h + 4 + "px" });
     }

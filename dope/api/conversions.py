@@ -65,7 +65,9 @@ def conversions(
     web: TheWeb, snapshot: Current,
     symbol: Annotated[str, Query(max_length=MAX_TEXT, description="base of the pairs; empty = all")] = "",
     limit: Annotated[int, Query(ge=1, le=200, description="pairs at most")] = 50,
+    comparable: Annotated[bool | None, Query(description="only pairs that can be compared now, or only those that cannot")] = None,
 ) -> ConversionsOut:  # fmt: skip
     """What exchanges one currency for another, and what pairs in two currencies are worth through it."""
     empty: dict[str, Any] = {"exchanges": [], "implied": [], "pairs": []}
-    return ConversionsOut.model_validate(empty | dict(web.board.query("conversions", symbol, limit=limit) or {}))
+    found = web.board.query("conversions", symbol, limit=limit, args={"comparable": comparable})
+    return ConversionsOut.model_validate(empty | dict(found or {}))

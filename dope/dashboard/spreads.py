@@ -30,6 +30,14 @@ PAST = (
     ("Mid spread", "How much dearer the selling venue's mid is, bps"),
     ("z", "Mid spread less its mean over the range, in standard deviations"),
 )
+ACROSS = (
+    ("Asset", ""),
+    ("Currencies", "What the two markets are quoted in"),
+    ("Pairs", "Of live books, both ways"),
+    ("Widest", "The two venues that would seem to pay most"),
+    ("As if one", "What that would be if the two currencies were one, bps: they are not"),
+    ("Why not", "What is missing to compare them"),
+)
 BINS = (("From", "Gross, bps"), ("To", "Gross, bps"), ("Seconds", "Seconds whose gross lay there"), ("Share", "of all seconds with data"))
 
 
@@ -61,7 +69,15 @@ def register(app: Dash, board: Board) -> None:
 
 
 def _matrix() -> Component:
-    return html.Div([_matrices(), _pair()], className="spread-row")
+    return html.Div([html.Div([_matrices(), _pair()], className="spread-row"), _across()], className="stack")
+
+
+def _across() -> Component:
+    about = "Prices in two currencies compare through a live market that exchanges them, at the side that is traded; never as if one."
+    return section(
+        "across", "Not comparable", "", [trouble("across"), table("across", ACROSS, "Pairs in two currencies that cannot be compared")],
+        controls=[tip(about)], css="across",
+    )  # fmt: skip
 
 
 def _matrices() -> Component:

@@ -15,13 +15,18 @@ MS = 1_000_000
 NO_EXCHANGE = "no fresh market exchanges {coin} for {money}: not comparable"
 
 
-def crossings(cross: CrossQuote, market: Market, now: int, count: int, *, base: str = "") -> list[dict[str, Any]]:
+def crossings(
+    cross: CrossQuote, market: Market, now: int, count: int, *, base: str = "", comparable: bool | None = None
+) -> list[dict[str, Any]]:
     """The ``count`` pairs with the highest net at their touches, then those that cannot be compared; ``blocks`` "" = an opportunity.
 
     ``naive_bps`` takes the two currencies for one, which is what must never be believed; ``net_bps`` None = not comparable now.
+    ``comparable`` True or False: only such pairs.
     """
     pairs = [pair for pair in cross.pairs.values() if base in ("", pair.buy.base)]
     rows = [row for pair in pairs if (row := _row(cross, pair, market, now)) is not None]
+    if comparable is not None:
+        rows = [row for row in rows if (row["net_bps"] is not None) == comparable]
     rows.sort(key=lambda row: (row["net_bps"] is None, -(row["net_bps"] if row["net_bps"] is not None else row["naive_bps"])))
     return rows[:count]
 

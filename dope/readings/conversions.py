@@ -15,7 +15,7 @@ ROWS = 50  #: pairs of one answer, unless fewer are asked for
 
 
 def read(session: Session, asked: Asked) -> dict[str, Any]:
-    """``symbol`` = base of the pairs that are wanted; "" = all."""
+    """``symbol`` = base of the pairs that are wanted; "" = all. ``args``: ``comparable`` True or False = only such pairs, None = both."""
     cross: CrossQuote = detector_of(session.engine, CrossQuote)
     pegs: Pegs = detector_of(session.engine, Pegs)
     market, now = session.engine.market, asked.now
@@ -23,7 +23,7 @@ def read(session: Session, asked: Asked) -> dict[str, Any]:
     def look() -> dict[str, Any]:
         return {
             "exchanges": exchanges(cross, pegs, market, now), "implied": implied(cross, market),
-            "pairs": crossings(cross, market, now, asked.limit or ROWS, base=asked.symbol),
+            "pairs": crossings(cross, market, now, asked.limit or ROWS, base=asked.symbol, comparable=asked.args.get("comparable")),
         }  # fmt: skip
 
     found: dict[str, Any] = asked.between_turns(look)
