@@ -2,9 +2,12 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $ } = DOPE;
-  const STORE = "dope.view", DEFAULTS = { asset: "", kind: "", min: null, max: null, size: null, stale: true, text: "", route: "", columns: null, matrix: "net", chart: "dev", span: 240, marks: "jump", tape: null, pair: "", venue: "", tab: "", legs: "", hours: 1 };
-  const NUMBERS = ["min", "max", "size", "span", "hours"], SPREADS = ["tab", "legs", "hours"], LEGS = 170;   // SPREADS: in links to that page alone
-  const LINKED = ["asset", "kind", "min", "max", "size", "text", "matrix", "chart", "span", "marks", "venue", ...SPREADS];
+  const STORE = "dope.view", DEFAULTS = { asset: "", kind: "", min: null, max: null, size: null, stale: true, text: "", route: "", columns: null, matrix: "net", chart: "dev", span: 240, marks: "jump", tape: null, pair: "", venue: "", tab: "", legs: "", hours: 1,
+    lead_asset: "", lead_venues: "", lead_window: "300", lead_series: "quotes", lead_clock: "receipt", lead_grid: "fine", lead_only: "", lead_shares: "" };
+  const NUMBERS = ["min", "max", "size", "span", "hours"], LONG = { legs: 170, lead_venues: 240 };
+  const OWN = { spreads: ["tab", "legs", "hours"], leadlag: Object.keys(DEFAULTS).filter((name) => name.startsWith("lead_")) };   // in links to that page alone
+  const here = (name) => Object.entries(OWN).every(([page, names]) => page === DOPE.page || !names.includes(name));
+  const LINKED = ["asset", "kind", "min", "max", "size", "text", "matrix", "chart", "span", "marks", "venue", ...Object.values(OWN).flat()];
   const view = (DOPE.view = Object.assign({}, DEFAULTS));
 
   function load() {
@@ -15,7 +18,7 @@
     view.text = view.route = "";
     const asked = new URLSearchParams(location.search);
     for (const name of LINKED) if (asked.has(name)) {
-      const value = asked.get(name).slice(0, name === "legs" ? LEGS : 40);
+      const value = asked.get(name).slice(0, LONG[name] || 40);
       view[name] = NUMBERS.includes(name) ? (value !== "" && Number.isFinite(Number(value)) ? Number(value) : DEFAULTS[name]) : value;
     }
   }
@@ -27,7 +30,7 @@
   };
   DOPE.link_to_view = function () {
     const query = new URLSearchParams();
-    for (const name of LINKED) if (view[name] !== DEFAULTS[name] && view[name] !== null && (DOPE.page === "spreads" || !SPREADS.includes(name))) query.set(name, view[name]);
+    for (const name of LINKED) if (view[name] !== DEFAULTS[name] && view[name] !== null && here(name)) query.set(name, view[name]);
     const text = query.toString();
     return location.origin + location.pathname + (text ? "?" + text : "");
   };

@@ -1,12 +1,17 @@
-/* Saved views: the filters of this page under a name, kept by the server; a list to apply or delete them. */
+/* Saved views: what is chosen on this page under a name, kept by the server; a list to apply or delete them. */
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $ } = DOPE;
-  const PAGE = "live", KEPT = ["asset", "kind", "min", "max", "size", "stale", "matrix", "chart", "span", "marks"], NUMBERS = ["min", "max", "size", "span"];
+  const KEPT = {
+    live: ["asset", "kind", "min", "max", "size", "stale", "matrix", "chart", "span", "marks"],
+    leadlag: ["lead_asset", "lead_venues", "lead_window", "lead_series", "lead_clock", "lead_grid", "lead_only", "lead_shares"],
+  };
+  const POPS = { live: "views-pop", leadlag: "lead-views-pop" }, NUMBERS = ["min", "max", "size", "span"];
+  const page = () => (DOPE.page in KEPT ? DOPE.page : "live");
   let views = [], state = "loading", name = null;
 
   async function call(method, title, body) {
-    const path = "/api/v1/views" + (title === undefined ? "" : `/${PAGE}/${encodeURIComponent(title)}`);
+    const path = "/api/v1/views" + (title === undefined ? "" : `/${page()}/${encodeURIComponent(title)}`);
     const options = { method, credentials: "same-origin", headers: body ? { "Content-Type": "application/json" } : {} };
     if (body) options.body = JSON.stringify(body);
     let text = "the server does not answer";
@@ -20,7 +25,7 @@
   }
   async function load() {
     try {
-      views = (await call("GET")).filter((view) => view.page === PAGE);
+      views = (await call("GET")).filter((view) => view.page === page());
       state = "";
     } catch (error) { state = `Saved views cannot be read: ${error.message}`; }
     draw();
@@ -38,26 +43,26 @@
       h("button", { type: "button", class: "ib", "data-act": "view-delete", "data-value": view.name, "data-test": "view-delete", "aria-label": `Delete view ${view.name}` }, DOPE.icon("trash")));
   }
   function draw() {
-    if (!$("views-pop")) return;
+    if (!$(POPS[page()])) return;
     name = name || h("input", { type: "text", maxlength: "64", "aria-label": "Name of the view", placeholder: "name", "data-test": "view-name", autocomplete: "off" });
     const list = state ? [h("p", { class: "mut" }, state === "loading" ? "Loading…" : state)] : views.length ? views.map(row) : [h("p", { class: "mut" }, "None saved yet.")];
-    DOPE.fill("views-pop", h("h3", {}, "Saved views"), ...list,
-      h("div", { class: "view-row" }, name, h("button", { type: "button", class: "btn2", "data-act": "view-save", "data-test": "view-save" }, "Save these filters")));
+    DOPE.fill(POPS[page()], h("h3", {}, "Saved views"), ...list,
+      h("div", { class: "view-row" }, name, h("button", { type: "button", class: "btn2", "data-act": "view-save", "data-test": "view-save" }, "Save what is chosen")));
   }
 
   Object.assign(DOPE.actions, {
-    views: (b) => { draw(); DOPE.pop("views-pop", b); if (!$("views-pop").hidden) load(); },
+    views: (b) => { draw(); DOPE.pop(POPS[page()], b); if (!$(POPS[page()]).hidden) load(); },
     "view-save": () => {
       const title = name.value.trim();
       if (!title) { DOPE.toast("A view needs a name", "bad"); return; }
-      const kept = Object.fromEntries(KEPT.map((key) => [key, DOPE.view[key]]));
+      const kept = Object.fromEntries(KEPT[page()].map((key) => [key, DOPE.view[key]]));
       change(title, () => call("PUT", title, { state: kept }), "Saved").then(() => { name.value = ""; });
     },
     "view-apply": (b) => {
       const view = views.find((each) => each.name === b.dataset.value);
       if (!view) return;
-      const kept = { text: "", route: "" };
-      for (const key of KEPT) if (key in view.state) {   // whoever saved it: only what this page can show
+      const kept = page() === "live" ? { text: "", route: "" } : {};
+      for (const key of KEPT[page()]) if (key in view.state) {   // whoever saved it: only what this page can show
         const value = view.state[key];
         kept[key] = key === "stale" ? Boolean(value) : NUMBERS.includes(key) ? (Number.isFinite(value) ? value : null) : String(value ?? "").slice(0, 200);
       }

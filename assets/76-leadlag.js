@@ -2,10 +2,23 @@
 (function () {
   "use strict";
   const DOPE = window.DOPE, { h, $, fmt } = DOPE;
-  const FRESH_MS = 2000, CLOCKS_MS = 6000, JUMPS_NEEDED = 20, NAMES = ["symbol", "window", "series", "clock", "grid"];
-  const wish = { symbol: "BTC", window: "300", series: "quotes", clock: "receipt", grid: "fine" };
-  let read = 0, clocked = 0, only = false, shares = false, asking = false;
+  const FRESH_MS = 2000, CLOCKS_MS = 6000, JUMPS_NEEDED = 20, USUAL = { window: "300", series: "quotes", clock: "receipt", grid: "fine" }, NAMES = Object.keys(USUAL);
+  let read = 0, clocked = 0, asking = false, only = false, shares = false, asked = "", chip = null;
   const lead = (DOPE.lead = { shown: null, name: (key) => key });
+
+  const markets = () => [...DOPE.state.instruments.values()].filter((i) => i.kind !== "reference");
+  const asset = () => DOPE.view.lead_asset || String(DOPE.view.asset || "").split(",")[0] || "BTC";
+  const chosen = () => String(DOPE.view.lead_venues || "").split(",").filter(Boolean);
+  /* What is asked: the controls as they stand in the view; a link may say what no control can. */
+  function wish() {
+    const query = new URLSearchParams({ symbol: asset(), discovery: String(shares) });
+    for (const name of NAMES) {
+      const options = [...$("lead-" + name).options].map((o) => o.value), value = String(DOPE.view["lead_" + name]);
+      query.set(name, options.includes(value) ? value : USUAL[name]);
+    }
+    chosen().forEach((venue) => query.append("venue", venue));
+    return query;
+  }
 
   const ms = (v) => (v === null || v === undefined ? fmt.UNKNOWN : fmt.signed(v, Math.abs(v) < 10 && v % 1 ? 1 : 0));
   const pairOf = (told, a, b) => told.pairs.find((p) => (p.x === a && p.y === b) || (p.x === b && p.y === a));
@@ -88,8 +101,9 @@
     if (DOPE.page !== "leadlag" || DOPE.paused() || DOPE.replaying() || asking || (!force && now - read < FRESH_MS)) return;
     asking = true;
     read = now;
+    const query = (asked = String(wish()));
     try {
-      const told = await DOPE.replay.call("GET", "leadlag?" + new URLSearchParams({ ...wish, discovery: String(shares) }));
+      const told = await DOPE.replay.call("GET", "leadlag?" + query);
       lead.shown = told;
       draw();
       if (now - clocked >= CLOCKS_MS) { clocked = now; clocks(await DOPE.replay.call("GET", "clocks?symbol=-")); }
@@ -99,17 +113,57 @@
       $("leadlag-trouble").hidden = false;
       DOPE.text("leadlag-trouble", `Lead and lag cannot be read, what is shown is old: ${error.message}`);
     } finally { asking = false; }
+    if (query !== String(wish())) load(true);   // somebody has changed it meanwhile
   }
-  const bases = () => { if (DOPE.page === "leadlag") DOPE.options("lead-symbol", [...new Set(["BTC", ...[...DOPE.state.instruments.values()].map((i) => i.base)])].sort().map((b) => [b, b]), wish.symbol); };
-  DOPE.actions["lead-only"] = (b) => { only = !only; b.setAttribute("aria-pressed", String(only)); b.classList.toggle("on", only); draw(); };
-  DOPE.actions["lead-shares"] = (b) => { shares = !shares; b.setAttribute("aria-pressed", String(shares)); b.classList.toggle("on", shares); load(true); };
+  function pressed(act, on) {
+    const button = document.querySelector(`[data-act="${act}"]`);
+    button.setAttribute("aria-pressed", String(on));
+    button.classList.toggle("on", on);
+  }
+  /* The controls show what the view says. */
+  function controls() {
+    if (DOPE.page !== "leadlag") return;
+    [only, shares] = [DOPE.view.lead_only === "1", DOPE.view.lead_shares === "1"];
+    DOPE.options("lead-symbol", [...new Set(["BTC", asset(), ...markets().map((i) => i.base)])].sort().map((b) => [b, b]), asset());
+    const query = wish(), few = chosen();
+    for (const name of NAMES) if (document.activeElement !== $("lead-" + name)) $("lead-" + name).value = query.get(name);
+    pressed("lead-only", only);
+    pressed("lead-shares", shares);
+    DOPE.text("lead-venues-now", few.length ? few.map(DOPE.venueShort).slice(0, 4).join(", ") + (few.length > 4 ? ` and ${few.length - 4} more` : "") : "all");
+    if (!$("lead-venues-pop").hidden) venues();
+  }
+  function venues() {
+    const ids = [...new Set([...markets().filter((i) => [i.base, i.symbol].includes(asset())).map((i) => i.venue), ...chosen()])].sort(), few = chosen();
+    const rows = [["", "All venues"], ...ids.map((id) => [id, DOPE.venueName(id)])].map(([id, label]) => [id, label, id ? few.includes(id) : !few.length]);
+    const key = JSON.stringify(rows), holder = $("lead-venues-pop");
+    if (holder.dataset.key === key) return;   // what has the focus stays
+    holder.dataset.key = key;
+    DOPE.fill(holder, h("h3", {}, "Venues"), ...rows.map(([id, label, on]) =>
+      h("button", { type: "button", class: "btn2" + (on ? " pri" : ""), "data-act": "lead-venue", "data-value": id, "data-test": `lead-venue-${id || "all"}`, "aria-pressed": String(on) }, label)));
+  }
+  Object.assign(DOPE.actions, {
+    "lead-only": () => DOPE.see({ lead_only: only ? "" : "1" }),
+    "lead-shares": () => DOPE.see({ lead_shares: shares ? "" : "1" }),
+    "lead-venues": (b) => { venues(); DOPE.pop("lead-venues-pop", b); },
+    "lead-venue": (b) => {
+      const id = b.dataset.value, few = chosen();
+      DOPE.see({ lead_venues: !id ? "" : (few.includes(id) ? few.filter((one) => one !== id) : [...few, id]).join() });
+      venues();
+      const again = document.querySelector(`#lead-venues-pop [data-value="${CSS.escape(id)}"]`);
+      if (again) again.focus();
+    },
+  });
   DOPE.ready(() => {
-    NAMES.forEach((name) => {
-      const node = $("lead-" + name);
-      node.value = wish[name];
-      node.addEventListener("change", () => { wish[name] = node.value; load(true); });
+    $("lead-symbol").addEventListener("change", () => DOPE.see({ lead_asset: $("lead-symbol").value }));
+    NAMES.forEach((name) => $("lead-" + name).addEventListener("change", () => DOPE.see({ ["lead_" + name]: $("lead-" + name).value })));
+    DOPE.on("view", () => {
+      if (chip !== null && chip !== DOPE.view.asset && DOPE.view.asset) DOPE.view.lead_asset = "";   // an asset chosen at the top counts here, too
+      chip = DOPE.view.asset;
+      controls();
+      draw();
+      if (DOPE.page === "leadlag" && asked !== String(wish())) load(true);
     });
-    DOPE.on("second", () => { bases(); load(false); });
-    DOPE.on("page", () => { bases(); load(true); });
+    DOPE.on("second", () => { controls(); load(false); });
+    DOPE.on("page", () => { controls(); load(true); });
   });
 })();

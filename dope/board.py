@@ -186,8 +186,8 @@ class Board:
         "promises" what the program promises of itself and how it stands: rows of ``dope/promises.py``.
         "log" gives rows with ids below ``start`` (0 = all), "past_jobs" leaves out the newest ``start``.
         A kind of ``dope.tables.KINDS`` gives a ``History`` of [start, end) ns UTC (``end`` 0 = now) of one ``source`` ("" = what runs now);
-        of a spread ``args`` may name ``venues``: between these alone. "moment" gives {symbol: History of "spread"} of all ``args["symbols"]``
-        and the one second that ends at ``end``.
+        of a spread ``args`` may name ``venues``: between these alone. "moment" gives {symbol: History of "spread"} of all of
+        ``args["symbols"]`` and the one second that ends at ``end``.
         A kind of ``dope/readings`` gives what that reading says; ``args`` are its own.
         "gaps" one whose ``gaps`` are all that is missing in the range, as far as files and the recorder can tell.
         """

@@ -214,7 +214,8 @@ def test_series_grow_by_one_point_per_second_with_holes_where_nothing_was_known(
 def jump(n: int) -> Jump:
     """Down by 6.5 bps within 200 ms; told 400 ms after its peak at ``n`` s."""
     at = T0 + n * S
-    return Jump(at + 400 * MS, "okx:BTC-USDT", "okx", "BTC-USDT", "BTC", at - 200 * MS, at - 50 * MS, at, at + 300 * MS, 0, -1, 6.5, 7.25, 3.0)
+    times = at - 200 * MS, at - 50 * MS, at, at + 300 * MS
+    return Jump(at + 400 * MS, "okx:BTC-USDT", "okx", "BTC-USDT", "BTC", *times, 0, -1, 6.5, 7.25, 3.0)
 
 
 def test_jumps_and_bursts_are_marked_at_their_moment_under_the_number_of_their_line_and_bounded_kind_by_kind() -> None:

@@ -181,7 +181,7 @@ def test_a_fee_tier_that_is_chosen_holds_at_once_and_is_remembered(house: House)
     house.ask("tier", venue="binance_spot", tier="default")
     until(lambda: fee()["taker_bps"] == 10.0, "and back")
     for wrong in ({"nowhere": {"buy": "maker"}}, {"okx": {"buy": "thief"}}, {"okx": {"lend": "maker"}}, {"okx": "maker"}):
-        with pytest.raises(ValueError, match="unknown venue|roles are"):
+        with pytest.raises(ValueError, match=r"unknown venue|roles are"):
             house.ask("set", roles=wrong)
     house.ask("set", roles={"binance_spot": {"sell": "maker"}})
     house.ask("set", roles={"binance_spot": {"buy": "maker"}, "okx": {"buy": "taker"}})

@@ -13,6 +13,7 @@ from dope.symbols import MAX_TEXT
 
 router = APIRouter(prefix="/api/v1", responses=problems, tags=["market"])
 
+VenueName = Annotated[str, Field(max_length=32)]
 Clock = Literal["receipt", "exchange", "corrected"]
 State = Literal["leads", "not related", "not resolved", "too few"]
 CLOCK = "receipt = ours, when a message came; exchange = the venues' own stamps; corrected = those, moved by each venue's smallest delay"
@@ -113,6 +114,33 @@ class ShareOut(BaseModel):
     why: str = Field(description="why nothing is told: less than an hour, or bounds more than 0.5 apart")
 
 
+class MeanOut(BaseModel):
+    value: float = Field(description="bps, mean over the jumps")
+    low: float | None = Field(description="bps, its 95 % interval by Student's t; null = of one jump alone")
+    high: float | None = Field(description="bps")
+
+
+class FollowingOut(BaseModel):
+    """Taking the follower at a jump of the leader and giving it up again, at executable prices: bps of what is traded, per jump."""
+
+    leader: str
+    follower: str
+    n: int = Field(description="jumps of the leader with known prices of the follower; 20 are needed")
+    move: MeanOut | None = Field(description="of the follower's mid, in the direction of the jump")
+    spread: float | None = Field(description="bps paid for crossing its spread, half of it at either end")
+    fees: float = Field(description="bps, its taker fee of getting in and of getting out")
+    net: MeanOut | None = Field(description="what is left")
+    verdict: Literal["pays", "no", "few"] = Field(description="pays = the whole interval of net above 0, of at least 20 jumps")
+
+
+class FollowedOut(BaseModel):
+    """Would trading the follower pay? Of the last hour, as far as memory goes."""
+
+    after_ms: float = Field(description="from the jump until the order is there: your latency")
+    hold_ms: float = Field(description="from the jump until it is given up")
+    rows: list[FollowingOut] = Field(description="pairs whose leader has jumped")
+
+
 class LeadLagOut(BaseModel):
     """The contrast of all pairs of markets of one asset or symbol."""
 
@@ -130,12 +158,13 @@ class LeadLagOut(BaseModel):
     jumps: list[JumpScoreOut] = Field(description="scores of linked jumps, every ordered pair that was ever linked")
     paths: PathsOut
     shares: list[ShareOut] = Field(description="price discovery, if asked for")
+    following: FollowedOut
 
 
 #: before anything is known
 NOTHING: dict[str, Any] = {
     "at": None, "reach_ms": 0.0, "step_ms": 0.0, "markets": [], "pairs": [], "jumps": [], "shares": [],
-    "paths": {"jumps": 0, "offsets_ms": [], "markets": []},
+    "paths": {"jumps": 0, "offsets_ms": [], "markets": []}, "following": {"after_ms": 0.0, "hold_ms": 0.0, "rows": []},
 }  # fmt: skip
 
 
@@ -148,9 +177,10 @@ def leadlag(
     clock: Annotated[Clock, Query(description=CLOCK)] = "receipt",
     grid: Annotated[Literal["fine", "wide", "slow"], Query(description="±0.5 s by 5 ms, ±2 s by 10 ms, ±60 s by 1 s")] = "fine",
     discovery: Annotated[bool, Query(description="with shares of the common price, from the last hour")] = False,
+    venue: Annotated[list[VenueName] | None, Query(max_length=32, description="markets of these venues alone; none = all")] = None,
 ) -> LeadLagOut:  # fmt: skip
     """Who leads whom and by how much, pair by pair, with the evidence; unknown markets are none."""
-    asked = {"window_s": window, "series": series, "clock": clock, "grid": grid, "discovery": discovery}
+    asked = {"window_s": window, "series": series, "clock": clock, "grid": grid, "discovery": discovery, "venues": venue or []}
     found = web.board.query("leadlag", symbol, args=asked)
     told = NOTHING | asked | {"symbol": symbol} | (found or {})
     pairs = [{**row, "at": iso(row["at"]), "at_ms": row["at"]} for row in told["pairs"]]

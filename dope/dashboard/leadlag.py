@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 
 from dope.board import Board, Snapshot
 from dope.dashboard.blocks import chart, section, table
-from dope.dashboard.parts import attrs
+from dope.dashboard.parts import action, attrs, icon
 
 TITLE, ID, PATH, ICON = "Lead-lag", "leadlag", "/lead-lag", "diagram-2"
 
@@ -38,6 +38,15 @@ EVIDENCE = (
     ("Jumps", "Linked jumps in which the first one was first, of all; median lag; p of a sign test; 20 are needed"),
     ("Share", "Hasbrouck's bounds of the first one's share of the common price, of the last hour"),
 )
+FOLLOW = (
+    ("Leader → follower", "At each jump of the leader the follower is taken in the same direction, and given up again"),
+    ("Says", "pays = the whole interval of net is above 0; no; too few = less than 20 jumps"),
+    ("Jumps", "Of the leader, at which the follower's prices were known; jumps that overlap count once"),
+    ("Expected move", "Of the follower's mid from when the order is there until it is given up, bps; mean and its 95 % interval"),
+    ("Spread", "Paid for crossing it, half of it at either end, bps"),
+    ("Fees", "The follower's taker fee twice, bps"),
+    ("Net", "What is left, bps of what is traded; mean and its 95 % interval"),
+)
 VENUES = (
     ("Venue", ""),
     ("Smallest delay", "Receive − stamp time, ms, of five minutes; negative where our clock is behind. Clock and way cannot be told apart"),
@@ -56,7 +65,13 @@ def layout() -> Component:
     numbers = html.Details([html.Summary("The same as numbers"), table("paths", (("Market", ""),), "Average moves around jumps, bps")])
     matrix = [trouble, html.Div(id="leadlag-matrix", className="scroll", tabIndex="0", role="region",
                                 **attrs({"aria-label": "Who leads whom", "data-test": "leadlag-matrix"}))]  # fmt: skip
-    controls = [*map(_choice, CONTROLS), _toggle("lead-only", "findings only", "Hide what is not sure")]
+    pops = ("lead-venues-pop", "lead-views-pop")
+    matrix += [html.Div(id=name, className="pop", hidden=True, **attrs({"data-test": name})) for name in pops]
+    few = action(["venues: ", html.B("all", id="lead-venues-now")], "lead-venues", label="Whose markets are compared", css="chip")
+    controls = [
+        *map(_choice, CONTROLS), few, _toggle("lead-only", "findings only", "Hide what is not sure"),
+        action([icon("layers"), "views"], "views", label="Saved views: these controls under a name", css="chip"),
+    ]
     return html.Div(
         [
             section("lead", "Who leads whom", "", matrix, controls=controls, css="lead"),
@@ -68,6 +83,8 @@ def layout() -> Component:
                 ],
                 className="lead-row",
             ),
+            section("follow", "Would trading the follower pay?", "", [table("follow", FOLLOW, "What following each market would bring")],
+                    css="follow"),
             section("evidence", "Evidence", "", [table("evidence", EVIDENCE, "Every pair with its evidence")],
                     controls=[_toggle("lead-shares", "price shares", "Reckon each market's share of the common price, from the last hour")],
                     css="evidence"),

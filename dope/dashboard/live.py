@@ -161,7 +161,8 @@ def _chart() -> Component:
     }
     config: Any = {"displayModeBar": False, "responsive": True, "doubleClick": False, "displaylogo": False}
     legend = [
-        html.Button(text, type="button", className="chip", **attrs({"data-act": "chart-mark", "data-value": kind, "data-test": f"mark-{kind}"}))
+        html.Button(text, type="button", className="chip",
+                    **attrs({"data-act": "chart-mark", "data-value": kind, "data-test": f"mark-{kind}"}))
         for kind, text in MARKS
     ]
     controls = [

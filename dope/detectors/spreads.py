@@ -7,6 +7,7 @@ and extremes of the last hour are kept. A basis is constant for good reasons (fu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -82,10 +83,11 @@ class Couples:
 
     def told(self) -> Iterator[Told]:
         """All couples that were ever known, in the order in which they were listed."""
-        columns = (np.where(np.isnan(self._current), None, self._current), *self.moments[:4], self.moments.n.astype(np.int64))
-        for (a, b), *figures in zip(self.number, *(column.tolist() for column in columns), strict=False):
+        now = [None if math.isnan(value) else value for value in self._current.tolist()]
+        columns = (column.tolist() for column in (*self.moments[:4], self.moments.n.astype(np.int64)))
+        for (a, b), current, *figures in zip(self.number, now, *columns, strict=False):
             if figures[-1]:
-                yield Told(a, b, *figures)
+                yield Told(a, b, current, *figures)
 
 
 class Spreads:

@@ -80,7 +80,7 @@ def _first(slot: int, n: int, room: int, seen: np.ndarray, lost: np.ndarray) -> 
         lost[slot] += n - begin - room
         begin = n - room
     seen[slot] = n
-    return begin
+    return int(begin)
 
 
 @jit

@@ -35,13 +35,19 @@ def jump_scores(links: Sequence[Links], keys: Sequence[str]) -> list[dict[str, A
 
 def jumps_of(session: Session, keys: Sequence[str], since: int) -> list[tuple[int, int]]:
     """(when a jump of one of these markets was first seen, ms; its direction), the newest, each move once."""
-    symbols = {key.partition(":")[2] for key in keys}
-    found: list[tuple[int, int]] = []
-    for symbol in sorted(symbols):
-        rows = session.tail.table("signal", symbol, since).select(["kind", "detail"]).to_pylist()
-        told = [msgspec.json.decode(row["detail"], type=Jump) for row in rows if row["kind"] == Jump.KIND]
-        found += [(jump.t_detect // MS, jump.dir) for jump in told if jump.key in keys]
+    found = [(when // MS, way) for jumps in jumps_by_market(session, keys, since).values() for when, way in jumps]
     return apart(found)[-JUMPS:]
+
+
+def jumps_by_market(session: Session, keys: Sequence[str], since: int) -> dict[str, list[tuple[int, int]]]:
+    """Of each of these markets (when a jump was first seen, ns; its direction), as far as memory goes."""
+    found: dict[str, list[tuple[int, int]]] = {key: [] for key in keys}
+    for symbol in sorted({key.partition(":")[2] for key in keys}):
+        rows = session.tail.table("signal", symbol, since).select(["kind", "detail"]).to_pylist()
+        for jump in (msgspec.json.decode(row["detail"], type=Jump) for row in rows if row["kind"] == Jump.KIND):
+            if jump.key in found:
+                found[jump.key].append((jump.t_detect, jump.dir))
+    return found
 
 
 def average_paths(series: Mapping[str, Series], jumps: Sequence[tuple[int, int]]) -> dict[str, Any]:

@@ -23,11 +23,13 @@ from dope.engines import detector_of
 from dope.market.freshness import resolution_ns
 from dope.readings.asked import Asked
 from dope.readings.evidence import average_paths, jump_links, jump_scores, jumps_of, shares
+from dope.readings.following import followed
 from dope.session import Session
 from dope.types import SENTINEL
 
 MS, NS = 1_000_000, 1_000_000_000
 CLOCKS = ("receipt", "exchange", "corrected")
+HOLD_MS = {"fine": 2000, "wide": 2000, "slow": 60_000}  #: how long a follower is held after a jump, by how far apart markets may be
 GRIDS = {"fine": Grid(500, 5, 2000), "wide": Grid(2000, 10, 2000), "slow": Grid(60_000, 1000, 60_000)}  #: ms
 SERIES = ("quotes", "trades")
 LEAST_S, MOST_S = 30.0, 900.0  #: of the window
@@ -35,6 +37,7 @@ MARKETS = 12  #: of one answer, those whose prices change most often
 KEEP_NS = 2 * NS  #: an answer is given again for so long
 KEPT = 16  #: answers
 SHARES_NS = 60 * NS  #: shares of the common price are given again for so long
+FOLLOWED_NS = 15 * NS  #: and so what following would have brought
 WORK = 20_000_000  #: products of one answer, some 0.1 s
 PAIRS = 24  #: of one answer that are reckoned anew; a pair costs one or two ms besides its products
 
@@ -49,6 +52,7 @@ class Question(NamedTuple):
     clock: str
     grid: str
     discovery: bool
+    venues: tuple[str, ...]  # empty = all
 
 
 class Seen(NamedTuple):
@@ -77,13 +81,14 @@ class Seen(NamedTuple):
 
 
 class LeadLag:
-    """Answers of ``Board.query("leadlag")``; ``args``: window_s, series, clock, grid, discovery."""
+    """Answers of ``Board.query("leadlag")``; ``args``: window_s, series, clock, grid, discovery, venues (none = all)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # one reckoning at a time, whoever asks
         self._kept: OrderedDict[Question, tuple[int, dict[str, Any]]] = OrderedDict()
         self._rows: OrderedDict[tuple[Question, str, str], dict[str, Any]] = OrderedDict()
         self._shares: tuple[Question, int, list[dict[str, Any]]] | None = None
+        self._followed: tuple[Question, int, dict[str, Any]] | None = None
 
     def __call__(self, session: Session, asked: Asked) -> dict[str, Any]:
         question = _question(session, asked)
@@ -122,6 +127,7 @@ class LeadLag:
             "markets": markets, "pairs": sorted(rows, key=lambda row: (row["x"], row["y"])),
             "jumps": jump_scores(links, keys),
             "paths": average_paths(series["receipt"], jumps), "shares": self._discovered(session, question, keys, asked.now),
+            "following": self._following(session, question, keys, asked.now),
         }  # fmt: skip
 
     def _discovered(self, session: Session, question: Question, keys: list[str], now: int) -> list[dict[str, Any]]:
@@ -133,13 +139,20 @@ class LeadLag:
             kept = self._shares = question, now, shares(session, keys, now)
         return kept[2]
 
+    def _following(self, session: Session, question: Question, keys: list[str], now: int) -> dict[str, Any]:
+        """Whether trading the follower would have paid, anew every few seconds: an hour of prices is looked through for it."""
+        kept = self._followed
+        if kept is None or kept[0] != question or not 0 <= now - kept[1] < FOLLOWED_NS:
+            kept = self._followed = question, now, followed(session, keys, now, HOLD_MS[question.grid])
+        return kept[2]
+
 
 def _question(session: Session, asked: Asked) -> Question:
     args: Mapping[str, Any] = asked.args
     window = min(max(float(args.get("window_s", 300.0)), LEAST_S), MOST_S)
     run = session.source, session.picture.started_ns
     return Question(run, asked.symbol, window, args.get("series", "quotes"), args.get("clock", "receipt"), args.get("grid", "fine"),
-                    bool(args.get("discovery")))  # fmt: skip
+                    bool(args.get("discovery")), tuple(sorted(args.get("venues") or ())))  # fmt: skip
 
 
 def _copied(session: Session, question: Question, now: int) -> tuple[list[Seen], list[Links]]:
@@ -150,6 +163,8 @@ def _copied(session: Session, question: Question, now: int) -> tuple[list[Seen],
     for key, book in session.engine.market.books.items():
         instrument = book.instrument
         if instrument.kind in (SENTINEL, "reference") or question.symbol not in (instrument.symbol, instrument.base):
+            continue
+        if question.venues and instrument.venue not in question.venues:
             continue
         late = book.delay.percentiles()
         times, prices = track.of(book.slot, now - int(question.window_s * NS))

@@ -19,11 +19,11 @@ def test_a_finding_is_told_with_its_evidence_and_nothing_is_no_error(tmp_path: P
         empty = httpx.get(f"{house.url}/api/v1/leadlag").json()
         assert (empty["at"], empty["markets"], empty["pairs"], empty["series"], empty["clock"]) == (None, [], [], "quotes", "receipt")
         house.publisher.readings["leadlag"] = finding
-        asked = {"symbol": "BTC", "clock": "exchange", "window": 120, "grid": "wide", "series": "trades"}
+        asked = {"symbol": "BTC", "clock": "exchange", "window": 120, "grid": "wide", "series": "trades", "venue": "okx"}
         told = house.get("/api/v1/leadlag", **asked).json()
         assert house.publisher.asked[-1][1] == "BTC"
         assert house.publisher.asked[-1][-1] == {"window_s": 120.0, "series": "trades", "clock": "exchange", "grid": "wide",
-                                                     "discovery": False}  # fmt: skip
+                                                     "discovery": False, "venues": ["okx"]}  # fmt: skip
         (row,) = told["pairs"]
         assert (row["leader"], row["state"], row["at"][:4]) == ("okx:BTC-USDT", "leads", "2027")
         assert abs(row["lag_ms"] + 40) <= 5
