@@ -74,10 +74,10 @@
       if (y !== null) found[row.kind].push({ row, line, y });
     }
     const ends = DOPE.display.palette(), tone = (way) => DOPE.display.hex(way > 0 ? ends.posLight : ends.negLight);
-    return Object.entries(found).map(([kind, all]) => {
+    return Object.entries(found).flatMap(([kind, all]) => {
       const shown = wanted().includes(kind) ? all.sort((a, b) => b.row.z - a.row.z).slice(0, MAX_MARKS) : [];
       seen[kind] = [all.length, shown.length];
-      return { type: "scatter", mode: "markers", cliponaxis: false, x: shown.map((m) => fmt.stamp(m.row.t)), y: shown.map((m) => m.y), customdata: shown.map((m) => words(m.row, m.line, name)), hovertemplate: "%{customdata}<extra></extra>",
+      return !shown.length ? [] : { type: "scatter", mode: "markers", cliponaxis: false, x: shown.map((m) => fmt.stamp(m.row.t)), y: shown.map((m) => m.y), customdata: shown.map((m) => words(m.row, m.line, name)), hovertemplate: "%{customdata}<extra></extra>",
         marker: { symbol: shown.map((m) => MARKS[kind][m.row.way > 0 ? 1 : 2]), size: 11, color: shown.map((m) => tone(m.row.way)), line: { color: kind === "jump" ? "#0F151E" : shown.map((m) => tone(m.row.way)), width: kind === "jump" ? 1.2 : 1.6 } } };
     });
   }

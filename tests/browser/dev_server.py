@@ -17,7 +17,21 @@ from typing import Any
 import uvicorn
 from fastapi import Request, Response, WebSocket, WebSocketDisconnect
 
-from dope.api import basis, clocks, curves, depth, instruments, leadlag, pairs, parameters, scenarios, survival, triangles, views
+from dope.api import (
+    basis,
+    clocks,
+    conversions,
+    curves,
+    depth,
+    instruments,
+    leadlag,
+    pairs,
+    parameters,
+    scenarios,
+    survival,
+    triangles,
+    views,
+)
 from dope.api.answers import answer_errors
 from dope.api.context import Web
 from dope.board import Board, Command
@@ -100,7 +114,7 @@ class Server:
         server.state.web = Web(self.board, Settings(_env_file=None), lambda: True, time.time_ns)
         server.include_router(views.router)
         server.include_router(instruments.router)
-        for part in (scenarios, leadlag, clocks, parameters, depth, curves, survival, pairs, basis, triangles):
+        for part in (scenarios, leadlag, clocks, parameters, depth, curves, survival, pairs, basis, triangles, conversions):
             server.include_router(part.router)
         answer_errors(server)
         self._socket = listen(port)

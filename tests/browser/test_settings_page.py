@@ -323,7 +323,8 @@ def test_colours_reach_the_matrix_and_the_chart(page: Any) -> None:
       for (let i = 0; i < d.length; i += 4) if (Math.max(...rgb.map((v, k) => Math.abs(d[i + k] - v))) < 12) return true;
       return false; }"""
     page.wait_for_function(seen, arg=[122, 67, 18])
-    lines = "(hex) => document.querySelector('#chart-graph .js-plotly-plot').data.some((line) => line.line.color === hex)"
+    lines = ("(hex) => document.querySelector('#chart-graph .js-plotly-plot').data"
+             ".some((trace) => trace.mode === 'lines' && trace.line.color === hex)")  # fmt: skip
     page.wait_for_function(f"document.querySelectorAll('#chart-graph .scatterlayer .trace').length > 0 && ({lines})('#4da3ff')")
     page.evaluate("DOPE.display.set({ colours: 'green-red' })")
     page.wait_for_function(seen, arg=[120, 44, 40])
