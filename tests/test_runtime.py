@@ -58,7 +58,7 @@ def test_what_another_source_left_behind_is_sealed_soon_after_the_start(running:
 
 def test_every_section_of_the_board_is_published(running: Running) -> None:
     _, board = running
-    named = "mode venues instruments cards opps misses matrix pairs basis series events pred jobs sys sentinel"
+    named = "mode venues instruments cards opps misses matrix pairs basis series events findings pred jobs sys sentinel"
     until(lambda: set(board.read().data) == set(named.split()), "all sections")
     seq = board.read().seq
     until(lambda: board.read().seq > seq + 5, "further publications")
