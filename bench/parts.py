@@ -17,23 +17,27 @@ import numpy as np
 from bench.figures import Figure, Machine, figure, publish
 from bench.stream import START_MS, SYMBOLS, messages
 from dope.engine import Engine
+from dope.engines import build_engine
 from dope.feed.outbox import PORTION
 from dope.market import kernel, lane_run
 from dope.market.digits import AHEAD
 from dope.market.lane import Log
-from dope.session import build_engine
 from dope.settings import load
 from dope.tape.format import bundle, pack
-from dope.types import DATA, OPEN, Frame, OpenInfo
+from dope.types import DATA, OPEN, TICK, Frame, OpenInfo
+from dope.venues import make
 
 #: what the hot path pays for a tape: frames are encoded while they are still in the cache; the rest is done by the tape's own thread
 RECORDING = "recording, on the hot path"
+#: what all default detectors add to an engine that has none; the clock ticks for both
+DETECTORS, ALL, NONE = "all default detectors", "engine with the clock", "  the same without a detector"
 GATHER, BOTH = "  gather texts, ends and stamps", "  the same, then encode for the tape"
 MESSAGES = 40_000
 ROUNDS = 9
 VENUE = "okx"
-TARGETS = {RECORDING: 0.3}  #: promised, µs
+TARGETS = {RECORDING: 0.3, DETECTORS: 1.5}  #: promised, µs
 GAP_NS = 4_000  #: between two messages
+TICK_NS = 10_000_000  #: between two ticks of the clock
 
 
 def frames(count: int) -> list[Frame]:
@@ -78,10 +82,25 @@ def prepare(made: list[Frame]) -> Callable[[], None]:
     return calls
 
 
-def step(made: list[Frame]) -> None:
-    stepping = engine()
-    for portion in portions(made):
-        stepping.step_many(portion)
+def stepping(made: list[Frame], fresh: Engine) -> Callable[[], None]:
+    """All of it through an engine that stands there already."""
+
+    def step() -> None:
+        for portion in portions(made):
+            fresh.step_many(portion)
+
+    return step
+
+
+def ticking(made: list[Frame]) -> list[Frame]:
+    """The same with the engine's clock, as often as it ticks for messages that come this fast."""
+    due, out = made[0].ts, []
+    for frame in made:
+        if frame.ts >= due:
+            out.append(Frame(due, "", 0, TICK, b"0"))
+            due += TICK_NS
+        out.append(frame)
+    return out
 
 
 def let_go(made: Iterator[object]) -> None:
@@ -91,8 +110,11 @@ def let_go(made: Iterator[object]) -> None:
 
 def parts(made: list[Frame]) -> dict[str, Callable[[], Callable[[], object]]]:
     """Name → what prepares a round and gives the work to measure."""
+    clocked = ticking(made)
     return {
-        "engine, all of it": lambda: lambda: step(made),
+        "engine, all of it": lambda: stepping(made, engine()),
+        ALL: lambda: stepping(clocked, engine()),
+        NONE: lambda: stepping(clocked, Engine({VENUE: make(VENUE, SYMBOLS, None)})),
         GATHER: lambda: lambda: let_go(gathered(portion) for portion in portions(made)),
         BOTH: lambda: lambda: let_go((gathered(portion), bundle(portion)) for portion in portions(made)),
         "  compiled: read, apply, judge": lambda: prepare(made),
@@ -104,7 +126,7 @@ def parts(made: list[Frame]) -> dict[str, Callable[[], Callable[[], object]]]:
 def measure(count: int = MESSAGES, rounds: int = ROUNDS) -> list[Figure]:
     """CPU µs per message of each part, rounds in turns."""
     made = frames(count)
-    step(made)  # loads the compiled code
+    stepping(ticking(made), engine())()  # loads the compiled code
     gc.freeze()
     found: dict[str, list[float]] = {}
     for _ in range(rounds):
@@ -114,7 +136,8 @@ def measure(count: int = MESSAGES, rounds: int = ROUNDS) -> list[Figure]:
             work()
             found.setdefault(name, []).append((time.process_time() - begin) / len(made) * 1e6)
     gc.unfreeze()
-    found[RECORDING] = [both - gather for both, gather in zip(found[BOTH], found[GATHER], strict=True)]
+    for words, whole, part in ((RECORDING, BOTH, GATHER), (DETECTORS, ALL, NONE)):
+        found[words] = [one - other for one, other in zip(found[whole], found[part], strict=True)]
     return [figure(name, "µs", spent, len(made), target=TARGETS.get(name)) for name, spent in found.items()]
 
 

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import verify
 from tests.figures import VARIABLE, is_met, note, written
+from tests.program import until
 
 SCENE = """
 import pytest
@@ -109,6 +111,22 @@ def test_a_benchmark_that_breaks_or_does_not_show_what_it_should_is_a_failure(
     (row,) = verify.run_bench("any", ("-c", program), ("p99",))
     assert (row["outcome"], row["reason"]) == ("failed", said)
     assert not verify.verdict([row])[1]
+
+
+def test_a_benchmark_that_takes_too_long_leaves_no_process_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "OUT", tmp_path)
+    told = tmp_path / "pid"
+    child = "import time; time.sleep(600)"
+    program = f"import os, subprocess, sys; c = subprocess.Popen([sys.executable, '-c', '{child}'])"
+    program += f"; open('{told}.new', 'w').write(str(c.pid)); os.rename('{told}.new', '{told}'); c.wait()"
+    for patience_s in (1, 4, 16, 64):  # on a slow machine it may be ended before it has a child
+        monkeypatch.setattr(verify, "BENCH_S", patience_s)
+        (row,) = verify.run_bench("any", ("-c", program), ())
+        assert row["outcome"] == "failed" and row["reason"] == f"not finished after {patience_s} s"
+        if told.exists():
+            break
+    pid = int(told.read_text())
+    until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, "its child's end")
 
 
 def test_a_benchmark_of_before_is_not_taken_for_todays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,14 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ OUT = ROOT / "bench" / "out"
 #: name, command, promise that no table may lack (else it was not proved)
 BENCHES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("run", ("-m", "bench.run"), ("engine: CPU per message",)),
-    ("parts", ("-m", "bench.parts"), ("recording, on the hot path",)),
+    ("parts", ("-m", "bench.parts"), ("recording, on the hot path", "all default detectors")),
     ("venues", ("-m", "bench.venues"), ("kraken ÷ okx, per message",)),
     ("store", ("-m", "bench.store"), ("per row of best prices", "spread, last hour", "3 M rows/s")),
     ("memory", ("-m", "bench.memory", "--messages", "20000000"), ("upper 95 % bound",)),
@@ -64,15 +66,24 @@ def _pytest(arguments: Sequence[str], log: Path) -> int:
     return subprocess.run(command, cwd=ROOT, env={**os.environ, VARIABLE: str(log)}, check=False).returncode
 
 
+def end_group(group: int) -> None:
+    """What a benchmark started and left behind would disturb all that come after it."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
 def run_bench(name: str, command: Sequence[str], promised: Sequence[str]) -> list[Row]:
     """One benchmark: a row for itself, and one for each figure with a target. What it should have shown and did not is told too."""
     began, file, why = time.monotonic(), OUT / f"{name}.json", ""
     file.unlink(missing_ok=True)
-    try:
-        done = subprocess.run([sys.executable, *command], cwd=ROOT, timeout=BENCH_S, check=False)
-        why = f"ended with code {done.returncode}" if done.returncode else ""
-    except subprocess.TimeoutExpired:
-        why = f"not finished after {BENCH_S} s"
+    with subprocess.Popen([sys.executable, *command], cwd=ROOT, start_new_session=True) as running:
+        try:
+            code = running.wait(BENCH_S)
+            why = f"ended with code {code}" if code else ""
+        except subprocess.TimeoutExpired:
+            why = f"not finished after {BENCH_S} s"
+        finally:
+            end_group(running.pid)
     told = json.loads(file.read_text(encoding="utf-8")) if file.exists() and not why else {"figures": []}
     figures = [each for each in told["figures"] if each["target"] is not None]
     missing = [words for words in promised if not any(words in each["name"] for each in figures)]

@@ -131,7 +131,7 @@ def streams(program: Overheard, every: int) -> None:
                     line.send(said)
             except (WebSocketException, OSError, UnicodeError):
                 continue
-    assert program.get("/health").status_code == 200
+    until(lambda: program.get("/health").status_code == 200, "a living engine")
 
 
 def relayed(name: str) -> list[tuple[str, str]]:
