@@ -22,7 +22,7 @@ from dope.sim.listings import ListingSpec
 from dope.sim.venue import listings
 from dope.types import LIVE
 from dope.venues import VENUES
-from tests.simulation.faults import SILENT, SLOWLY_TOLD, drawn, plant, told
+from tests.simulation.faults import HALT, SILENT, SLOWLY_TOLD, drawn, plant, told
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.stage import Stage
 
@@ -150,7 +150,7 @@ class Run:
             book = engine.market.books.get(key)
             if book is not None and book.state == LIVE:
                 limit = engine.market.idle_ns[book.instrument.venue] / 1e9 + GRACE_S + self._silence(key)
-                wrong = past.wrong(book, step, round(limit * 100))
+                wrong = past.wrong(book, step, round(limit * 100), lossy=self._touched(book.instrument.venue))
                 self._require(not wrong or self._pardoned(key), f"{key} is LIVE and {wrong}")
         for row in data["opps"]:
             if row["state"] in ("open", "fading"):
@@ -161,6 +161,10 @@ class Run:
             self._require(row["age_ms"] is None or row["age_ms"] >= 0, f"{row['key']} is {row['age_ms']} ms old")
             self._require(row["state"] == LIVE or row["bid"] is None is row["ask"], f"{row['key']} is {row['state']} and has prices")
         self._bounds(data)
+
+    def _touched(self, venue: str) -> bool:
+        """Whether something was done to this venue."""
+        return any(each.venue == venue and each.kind != HALT and each.at_s <= self._now() for each in self.plan)
 
     def _silence(self, key: str) -> float:
         """s for which this market alone may have said nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from dope.sim.world import World
 
 ALL = 1_000  #: levels per side, more than any simulated book has
 PIECEMEAL = ("bitfinex",)  #: a message per level: on a slow line a book is seen between two steps
+PROVED = {"kraken": 10}  #: levels a side that each checksum sees: what was lost behind them is noticed when it comes up
 TINY = 1e-3  #: ticks or lots by which a float may miss a whole number
 
 Sides = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]  #: bids and asks as (tick, lots), best first
@@ -53,6 +55,7 @@ class Past:
         self.began: list[int] = []  #: step from which on the book of this number was the true one
         self.found = -1  #: number of the book that ours was equal to last
         self._numbers: dict[int, list[int]] = {}  # hash of a book → its numbers
+        self._tops: dict[int, list[int]] = {}  # likewise of the levels that are proved
         self._books: list[Sides] | None = [] if market.spec.venue in PIECEMEAL else None
         self.enter(0)
 
@@ -62,6 +65,7 @@ class Past:
         if numbers and numbers[-1] == len(self.began) - 1:
             return
         numbers.append(len(self.began))
+        self._tops.setdefault(hash(self._top(self.true())), []).append(len(self.began))
         self.began.append(step)
         if self._books is not None:
             self._books.append(self.true())
@@ -71,13 +75,21 @@ class Past:
         book = self.market.book
         return tuple(book.side(BID, self.depth)), tuple(book.side(ASK, self.depth))
 
-    def wrong(self, book: Book, step: int, oldest: int) -> str:
+    def _top(self, sides: Sides) -> Sides:
+        """The levels that are proved."""
+        first = PROVED.get(self.market.spec.venue, ALL)
+        return sides[0][:first], sides[1][:first]
+
+    def wrong(self, book: Book, step: int, oldest: int, *, lossy: bool = False) -> str:
         """Why ``book`` is none that this market had, or none that may still be shown at ``step``; "" = all is well.
 
-        A book never goes back, and its time ended at most ``oldest`` steps ago.
+        A book never goes back, and its time ended at most ``oldest`` steps ago. ``lossy`` = messages may have been lost: then only
+        levels that are proved count.
         """
         ours = (self._side(book, True), self._side(book, False))
-        numbers = self._numbers.get(hash(ours), ())
+        numbers: Sequence[int] = self._numbers.get(hash(ours), ())
+        if not numbers and lossy:
+            numbers = self._tops.get(hash(self._top(ours)), ())
         if not numbers:
             between = self._between(ours)
             if between is None:
