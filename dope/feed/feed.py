@@ -82,7 +82,7 @@ class Feed:
 
     def _desk(self, venue: Venue, pace: ConnectPace, shared: Shared) -> _Desk:
         """All that is needed for one venue; what it connects to says ``replan``."""
-        rules = LinkRules(venue.ID, venue.IDLE_S, venue.LIMITS.messages_per_s, venue.PING)
+        rules = rules_of(venue)
         weight = WeightPace(venue.LIMITS.rest_weight_per_min, self._clock.now)
         fetcher = Fetcher(venue.ID, self._client, self._outbox, self._clock, weight, self._is_open, answer_s=shared.timing.answer_s)
         fetcher.on_loss = self._watch.note
@@ -244,6 +244,11 @@ class Feed:
                 desk.measure()
                 desk.health(venue_id)
             await self._clock.sleep(HEALTH_S)
+
+
+def rules_of(venue: Venue) -> LinkRules:
+    """What this venue asks of its connections."""
+    return LinkRules(venue.ID, venue.IDLE_S, venue.LIMITS.messages_per_s, venue.PING, venue.proves)
 
 
 class _Desk:

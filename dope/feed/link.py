@@ -12,11 +12,16 @@ import msgspec
 
 from dope.feed.clock import Clock
 from dope.feed.outbox import PORTION, Outbox
-from dope.feed.transport import NO_CLOSE_FRAME, TOO_BIG, Socket
+from dope.feed.transport import NO_CLOSE_FRAME, PROTOCOL_ERROR, TOO_BIG, Socket
 from dope.types import CLOSED, DATA, OPEN, SENT, ClosedInfo, Frame, OpenInfo, Plan
 
-PONG_BELOW = 256  #: bytes; a shorter message with the word "pong" answers our ping and proves nothing about the data
+BEAT_BELOW = 256  #: bytes; a shorter message may be a ping of the venue, or answer ours, and prove nothing about the data
 QUEUE_MAX = 1000  #: texts waiting to be sent on one connection
+
+
+def no_pong(plan: str, data: bytes) -> bool:
+    """Whether a short message is no answer to a ping."""
+    return b"pong" not in data.lower()
 
 
 class LinkRules(msgspec.Struct, frozen=True):
@@ -26,6 +31,7 @@ class LinkRules(msgspec.Struct, frozen=True):
     idle_s: float
     messages_per_s: float
     ping: tuple[float, str] | None = None
+    proves: Callable[[str, bytes], bool] = no_pong
 
 
 class Epoch(Protocol):
@@ -82,7 +88,7 @@ class Link:
         self.by_peer = False
         self.code, self.reason = 0, ""
         self._venue = rules.venue
-        self._rules = rules
+        self._rules, self._proves = rules, rules.proves
         self._outbox = outbox
         self._frames, self._wake, self._hand_over = outbox.frames, outbox.wake, outbox.hand_over
         self._now = clock.now
@@ -115,7 +121,7 @@ class Link:
             return
         ts = self._monotonic() + self._anchor
         self.count += 1
-        if len(data) >= PONG_BELOW or b"pong" not in data.lower():
+        if len(data) >= BEAT_BELOW or self._proves(self.plan.name, data):
             self.last = ts
         frames = self._frames
         if not frames:
@@ -165,7 +171,7 @@ class Link:
             info = ClosedInfo(code=code, reason=reason)
             self._outbox.put(self._venue, self.conn, CLOSED, msgspec.json.encode(info))
         if self._socket is not None:
-            self._socket.close(TOO_BIG if code == TOO_BIG else 1000)
+            self._socket.close(code if code in (PROTOCOL_ERROR, TOO_BIG) else 1000)
         self._owner.link_ended(self)
 
     def good_s(self) -> float:

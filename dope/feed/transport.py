@@ -34,7 +34,7 @@ CONTROL_MAX = 125  #: bytes; longest payload of a ping, pong or close frame (RFC
 TEXT, BINARY, CONTINUATION = picows.WSMsgType.TEXT, picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION
 CLOSE = picows.WSMsgType.CLOSE
 NO_CLOSE_FRAME = 1006
-TOO_BIG = 1009
+PROTOCOL_ERROR, TOO_BIG = 1002, 1009
 
 
 class Socket(Protocol):
@@ -191,6 +191,10 @@ class _Receiver(picows.WSListener):  # type: ignore[misc]
         # Reading the type costs 0.1 µs; a frame above 125 bytes cannot be a control frame, so most need not be asked.
         # The library reports a frame above the limit but may still deliver it before it closes: not passed on.
         size = frame.payload_size
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:  # no extension was agreed on: what these would mean nobody knows (RFC 6455, 5.2)
+            self._parts = []
+            self._listener.closed(PROTOCOL_ERROR, "a frame with a reserved bit set")
+            return
         if CONTROL_MAX < size <= self._plain_max and frame.fin:
             self._message(frame.get_payload_as_bytes())
             return

@@ -248,7 +248,7 @@ class Server(VenueServer):
             if isinstance(message, bytes) or (message.startswith('"cs"') and not session.flags & OB_CHECKSUM):
                 continue
             session.seq += 1
-            tail = f",{session.seq}" if session.flags & SEQ_ALL else ""
+            tail = f",{session.seq + client.ahead}" if session.flags & SEQ_ALL else ""
             tail += f",{self.sample.now_ms}" if session.flags & TIMESTAMP else ""
             if message != LOST:
                 self.port.send([client], f"[{session.channels[topic]},{message}{tail}]", topic=topic)

@@ -73,7 +73,7 @@ class Server(VenueServer):
     def _numbered(self, client: Client, message: str) -> str:
         number = self._numbers.get(client.number, 0)
         self._numbers[client.number] = number + 1
-        return message.replace('"sequence_num":0,', f'"sequence_num":{number},', 1)
+        return message.replace('"sequence_num":0,', f'"sequence_num":{number + client.ahead},', 1)
 
     # -- Dialogue ------------------------------------------------------------------------------------------------------
     def admit(self, path: str, now: float) -> Reply | None:

@@ -11,7 +11,7 @@ from dope.sim.edits import BIDS, is_bid
 from dope.sim.effects import UPDATE, Act, Doing
 from dope.sim.port import Client, Said
 from dope.sim.quoting import Market
-from dope.sim.wires import Wire, fields, levels, like, packed_like, read, unpacked, written
+from dope.sim.wires import Raw, Wire, fields, levels, like, packed_like, read, renumbered, unpacked, written
 
 WHOLE = ("levels",)  #: sides of venues whose every message is a whole book: what is not in the next one is gone
 WORDS = {"updates": ("side", "bid", "offer"), "changes": (0, "buy", "sell")}  #: where levels of both sides stand together
@@ -26,6 +26,8 @@ class Level:
 
 class Crossed(Doing):
     """For ``ms`` a level stands ``bps`` beyond the best of the other side, 0 = at it; afterwards messages tell how that price really is.
+
+    Where a message has one level (Bitfinex), that one comes in a message of its own.
 
     When the market has moved past it, it is gone, too, and the next message has another. It ends by
     itself; ended before, it cuts the connections: no message would take the level away.
@@ -53,15 +55,24 @@ class Crossed(Doing):
         if value is None or (gone and act.wire.sides == WHOLE):
             self._standing.pop(client, None)
             return (said,)
+        if level is not None and _is_checksum(act.wire, value):
+            value[1:3] = ["hb"]  # the venue's own book has that level, and so has its checksum: instead, it beats
+            return (said._replace(payload=written(value)),)
         level = level or self._beyond(about, value)
         lots = about.book.levels[BID if level.bid else ASK].get(level.tick, 0) if gone else level.lots
-        if level.lots == 0 or not _put(act.wire, value, about, level, lots):
+        alone, more = act.wire.sides == (), None
+        if alone and (gone or client not in self._standing or _is_about(act.wire, value, about, level)):
+            more = _alone(act.wire, value, about, level, lots)
+        if level.lots == 0 or not (more is not None if alone else _put(act.wire, value, about, level, lots)):
             return (said,)
         self._begin(about)
         self._standing[client] = level
         if gone:
             del self._standing[client]
-        return (said._replace(payload=packed_like(said.payload, written(value))),)
+        if more is None:
+            return (said._replace(payload=packed_like(said.payload, written(value))),)
+        client.ahead += 1
+        return (said, said._replace(payload=written(more)))
 
     def _beyond(self, market: Market, value: Any) -> Level:
         """On the side on which this message has a level; without lots where it has none."""
@@ -112,6 +123,27 @@ def _put(where: Wire, value: Any, market: Market, level: Level, lots: int) -> bo
     else:
         side.append(new)
     return True
+
+
+def _alone(where: Wire, value: Any, market: Market, level: Level, lots: int) -> Any:
+    """A message with this level, to follow another with one level; None where that has none."""
+    if not levels(value, where):
+        return None
+    spec = market.spec
+    price, size = (f"{Decimal(n) / 10**digits:f}" for n, digits in ((level.tick * spec.tick_e6, 6), ((lots or 1) * spec.lot_e8, 8)))
+    more = [value[0], [Raw(price), Raw(1 if lots else 0), Raw(size if level.bid else f"-{size}")], *value[2:]]
+    renumbered(more, where, lambda number: number + 1)
+    return more
+
+
+def _is_about(where: Wire, value: Any, market: Market, level: Level) -> bool:
+    """Whether a message is about the price of this level."""
+    return any(Decimal(each[0]) * 10**6 == level.tick * market.spec.tick_e6 for each in levels(value, where))
+
+
+def _is_checksum(where: Wire, value: Any) -> bool:
+    """Whether it is a message of its own."""
+    return where.sides == () and len(value) > 2 and value[1] == where.checksum
 
 
 def _fits(name: str, side: Any, bid: bool) -> bool:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Any
 
 from dope.errors import BadFault
 from dope.sim.effects import Act, Doing
 from dope.sim.modes import Mode
-from dope.sim.port import ANSWER, Client, Close, Port, Reply, Said
-from dope.sim.wires import MAINTENANCE, SHUTDOWN, Raw, read, unpacked, written
+from dope.sim.port import Client, Close, Port, Reply
+from dope.sim.wires import MAINTENANCE, SHUTDOWN
 
-NOWHERE = "zzq"  #: what a name becomes that is to be refused
 HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
 
 
@@ -228,38 +227,6 @@ class Deadline(Doing):
             task.cancel()
 
 
-class Rejected(Doing):
-    """Requests for a market, or for those after the first ``most`` topics, meet a market that the venue does not know."""
-
-    def __init__(self, act: Act) -> None:
-        super().__init__()
-        self._act, self._most = act, act.count("most")
-        names = [act.market.spec.native] if act.market is not None else list(act.natives)
-        self._names = sorted({form for name in names for form in (name, name.upper())}, key=len, reverse=True)
-
-    def heard(self, client: Client, text: str) -> str:
-        if len(client.topics) < self._most or not self._act.happens():
-            return text
-        for name in self._names:
-            if name in text:
-                self._act.did()
-                text = text.replace(name, _other(name))
-        return text
-
-    def out(self, client: Client, said: Said) -> Iterable[Said]:
-        if said.topic != ANSWER or not isinstance(said.payload, str):
-            return (said,)
-        text = said.payload
-        for name in self._names:
-            text = text.replace(_other(name), name)
-        return (said._replace(payload=text),)
-
-
-def _other(name: str) -> str:
-    new = NOWHERE.upper() if name[-1].isupper() else NOWHERE
-    return name[:1] + new + name[3:] if len(name) > 4 else new
-
-
 class Skew(Doing):
     """The venue's clock is wrong: by ``s`` seconds, by ``ppm`` more each second, or by ``s`` every other ``every_s``."""
 
@@ -277,46 +244,6 @@ class Skew(Doing):
 
     def stop(self) -> None:
         self._clock.ahead_ms = 0
-
-
-class Delisted(Doing):
-    """A market is gone: no data, requests refused, not in the list; ``to`` = it is there under another name."""
-
-    def __init__(self, act: Act, rejected: Rejected) -> None:
-        super().__init__()
-        self._act, self._rejected = act, rejected
-        self._native = act.market.spec.native if act.market is not None else ""
-
-    def out(self, client: Client, said: Said) -> Iterable[Said]:
-        if self._act.concerns(said, "data"):
-            self._act.did()
-            return ()
-        return self._rejected.out(client, said)
-
-    def heard(self, client: Client, text: str) -> str:
-        return self._rejected.heard(client, text)
-
-    async def rest(self, target: str, reply: Reply) -> Reply:
-        text = unpacked(reply.body if isinstance(reply.body, str) else reply.body.decode())
-        if text is None or self._native not in text or reply.status != 200:
-            return reply
-        return reply._replace(body=written(_without(read(text), self._native, str(self._act.params["to"]))))
-
-
-def _without(value: Any, name: str, new: str) -> Any:
-    """JSON without the rows that name this, or with another name in them."""
-    if isinstance(value, list):
-        kept = [each for each in value if new or not _names(each, name)]
-        return [_without(each, name, new) for each in kept]
-    if isinstance(value, dict):
-        return {key: _without(each, name, new) for key, each in value.items() if new or not (isinstance(each, dict) and _names(each, name))}
-    return new if new and value == name and not isinstance(value, Raw) else value
-
-
-def _names(value: Any, name: str) -> bool:
-    if isinstance(value, dict):
-        return any(each == name for each in value.values())
-    return isinstance(value, list) and bool(value) and name == value[0]
 
 
 def slow(act: Act, *, first: bool = False) -> Any:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
+from dope.sim.book import ASK, BID
 from dope.sim.effects import Act, Edit, Memory
 from dope.sim.port import Said
-from dope.sim.wires import Raw, fields, levels, like, objects, packed_like, read, renumbered, unpacked, written
+from dope.sim.wires import Raw, fields, levels, like, lists, objects, packed_like, read, renumbered, unpacked, written
 
 HOUR_MS = 3_600_000
+NUMBER = re.compile(r"\d+\.?\d*")
 TIME = re.compile(r"(?<![\d.])\d{13}(?![\d.])")
 UNITS = {"s": -3, "us": 3, "ns": 6}
 BIDS = ("bids", "b")
@@ -101,6 +103,21 @@ def put(form: str) -> Callable[[Act, Any, Any], None]:
         level[place] = like(level[place], str(act.params[form]))
 
     return change
+
+
+def any_price(act: Act, value: Any) -> bool:
+    """A text of no number in place of the first price of a message about no book: a number within a percent of the market's own."""
+    market = act.market
+    if market is None:
+        return False
+    mid = (market.book.best(BID) + market.book.best(ASK)) / 2 * market.spec.tick_e6 / 1e6
+    rows: list[Any] = [*objects(value), *lists(value)]
+    for row in rows:
+        for place, each in row.items() if isinstance(row, dict) else enumerate(row):
+            if isinstance(each, str) and NUMBER.fullmatch(each) and abs(float(each) - mid) < mid / 100:
+                row[place] = like(each, str(act.params["form"]))
+                return True
+    return False
 
 
 def scientific(act: Act, level: Any, place: Any) -> None:

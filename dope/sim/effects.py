@@ -17,7 +17,8 @@ from dope.sim.wires import Raw, packed_like, read, unpacked, wire, written
 
 HELD_MAX = 20_000  #: messages that wait for one client; what comes then goes out at once
 
-BOOK, UPDATE, SNAPSHOT, TRADE, DATA, ANSWERS = "book", "update", "snapshot", "trade", "data", "answer"
+#: which messages: about a book, its changes, all of it; trades; what is about no book; all data; answers
+BOOK, UPDATE, SNAPSHOT, TRADE, BESIDE, DATA, ANSWERS = "book", "update", "snapshot", "trade", "beside", "data", "answer"
 
 
 class Act:
@@ -66,8 +67,8 @@ class Act:
             return False
         if which in (DATA, TRADE):
             return which == DATA or self.wire.trade in said.topic
-        if self.wire.book not in said.topic:
-            return False
+        if which == BESIDE or self.wire.book not in said.topic:
+            return which == BESIDE and self.wire.book not in said.topic
         return which == BOOK or (which == SNAPSHOT) == self.is_snapshot(said)
 
     def is_snapshot(self, said: Said) -> bool:
@@ -251,7 +252,7 @@ def edited(edit: Edit) -> Change:
     """Messages with their JSON changed."""
 
     def change(act: Act, memory: Memory, said: Said) -> Iterable[Said] | None:
-        text = unpacked(said.payload) if act.wire.text else None
+        text = unpacked(said.payload)
         if text is None:
             return None
         value = read(text)
@@ -264,7 +265,7 @@ def text_changed(edit: Callable[[Act, str], str | None]) -> Change:
     """Messages with their text changed."""
 
     def change(act: Act, memory: Memory, said: Said) -> Iterable[Said] | None:
-        text = unpacked(said.payload) if act.wire.text else None
+        text = unpacked(said.payload)
         new = None if text is None else edit(act, text)
         return None if new is None else (said._replace(payload=packed_like(said.payload, new)),)
 
@@ -275,7 +276,7 @@ def followed(make: Callable[[Act, str], str | None]) -> Change:
     """Messages, each followed by another that is made of it."""
 
     def change(act: Act, memory: Memory, said: Said) -> Iterable[Said] | None:
-        text = unpacked(said.payload) if act.wire.text else None
+        text = unpacked(said.payload)
         new = None if text is None else make(act, text)
         return None if new is None else (said, said._replace(payload=packed_like(said.payload, new)))
 

@@ -24,7 +24,7 @@ from dope.sim.venue import VenueClock
 
 MAX_ACTIVE = 1_000  #: faults under way or still to come
 MAX_NUMBER = 1e8  #: largest parameter
-LARGEST: Mapping[str, float] = {"mib": 256, "depth": 1e6, "digits": 1e6, "n": 10_000}
+LARGEST: Mapping[str, float] = {"mib": 256, "depth": 1e6, "digits": 1e6, "n": 10_000, "x": 1_000}
 
 
 class Server(Protocol):

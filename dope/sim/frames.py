@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable
 
 from websockets.frames import Opcode
 
-from dope.sim.effects import Act, Doing, Memory
+from dope.sim.effects import DATA, Act, Doing, Memory
 from dope.sim.port import Client, Said
+from dope.sim.wires import read, renumbered, written
 
 MIB = 1024 * 1024
 ENDLESS = 2_000  #: fragments per step
+OWED_MAX = 10_000  #: messages that one client may still be owed in a surge
 
 
 def frame(
@@ -99,35 +101,72 @@ class Once(Doing):
     def start(self) -> None:
         sent = self._make(self._act)
         for client in list(self._act.port.clients):
-            if not client.ws.transport.is_closing():
-                client.ws.transport.write(sent)
+            client.write(sent)
             self._act.did()
         self._act.over = True
 
 
 class Endless(Doing):
-    """A message in fragments that never ends, to every client."""
+    """A message in fragments that never ends, to every client that is there when it begins; who comes back is spared."""
 
     def __init__(self, act: Act) -> None:
         super().__init__()
         self._act = act
-        self._begun: set[int] = set()
-        self._size = act.count("size")
+        self._part = frame(b" " * act.count("size"), code=Opcode.CONT, fin=False) * ENDLESS
+        self._suffering: list[Client] = []
+
+    def start(self) -> None:
+        self._suffering = list(self._act.port.clients)
+        for client in self._suffering:
+            if client.write(frame(b"[", fin=False)):
+                self._act.did()
 
     def out(self, client: Client, said: Said) -> Iterable[Said]:
-        return () if client.number in self._begun else (said,)
+        return () if client in self._suffering else (said,)
 
     def step(self) -> None:
-        part = frame(b" " * self._size, code=Opcode.CONT, fin=False) * ENDLESS
-        for client in list(self._act.port.clients):
-            if client.ws.transport.is_closing():
-                continue
-            if not self._begun or client.number in self._begun:  # of those who come back nobody suffers it again
-                if client.number not in self._begun:
-                    self._act.did()
-                first = b"" if client.number in self._begun else frame(b"[", fin=False)
-                self._begun.add(client.number)
-                client.ws.transport.write(first + part)
+        for client in self._suffering:
+            client.write(self._part)
+
+
+class Surge(Doing):
+    """For ``s`` seconds a client gets ``x`` messages for each one: what can be said again is, at once; a book's differences are not.
+
+    Trades, quotes, candles, beats, and books that are sent whole can be said again. Where each message of a connection has a
+    number, so has what is said again, and what follows counts on from there.
+    """
+
+    def __init__(self, act: Act) -> None:
+        super().__init__()
+        self._act, self._more = act, max(0.0, act.number("x") - 1.0)
+        self._owed: dict[Client, float] = {}
+
+    def start(self) -> None:
+        self._act.later(self._act.number("s") * 1000, self._end)
+
+    def _end(self) -> None:
+        self._act.over = True
+
+    def out(self, client: Client, said: Said) -> Iterable[Said]:
+        if said.raw or self._act.over or not self._act.concerns(said, DATA):
+            return (said,)
+        owed = self._owed[client] = min(self._owed.get(client, 0.0) + self._more, OWED_MAX)
+        where = self._act.wire
+        if where.book in said.topic and where.sides != ("levels",):
+            return (said,)
+        times = int(owed)
+        self._owed[client] = owed - times
+        self._act.done += times
+        self._act.first_ms = self._act.first_ms or self._act.sample.now_ms
+        if not where.counted:
+            return (said,) * (times + 1)
+        client.ahead += times
+        return (said, *(self._numbered(said, more) for more in range(1, times + 1)))
+
+    def _numbered(self, said: Said, more: int) -> Said:
+        value = read(str(said.payload))
+        renumbered(value, self._act.wire, lambda number: number + more)
+        return said._replace(payload=written(value))
 
 
 class PingFlood(Doing):
@@ -140,8 +179,7 @@ class PingFlood(Doing):
     def step(self) -> None:
         flood = frame(b"flood", code=Opcode.PING) * self._act.count("n")
         for client in list(self._act.port.clients):
-            if not client.ws.transport.is_closing():
-                client.ws.transport.write(flood)
+            if client.write(flood):
                 self._act.did()
 
 
@@ -178,12 +216,12 @@ class Trickle(Doing):
         for client, waiting in list(self._waiting.items()):
             if client not in self._act.port.clients:
                 del self._waiting[client]
-            elif waiting and not client.ws.transport.is_closing():
-                client.ws.transport.write(waiting.popleft())
+            elif waiting and client.write(waiting[0]):
+                waiting.popleft()
                 self._act.did()
 
     def stop(self) -> None:
         for client, waiting in self._waiting.items():
-            if waiting and client in self._act.port.clients and not client.ws.transport.is_closing():
-                client.ws.transport.write(b"".join(waiting))
+            if waiting and client in self._act.port.clients:
+                client.write(b"".join(waiting))
         self._waiting.clear()

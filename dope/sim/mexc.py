@@ -21,6 +21,7 @@ from dope.sim.digits import rescaled
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
 from dope.sim.port import Client, Close, Rate, Reply, as_json, read_json
+from dope.sim.protobuf import message, packed, tagged
 from dope.sim.quoting import MINUTE_MS, Candle, Fill, Market
 from dope.sim.venue import Message, Pending, VenueServer
 
@@ -41,29 +42,6 @@ KLINE_STEPS = 100  #: at most each s
 LOOK_STEPS = 100  #: how often idle connections are looked for
 START = "spot@public."
 SPEEDS = {"10ms": 1, "100ms": SLOW_STEPS}
-
-
-def varint(n: int) -> bytes:
-    """Seven bits per byte, lowest first; negative numbers do not occur."""
-    out = bytearray()
-    while n > 0x7F:
-        out.append(n & 0x7F | 0x80)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
-
-
-def tagged(number: int, value: int | str | bytes) -> bytes:
-    """One protobuf field; what is 0 or empty is left out, as proto3 does."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value) if value else b""
-    data = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(data)) + data if data else b""
-
-
-def message(*values: int | str | bytes) -> bytes:
-    """Fields 1, 2, 3 … of one message."""
-    return b"".join(tagged(number, value) for number, value in enumerate(values, 1))
 
 
 class Symbol:
@@ -92,7 +70,7 @@ class Symbol:
     def wrapped(self, topic: str, body: int, content: bytes, now: int) -> bytes:
         """A whole frame. A body without any field is sent as an empty one."""
         head = tagged(1, topic) + tagged(3, self.native) + tagged(6, now)
-        return head + (tagged(body, content) or varint(body << 3 | 2) + b"\0")
+        return head + packed(body, content)
 
     def depth(self, speed: str, topic: str, now: int) -> bytes:
         """What changed since the last message of this speed; forgotten afterwards."""

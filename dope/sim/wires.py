@@ -1,7 +1,7 @@
 """Where the words of each simulated venue have their prices, sizes, numbers, checksums and snapshots: what faults need to act on them.
 
-A message is read as JSON in which numbers stay as they are written (``Raw``), changed, and written again. MEXC's market data is
-protobuf: its messages can be lost, repeated, held and cut, but not edited.
+A message is read as JSON in which numbers stay as they are written (``Raw``), changed, and written again; one that is packed, or
+protobuf, is unpacked before and packed again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from dope.errors import UnknownName
+from dope.sim.protobuf import as_frame, as_text
 
 GZIP = b"\x1f\x8b"
 
@@ -28,7 +29,7 @@ class Wire(NamedTuple):
     size: int | str = 1
     numbers: tuple[str, ...] = ()  #: fields that count messages or changes; "#" = the element before the last
     checksum: str = ""  #: the field, or the word of an array
-    text: bool = True  #: its market data is JSON
+    counted: bool = False  #: each message of a connection has the number after that of the one before
 
 
 _BINANCE = Wire("@depth", "rade", rest="depth", sides=("b", "a"), numbers=("U", "u", "pu", "lastUpdateId"))
@@ -39,12 +40,12 @@ WIRES = {
     "binance_spot": _BINANCE,
     "binance_usdm": _BINANCE,
     "binance_coinm": _BINANCE,
-    "bitfinex": Wire("book:", "trades:", ",[[", sides=(), size=2, numbers=("#",), checksum="cs"),
+    "bitfinex": Wire("book:", "trades:", ",[[", sides=(), size=2, numbers=("#",), checksum="cs", counted=True),
     "bybit": _BYBIT,
     "bybit_linear": _BYBIT,
     "coinbase": Wire(
         "level2:", "market_trades:", '"type":"snapshot"', sides=("updates",), price="price_level", size="new_quantity",
-        numbers=("sequence_num",)
+        numbers=("sequence_num",), counted=True,
     ),
     "coinbase_exchange": Wire("level2_batch:", "matches:", '"type":"snapshot"', sides=("changes",), price=1, size=2),
     "gate": _GATE,
@@ -55,7 +56,7 @@ WIRES = {
     "hyperliquid": Wire("l2Book:", "trades:", sides=("levels",), price="px", size="sz"),
     "kraken": Wire("book:", "trade:", '"type":"snapshot"', price="price", size="qty", checksum="checksum"),
     "kucoin": Wire("level2:", "match:", rest="level2_100", numbers=("sequenceStart", "sequenceEnd", "sequence")),
-    "mexc": Wire(".depth.", ".deals.", rest="depth", text=False),
+    "mexc": Wire(".depth.", ".deals.", rest="depth", numbers=("fromVersion", "toVersion", "lastUpdateId")),
     "okx": Wire("books:", "trades:", '"action":"snapshot"', numbers=("seqId", "prevSeqId"), checksum="checksum"),
 }  # fmt: skip
 
@@ -93,12 +94,24 @@ def unpacked(payload: str | bytes) -> str | None:
     """The text of a message, packed or not; None = it is no text."""
     if isinstance(payload, str):
         return payload
-    return gzip.decompress(payload).decode() if payload[:2] == GZIP else None
+    if payload[:2] == GZIP:
+        return gzip.decompress(payload).decode()
+    try:
+        return as_text(payload)
+    except ValueError:
+        return None
 
 
 def packed_like(payload: str | bytes, text: str) -> str | bytes:
-    """A text in the form of another message."""
-    return text if isinstance(payload, str) else gzip.compress(text.encode(), 1, mtime=0)
+    """A text in the form of another message. What is no text of a frame of protobuf becomes the first half of that message."""
+    if isinstance(payload, str):
+        return text
+    if payload[:2] == GZIP:
+        return gzip.compress(text.encode(), 1, mtime=0)
+    try:
+        return as_frame(text)
+    except ValueError:
+        return payload[: len(payload) // 2]
 
 
 def read(text: str) -> Any:
@@ -160,6 +173,14 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
         value = list(value.values())
     for each in value if isinstance(value, list) else ():
         yield from objects(each)
+
+
+def lists(value: Any) -> Iterator[list[Any]]:
+    """Every list at any depth."""
+    if isinstance(value, list):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from lists(each)
 
 
 def renumbered(said: Any, where: Wire, rule: Callable[[int], int]) -> None:

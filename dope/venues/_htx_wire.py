@@ -13,6 +13,7 @@ from dope.venues.base import MS, Known, Venue
 
 MAX_UNPACKED = 4 * 1024 * 1024  #: bytes of one message
 GZIP = b"\x1f\x8b"
+PING_BELOW = 100  #: bytes of a packed ping; data are longer
 BOTH = 31  #: window bits: a gzip header, any window
 _NO = msgspec.Raw(b"")
 
@@ -108,7 +109,7 @@ def rows_of(body: bytes) -> list[msgspec.Raw]:
 class HtxVenue(Venue):
     """Everything but hosts, names, books and fees."""
 
-    IDLE_S = 6.5  # the venue pings each 5 s
+    IDLE_S = 6.5
 
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)
@@ -134,6 +135,15 @@ class HtxVenue(Venue):
     def request(self, wish: str, topic: str) -> str:
         """``wish`` is "sub" or "unsub"."""
         return msgspec.json.encode({wish: topic, "id": topic}).decode()
+
+    def is_beat(self, data: bytes) -> bool:
+        """The venue pings each 5 s, whether it has data or not."""
+        if len(data) >= PING_BELOW:
+            return False
+        try:
+            return b"ping" in unpacked(data)
+        except ValueError:
+            return False
 
     # -- frames ------------------------------------------------------------------------------------------------------
     def read(self, frame: Frame, events: list[Event]) -> None:

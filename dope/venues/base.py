@@ -78,8 +78,9 @@ class Venue:
     BOOKS = True  #: False: prices for reference only, no book ever goes LIVE; only watched when named
     NUMBERED = True
     MAX_MESSAGE = 4 * 1024 * 1024  #: bytes; a connection that brings a longer message is closed
-    IDLE_S = 5.0  #: s without any data frame after which a connection counts as dead
+    IDLE_S = 5.0  #: s without any data frame after which a connection counts as dead; pings and answers to ours are none
     PING: tuple[float, str] | None = None  #: (period s, text) of an application-level ping, sent by the feed
+    RARE: tuple[str, ...] = ()  #: those of ``SOCKETS`` whose data come more rarely than ``IDLE_S``: there a ping of the venue must do
     CHECKSUM = ""  #: name of the rule by which the market checks BookUpdate.checksum
     INTEGRITY = "sequence"  #: what proves a book right: "sequence", "checksum", "snapshot" (each message is a whole book) or "" = nothing
     DEPTH = 0  #: levels per side that the venue keeps up to date: what falls out behind them is forgotten; 0 = all
@@ -157,6 +158,14 @@ class Venue:
         Raises one of ``UNREADABLE`` when it is none.
         """
         return ()
+
+    def is_beat(self, data: bytes) -> bool:
+        """Whether a short message answers our ping, or is a ping of the venue: it proves nothing about the data."""
+        return b"pong" in data.lower()
+
+    def proves(self, plan: str, data: bytes) -> bool:
+        """Whether a short message on the connection of this plan shows that its data flow."""
+        return not self.is_beat(data) or plan.partition(" ")[0] in self.RARE
 
     def verbatim(self, instrument: Instrument) -> bool:
         """Whether messages of this market mean what they say to the letter: the fast lane reads no others."""

@@ -79,6 +79,7 @@ class Listing(msgspec.Struct):
     product_type: str = "spot"
 
 
+PONG = b'{"id":0,'  #: what the answer to our ping begins with
 _symbols = msgspec.json.Decoder(list[msgspec.Raw])
 _listing = msgspec.json.Decoder(Listing)
 _push = msgspec.json.Decoder(Push)
@@ -90,7 +91,7 @@ class Gemini(Venue):
     ENDPOINTS = {"ws": "wss://ws.gemini.com", "rest": "https://api.gemini.com"}
     SOCKETS = (("market", "/?snapshot=-1"),)
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=4.0, topics_per_socket=150, rest_weight_per_min=60)
-    PING = (20.0, '{"id":0,"method":"ping"}')
+    PING = (20.0, '{"id":0,"method":"ping"}')  # other requests have other numbers
     IDLE_S = 10.0
     FEES = (
         Fee("gemini", "spot", 20.0, 40.0, "quote", "hummingbot (a page of October 2026 says 1.20 % for takers)", "2026-11-01", "low"),
@@ -173,6 +174,10 @@ class Gemini(Venue):
         super().on_closed(frame, events)
 
     # -- frames ------------------------------------------------------------------------------------------------------
+    def is_beat(self, data: bytes) -> bool:
+        """The answer to our ping has its number, and no word that would tell it from others."""
+        return data.startswith(PONG)
+
     def read(self, frame: Frame, events: list[Event]) -> None:
         push = _push.decode(frame.data)
         if push.status or push.error:

@@ -83,6 +83,7 @@ class HtxLinear(HtxVenue):
     ID, LABEL, SHORT = "htx_linear", "HTX swap", "HTX-L"
     ENDPOINTS = {"ws": "wss://api.hbdm.com", "rest": "https://api.hbdm.com"}
     SOCKETS = (("market", "/linear-swap-ws"), ("index", "/ws_index"), ("notify", "/linear-swap-notification"))
+    RARE = ("notify",)  # funding, once a minute
     LIMITS = Limits(connects_per_s=1.0, connects_per_5min=60, messages_per_s=5.0, topics_per_socket=100, rest_weight_per_min=600)
     DEPTH = 150
     FEES = (Fee("htx_linear", "perp", 2.0, 5.0, "quote", "general knowledge of the regular tier, not checked", "2026-11-01", "low"),)

@@ -90,6 +90,14 @@ def test_a_message_above_the_limit_ends_the_connection_and_is_not_delivered(over
     assert all(len(message) <= 4096 for message in ear.heard)
 
 
+@pytest.mark.parametrize("bit", [0x40, 0x20, 0x10])
+@pytest.mark.parametrize("payload", [b"{}", b" " * 200], ids=["short", "long"])
+def test_a_frame_with_a_reserved_bit_ends_the_connection_and_is_not_delivered(bit: int, payload: bytes) -> None:
+    strange = bytes([frame(payload)[0] | bit]) + frame(payload)[1:]
+    ear = hear(sends(frame(b"before") + strange), lambda ear: bool(ear.ends))
+    assert ear.heard == [b"before"] and ear.ends[0] == (1002, "a frame with a reserved bit set")
+
+
 def test_endless_fragments_are_cut_at_the_limit() -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await shake(reader, writer)

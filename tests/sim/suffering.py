@@ -16,22 +16,26 @@ from dope.engine import Engine
 from dope.feed import Feed, Timing
 from dope.feed.clock import Clock
 from dope.market.book import Book
+from dope.market.digits import ERRORS
 from dope.sim.book import ASK, BID
 from dope.sim.journal import Fault as Planting
 from dope.sim.kinds import KINDS, Kind
 from dope.sim.listings import ListingSpec
 from dope.sim.quoting import Market
 from dope.sim.world import World
-from dope.types import CLOSED, LIVE, OPEN, BookState, Event, Fault, Frame, Gap, Notice
+from dope.types import CLOSED, LIVE, OPEN, BookState, ClosedInfo, Event, Fault, Frame, Gap, Notice, OpenInfo
 from dope.venues import make
 from tests.simulation.net import InOrder, Net, Requests
+from tests.simulation.truth import PROVED
 
 LEVELS = 15  #: of each side that are compared
-PROVED = {"kraken": 10}  #: what a checksum covers, where nothing else proves a book
 PATIENCE_S = 330.0  #: of the loop's own time; it only ends a hopeless wait
+READERS = (*ERRORS.values(), "unreadable", "not a positive number")  #: how the words of who reads numbers begin, where they are none
 SUFFERED_S = 3.0  #: a fault without an end of its own lasts so long
 TIMING = Timing(settle_s=0.5, reset_s=1.0, base_s=0.2, cap_s=2.0, answer_s=3.0)
 
+#: happens to one market alone, besides all that is done to numbers and values
+ONE = ("freeze_one", "delist", "list_new", "rename", "sub_partial", "truncated_json")
 #: what has connections cut once or twice, so that there are handshakes, requests and snapshots for it to happen to
 CUT = {
     "snapshot_old": 2, "snapshot_slow": 1, "snapshot_empty": 1, "snapshot_one_sided": 1, "snapshot_split": 1, "snapshot_5xx": 1,
@@ -67,7 +71,7 @@ class Ordeal:
         self.gaps: list[str] = []
         self.faults: list[str] = []
         self.left: list[str] = []  #: states that LIVE was left for
-        self.closed = 0  #: connections that ended
+        self.closed: list[str] = []  #: why connections ended
         self.wrong: list[str] = []  #: of books that were LIVE
         self.done = 0  #: how often it happened
         self.recovered = False
@@ -78,7 +82,7 @@ class Ordeal:
         return bool(self.gaps or self.faults or self.left)
 
     def __repr__(self) -> str:
-        told = f"done {self.done}, gaps {self.gaps[:3]}, faults {self.faults[:3]}, left {self.left[:3]}, closed {self.closed}"
+        told = f"done {self.done}, gaps {self.gaps[:3]}, faults {self.faults[:3]}, left {self.left[:3]}, closed {self.closed[:3]}"
         return f"<{self.kind} at {self.venue}: {told}, wrong {self.wrong[:3]}, {'recovered' if self.recovered else 'NOT RECOVERED'}>"
 
 
@@ -94,13 +98,15 @@ class Sufferer:
         )
         self.ordeals: dict[str, Ordeal] = {}
         self._shown: dict[str, tuple[float, ...]] = {}
+        self._polls: set[int] = set()  # connections that are none: by REST
 
     # -- what is seen --------------------------------------------------------------------------------------------------
     def _on_frames(self, frames: list[Frame]) -> None:
         for frame in frames:
-            if frame.kind == CLOSED and frame.venue in self.ordeals:
-                self.ordeals[frame.venue].closed += 1
-            assert frame.kind != OPEN or frame.data
+            if frame.kind == OPEN and msgspec.json.decode(frame.data, type=OpenInfo).plan == "rest":
+                self._polls.add(frame.conn)
+            if frame.kind == CLOSED and frame.venue in self.ordeals and frame.conn not in self._polls:
+                self.ordeals[frame.venue].closed.append(msgspec.json.decode(frame.data, type=ClosedInfo).reason)
         for event in self.engine.step_many(frames):
             self._note(event)
         for book in self.engine.market.books.values():
@@ -167,7 +173,7 @@ class Sufferer:
         faults, symbol = self.world.faults, next(m.spec.symbol for m in self.world.sample.markets.values() if m.spec.venue == venue)
         await self.until(lambda: self.well(venue), f"{venue} well before {kind.name}: {self.difference(venue)}")
         ordeal = self.ordeals[venue] = Ordeal(kind.name, venue)
-        one = kind.group in ("sequence", "values") or kind.name in ("freeze_one", "delist", "rename", "sub_partial", "truncated_json")
+        one = kind.group in ("sequence", "values") or kind.name in ONE
         planted = faults.inject(Planting(kind=kind.name, venue=venue, symbol=symbol if one else "", params=params))
         for _ in range(CUT.get(kind.name, 0)):
             await faults.kick(venue, 1006)

@@ -88,7 +88,7 @@ def noticed_by_the_next(hand: ByHand, key: str, number: int) -> str:
         while number in hand.links and (waiting := hand.links[number].waiting):
             message = waiting[0]
             hand.hear(number, 1)
-            if any(isinstance(event, Gap) and event.key == key for event in hand.told):
+            if any(isinstance(event, Gap) and event.key == key and event.reason != "checksum" for event in hand.told):
                 return "" if book.state != LIVE or hand.wrong(book) == "" else "a loss was told and the book is LIVE"
             if message.key == key:
                 wrong = hand.wrong(book)
@@ -177,7 +177,7 @@ def kicked(count: int) -> tuple[list[tuple[int, int, int]], int]:
                     ordeal = sufferer.ordeals[venue] = Ordeal("close", venue)
                     await faults.kick(venue, dice.choice((1000, 1001, 1006, 1006, 1011, 1012)))
                     await sufferer.until(lambda o=ordeal: o.closed, "closed")  # type: ignore[misc]
-                    closed += ordeal.closed
+                    closed += len(ordeal.closed)
                     sufferer.feed.retry(venue)
             return seen, closed
 

@@ -12,11 +12,13 @@ from dope.sim.world import World
 
 HALT = "halt"  #: one more kind: nothing happens in a market
 #: after these a venue or a book is left alone for half a minute or longer, as it should be: only in runs that are long enough
-SLOW = frozenset(("ban", "checksum_liar", "maintenance", "snapshot_418", "sub_limit", "sub_partial", "sub_reject", "delist", "rename"))
+SLOW = frozenset((
+    "ban", "checksum_liar", "maintenance", "snapshot_418", "sub_limit", "sub_partial", "sub_reject", "delist", "rename", "list_new",
+))  # fmt: skip
 STATUSES, SLOW_STATUSES = (429, 500, 502, 504), (403, 418, 451, 503)
 CODES, SLOW_CODES = (1000, 1001, 1006, 1006, 1009, 1011, 1012), (1008, 1013, 4000)
 #: a market says nothing while its connection goes on: its book may be older than the limit
-SILENT = frozenset(("delist", "freeze_one", "rename"))
+SILENT = frozenset(("delist", "freeze_one", "list_new", "rename"))
 #: these leave levels that no market had, and nothing in the stream that would tell
 UNTOLD = frozenset(("snapshot_empty", "snapshot_one_sided"))
 #: of these the first messages look like duplicates, or like a book that was right a while ago: s until enough of them tell

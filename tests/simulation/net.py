@@ -30,6 +30,15 @@ FIRST_PORT = 40_001
 DELAY_S = (0.0005, 0.02)  #: one way; each connection has its own
 
 
+class Slow(NamedTuple):
+    """A slow line: so many bytes a second, so much later, more or less."""
+
+    bytes_s: float
+    delay_s: float
+    jitter_s: float
+    rng: random.Random
+
+
 class Pipe:
     """One direction: items come out at ``deliver`` in the order in which they went in, ``delay_s`` later, unless it is stopped."""
 
@@ -41,15 +50,27 @@ class Pipe:
         self.stopped = False
         self.swallows = False  #: nothing arrives any more, and nobody is told
         self.bytes = 0  #: on their way
+        self.slow: Slow | None = None
+        self.late_s: deque[float] = deque(maxlen=1000)  #: of the newest items that came out of a slow line
+        self._free = 0.0  # when a slow line has carried all that went in
 
     def put(self, item: Any) -> None:
         if self.swallows:
             return
-        self._items.append((self._loop.time() + self._delay_s, item))
+        now = self._loop.time()
+        due = now + self._delay_s if self.slow is None else self._slowly(now, item, self.slow)
+        self._items.append((due, item))
         if isinstance(item, bytes):
             self.bytes += len(item)
         if self._timer is None and not self.stopped:
-            self._timer = self._loop.call_later(self._delay_s, self._flow)
+            self._timer = self._loop.call_at(due, self._flow)
+
+    def _slowly(self, now: float, item: Any, line: Slow) -> float:
+        self._free = max(now, self._free) + (len(item) if isinstance(item, bytes) else 0) / line.bytes_s
+        before = self._items[-1][0] if self._items else now
+        due = max(before, self._free + self._delay_s + line.delay_s + line.rng.uniform(-line.jitter_s, line.jitter_s))
+        self.late_s.append(due - now - self._delay_s)
+        return due
 
     def stop(self) -> None:
         """What is on its way waits."""
@@ -346,6 +367,13 @@ class Net:
         self.places[port].dark = on
         for wire in self.places[port].wires:
             wire.half_open(on)
+
+    def slow(self, port: int, line: Slow) -> list[Pipe]:
+        """From now on what comes from this port comes over a slow line: those of the open connections."""
+        pipes = [wire._down for wire in self.places[port].wires]
+        for pipe in pipes:
+            pipe.slow = line
+        return pipes
 
     async def answers(self, place: Place) -> None:
         """Until something of what is sent there arrives."""

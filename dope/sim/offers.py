@@ -1,0 +1,118 @@
+"""What a venue offers can change: markets that are refused, gone, renamed, or new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from dope.errors import BadFault
+from dope.sim.effects import DATA, Act, Doing
+from dope.sim.port import ANSWER, Client, Close, Reply, Said
+from dope.sim.wires import Raw, packed_like, read, unpacked, written
+
+NOWHERE = "zzq"  #: what a name becomes that is to be refused
+
+
+class Rejected(Doing):
+    """Requests for a market, or for those after the first ``most`` topics, meet a market that the venue does not know."""
+
+    def __init__(self, act: Act) -> None:
+        super().__init__()
+        self._act, self._most = act, act.count("most")
+        names = [act.market.spec.native] if act.market is not None else list(act.natives)
+        self._names = sorted({form for name in names for form in (name, name.upper())}, key=len, reverse=True)
+
+    def heard(self, client: Client, text: str) -> str:
+        if len(client.topics) < self._most or not self._act.happens():
+            return text
+        for name in self._names:
+            if name in text:
+                self._act.did()
+                text = text.replace(name, _other(name))
+        return text
+
+    def out(self, client: Client, said: Said) -> Iterable[Said]:
+        text = unpacked(said.payload) if said.topic == ANSWER else None
+        if text is None:
+            return (said,)
+        for name in self._names:
+            text = text.replace(_other(name), name)
+        return (said._replace(payload=packed_like(said.payload, text)),)
+
+
+def _other(name: str) -> str:
+    new = NOWHERE.upper() if name[-1].isupper() else NOWHERE
+    return name[:1] + new + name[3:] if len(name) > 4 else new
+
+
+class Delisted(Doing):
+    """A market is gone: no data, requests refused, not in the list; ``to`` = it is there under another name."""
+
+    def __init__(self, act: Act, rejected: Rejected) -> None:
+        super().__init__()
+        self._act, self._rejected = act, rejected
+        self._native = act.market.spec.native if act.market is not None else ""
+
+    def out(self, client: Client, said: Said) -> Iterable[Said]:
+        if self._act.concerns(said, DATA):
+            self._act.did()
+            return ()
+        return self._rejected.out(client, said)
+
+    def heard(self, client: Client, text: str) -> str:
+        return self._rejected.heard(client, text)
+
+    async def rest(self, target: str, reply: Reply) -> Reply:
+        text = unpacked(reply.body if isinstance(reply.body, str) else reply.body.decode())
+        if text is None or self._native not in text or reply.status != 200:
+            return reply
+        return reply._replace(body=written(_without(read(text), self._native, str(self._act.params["to"]))))
+
+
+class Unlisted(Doing):
+    """A market that is not there yet: not in the list, unknown to whoever asks for it. After ``s`` it is new."""
+
+    def __init__(self, act: Act) -> None:
+        super().__init__()
+        if act.market is None:
+            raise BadFault("list_new needs the symbol of the market that is to come")
+        self._act, self._market = act, act.market
+        self._gone = Delisted(act, Rejected(act))
+
+    def start(self) -> None:
+        """Whoever watches it already begins anew, without it."""
+        self._act.later(self._act.number("s") * 1000, self._listed)
+        for client in list(self._act.port.clients):
+            if any(self._act.about(topic) is self._market for topic in client.topics):
+                self._act.port.end(client, Close(1001, "going away"))
+
+    def _listed(self) -> None:
+        self._act.did()
+        self._act.over = True
+
+    def out(self, client: Client, said: Said) -> Iterable[Said]:
+        return () if self._act.concerns(said, DATA) else self._gone.out(client, said)
+
+    def heard(self, client: Client, text: str) -> str:
+        return self._gone.heard(client, text)
+
+    async def rest(self, target: str, reply: Reply) -> Reply:
+        if self._act.about(target) is self._market:
+            return Reply(400, '{"code":-1121,"msg":"Invalid symbol."}')
+        return await self._gone.rest(target, reply)
+
+
+def _without(value: Any, name: str, new: str) -> Any:
+    """JSON without the rows that name this, or with another name in them."""
+    if isinstance(value, list):
+        kept = [each for each in value if new or not _names(each, name)]
+        return [_without(each, name, new) for each in kept]
+    if isinstance(value, dict):
+        return {key: _without(each, name, new) for key, each in value.items() if new or not (isinstance(each, dict) and _names(each, name))}
+    return new if new and value == name and not isinstance(value, Raw) else value
+
+
+def _names(value: Any, name: str) -> bool:
+    if isinstance(value, dict):
+        return any(each == name for each in value.values())
+    return isinstance(value, list) and bool(value) and name == value[0]
