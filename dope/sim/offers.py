@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dope.errors import BadFault
@@ -11,6 +11,10 @@ from dope.sim.port import ANSWER, Client, Close, Reply, Said
 from dope.sim.wires import Raw, packed_like, read, unpacked, written
 
 NOWHERE = "zzq"  #: what a name becomes that is to be refused
+#: what a market is called in the list of a venue that calls it otherwise everywhere else
+IN_LISTS: Mapping[str, Callable[[str], str]] = {
+    "bitfinex": lambda native: native.removeprefix("t"), "gemini": str.upper, "kraken": lambda native: native.replace("BTC", "XBT"),
+}  # fmt: skip
 
 
 class Rejected(Doing):
@@ -51,7 +55,8 @@ class Delisted(Doing):
     def __init__(self, act: Act, rejected: Rejected) -> None:
         super().__init__()
         self._act, self._rejected = act, rejected
-        self._native = act.market.spec.native if act.market is not None else ""
+        native = act.market.spec.native if act.market is not None else ""
+        self._names = frozenset((native, IN_LISTS.get(act.fault.venue, str)(native)))
 
     def out(self, client: Client, said: Said) -> Iterable[Said]:
         if self._act.concerns(said, DATA):
@@ -64,9 +69,12 @@ class Delisted(Doing):
 
     async def rest(self, target: str, reply: Reply) -> Reply:
         text = unpacked(reply.body if isinstance(reply.body, str) else reply.body.decode())
-        if text is None or self._native not in text or reply.status != 200:
+        if text is None or reply.status != 200 or not any(name in text for name in self._names):
             return reply
-        return reply._replace(body=written(_without(read(text), self._native, str(self._act.params["to"]))))
+        value, new = read(text), str(self._act.params["to"])
+        if not new and isinstance(value, list) and isinstance(value[0], dict) and "universe" in value[0]:
+            _strip_two(value[0]["universe"], value[1], self._names)
+        return reply._replace(body=written(_without(value, self._names, new)))
 
 
 class Unlisted(Doing):
@@ -102,17 +110,23 @@ class Unlisted(Doing):
         return await self._gone.rest(target, reply)
 
 
-def _without(value: Any, name: str, new: str) -> Any:
-    """JSON without the rows that name this, or with another name in them."""
+def _strip_two(rows: list[Any], beside: list[Any], names: frozenset[str]) -> None:
+    """Take the rows that name one of these out of a list and out of the one beside it, which has the same order (Hyperliquid)."""
+    for place in [place for place, row in enumerate(rows) if _names(row, names)][::-1]:
+        del rows[place], beside[place]
+
+
+def _without(value: Any, names: frozenset[str], new: str) -> Any:
+    """JSON without the rows that have one of these names, or with another name in them."""
     if isinstance(value, list):
-        kept = [each for each in value if new or not _names(each, name)]
-        return [_without(each, name, new) for each in kept]
+        return [_without(each, names, new) for each in value if new or not _names(each, names)]
     if isinstance(value, dict):
-        return {key: _without(each, name, new) for key, each in value.items() if new or not (isinstance(each, dict) and _names(each, name))}
-    return new if new and value == name and not isinstance(value, Raw) else value
+        kept = {key: each for key, each in value.items() if new or not (isinstance(each, dict) and _names(each, names))}
+        return {key: _without(each, names, new) for key, each in kept.items()}
+    return new if new and isinstance(value, str) and value in names and not isinstance(value, Raw) else value
 
 
-def _names(value: Any, name: str) -> bool:
+def _names(value: Any, names: frozenset[str]) -> bool:
     if isinstance(value, dict):
-        return any(each == name for each in value.values())
-    return isinstance(value, list) and bool(value) and name == value[0]
+        return any(isinstance(each, str) and each in names for each in value.values())
+    return isinstance(value, list) and bool(value) and isinstance(value[0], str) and value[0] in names

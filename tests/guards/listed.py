@@ -145,6 +145,10 @@ GUARDS = (
           "tests/feed/test_pace.py"),
     Guard("frames that waited here taken for new ones", "dope/feed/outbox.py",
           "        if late > 0:\n", "        if False:\n", "tests/feed/test_outbox.py -k late_loop"),
+    Guard("a list of instruments that is read once and never again", "dope/feed/feed.py",
+          "again = self._clock.now() - begun >= LISTS_NS", "again = False", "tests/simulation/test_new_market.py"),
+    Guard("how late messages come over a slow line", "dope/market/freshness.py",
+          "delays[LAST_LATE] = late", "delays[LAST_LATE] = 0", "tests/simulation/test_slow.py"),
     # -- doors ---------------------------------------------------------------------------------------------------------
     Guard("a page that reaches us under a foreign host name", "dope/api/security.py",
           "            return 421\n", "            return 0\n", "tests/api/test_door.py -k host"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import msgspec
 import pytest
 
+from dope.sim.journal import Fault as Planting
 from dope.sim.venue import listings
 from dope.types import REPLY, Fault, Frame, Instruments, ReplyInfo
 from dope.venues import VENUES, make
@@ -40,6 +42,27 @@ def test_the_list_says_what_is_listed(venue: str) -> None:
                 told, table = getattr(found, word), getattr(shipped, word)
                 assert not told or not table or table == pytest.approx(told), f"the list and the shipped table differ: {name} {word}"
             assert shipped is not None and shipped.tick > 0.0, "what is simulated stands in the shipped table"
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("venue", LISTING)
+def test_a_market_that_is_new_stands_in_the_list_from_then_on(venue: str) -> None:
+    async def scene() -> None:
+        async with world(venues=(venue,), clock=itertools.count(0, 30).__next__) as (run, endpoints):
+            new, *others = listings((venue,))
+            run.faults.inject(Planting(kind="list_new", venue=venue, symbol=new.symbol, params={"s": 0.05}))
+            machine = make(venue, (), endpoints[venue])
+            for there in (False, True):
+                told = []
+                for fetch in machine.listings():
+                    reply = await ask_rest(fetch)
+                    head = msgspec.json.encode(ReplyInfo(fetch.key, reply.status_code, fetch.url))
+                    told += machine.receive(Frame(1, venue, 0, REPLY, head + b"\n" + reply.content))
+                assert [event for event in told if isinstance(event, Instruments)], told
+                assert (new.native in machine.offers()) is there
+                assert all(spec.native in machine.offers() for spec in others)
+                run.advance(10)
 
     asyncio.run(scene())
 

@@ -28,7 +28,7 @@ AT = {
     "app_ping": "okx", "crossed": "bybit", "locked": "binance_spot", "surge": "okx", "list_new": "okx",
 }  # fmt: skip
 TURN = ("okx", "binance_spot", "kraken", "bybit", "binance_usdm")
-WHOLE = ("kraken", "binance_spot")  #: suffer all kinds
+WHOLE = ("kraken", "binance_spot", "mexc")  #: suffer all kinds
 SOCKETS = ("okx", "bybit", "kraken", "gate")
 FEW = frozenset({"bomb", "garbage", "gzip_bomb", "huge", "masked_server_frame"})  #: of broken frames
 SPEED = 3.0
