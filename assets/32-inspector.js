@@ -83,7 +83,7 @@
       line("Peak", `${fmt.bps(r.peak_bps)} bps`, `at ${fmt.clock(r.peak_t)}`),
       line("Quote ages", `${fmt.ageMs(r.buy_age_ms)} · ${fmt.ageMs(r.sell_age_ms)}`, `buy · sell; limit ${fmt.ageMs(r.max_age_ms)}`),
       line("Skew", fmt.ageMs(r.skew_ms), r.comparable === false ? "between the two quotes: not comparable, their ages differ by more than 0.5 s" : "between the two quotes"),
-      ...(r.clock_step ? [line("Clock", "set while it was open", "the system clock jumped; times here follow their own")] : []),
+      ...(r.clock_step ? [line("Clock", "set while it was open", "a clock jumped, the system's or a venue's; times here follow their own")] : []),
       line("Indicative", DOPE.signedPct(r.indicative_pct), "(sell price − buy price) ÷ buy price, no depth"),
       line("Indicative after fees", DOPE.signedPct(r.indicative_profit_pct), "less both fees; shown for comparison"),
       line("Fees could rise by", `${fmt.number(r.fee_slack_bps, 2)} bps`, "both together, before this size earns nothing"),

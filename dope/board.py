@@ -35,7 +35,7 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
               levels: [[buy px, sell px, qty], …], max_age_ms, via: key of the market that exchanges the currencies of a
               "cross-quote" one or "", via_px, conversion (quote), conversion_bps, transfer (quote), buffer (quote), buy_as,
               sell_as ("taker"|"maker"), buy_in_base, sell_in_base (a buy's fee is taken in base), at_least (the books ended first),
-              comparable (its legs were there at the same time), clock_step (the system clock was set while it was open)}
+              comparable (its legs were there at the same time), clock_step (our clock or that of a leg was set while it was open)}
 ``misses``   [{symbol, kind, buy, sell, buy_venue, sell_venue, gross_bps, fees_bps, net_bps, blocks: str,
              term, amount, unit}] nearest five, and what blocks each by how much (``dope/detectors/near.py``)
 ``sentinel`` the newest opportunity of the self-test, a row as in ``opps``, or None: nobody shows it, pages answer that it has arrived

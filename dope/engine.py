@@ -174,7 +174,7 @@ class Engine:
         elif kind is Quote:
             if venue.NUMBERED:
                 market.conn_ts[frame.conn] = frame.ts
-            found = market.quote(event)  # type: ignore[arg-type]
+            found = market.quote(event, frame.conn)  # type: ignore[arg-type]
         elif kind is Trade:
             if venue.NUMBERED:
                 market.conn_ts[frame.conn] = frame.ts

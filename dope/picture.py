@@ -44,7 +44,7 @@ BOOK_LEVELS = 50  #: levels per side of a book that is asked for
 def opportunity_row(o: Opportunity, stepped: Container[int] = ()) -> dict[str, Any]:
     """An Opportunity as the ``opps`` section and the export hold it: times in ms, the rest as it is.
 
-    ``stepped`` = ids of those that were open while the system clock was set.
+    ``stepped`` = ids of those that were open while the system clock was set, or that of one of their venues.
     """
     row = msgspec.structs.asdict(o)
     row["life_s"] = o.life_s
@@ -94,7 +94,7 @@ class Picture:
         self._hidden_venues, self._hidden = frozenset[str](), frozenset(SENTINEL_KEYS)  # keys
         self._probe: dict[str, Any] | None = None  # the newest one that was seen
         self._past: dict[str, deque[tuple[int, str]]] = {}  # venue → (since ms, state)
-        self.stepped: set[int] = set()  #: ids of those that were open while the system clock was set
+        self.stepped: set[int] = set()  #: ids of those that were open while the system clock was set, or that of one of their venues
         self._t: deque[int] = deque(maxlen=SERIES_POINTS)
         self._mid: dict[str, deque[float | None]] = {}
         self._best: deque[float | None] = deque(maxlen=600)
@@ -138,7 +138,8 @@ class Picture:
         elif isinstance(event, Signal):
             self.signals.append(event)
             if isinstance(event, ClockStep):
-                self.stepped = self.stepped & {o.id for o in self.closed} | {o.id for o in self.open()}
+                open_now = {o.id for o in self.open() if event.venue in ("", o.buy_venue, o.sell_venue)}
+                self.stepped = self.stepped & {o.id for o in self.closed} | open_now
             self.tell(event.ts, event.KIND, *event.line(self.label))
             self._findings.note(event, self.last_event)
 

@@ -168,7 +168,7 @@ class OpportunityOut(BaseModel):
     sell_age_ms: float | None = Field(None, description="ms, confirmed age of the selling book")
     skew_ms: float | None = Field(None, description="ms between the two books")
     comparable: bool = Field(True, description="false = the ages of both quotes differ by more than 500 ms")
-    clock_step: bool = Field(False, description="the system clock was set while it was open")
+    clock_step: bool = Field(False, description="the system clock, or that of one of its venues, was set while it was open")
     fee_buy_bps: float | None = Field(None, description="taker fee, bps")
     fee_sell_bps: float | None = Field(None, description="taker fee, bps")
     via: str = Field("", description="of kind cross-quote: key of the market that exchanges the two currencies; empty = none")

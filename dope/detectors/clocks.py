@@ -3,6 +3,7 @@
 Receive times come from a monotonic clock that was anchored to UTC once, so a step of the system clock changes no time, age or order here:
 it shows as the distance between the two, which each tick carries. A venue's clock cannot be read; what can be known is the smallest
 receive − stamp time, of any sign, and how it moves: that is its error plus the shortest way of a message, which nothing tells apart.
+Only when it is set back, its own stamps show it (``market/freshness.py``): that is told, too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dope.market.market import Market
 from dope.types import SENTINEL, Event, Signal, Tick
 
 MS = 1_000_000
+NS = 1_000_000_000
 HOUR_MINUTES = 60
 STEPS = 20  #: steps that are remembered
 DRIFT_MINUTES = 5  #: fewer say nothing about drift
@@ -33,14 +35,20 @@ class ClockParameters(msgspec.Struct, frozen=True):
 
 
 class ClockStep(Signal, frozen=True):
-    """The system clock was set by ``step_ms`` between two ticks; it now stands ``offset_ms`` from ours."""
+    """A clock was set by ``step_ms``: the system clock between two ticks, which now stands ``offset_ms`` from ours, or that of ``venue``.
+
+    A venue's is seen when it is set back, by so much at least; ``offset_ms`` is then its smallest receive − stamp time.
+    """
 
     KIND = "clock"
 
     step_ms: float
     offset_ms: float
+    venue: str = ""
 
     def line(self, label: Callable[[str], str]) -> tuple[str, str, str]:
+        if self.venue:
+            return f"The clock of {label(self.venue)} was set back; its delays are measured anew", f"{self.step_ms:+.0f} ms", "warn"
         way = "forwards" if self.step_ms > 0 else "backwards"
         return f"The system clock was set {way}; times here go on as before", f"{self.step_ms:+.0f} ms", "warn"
 
@@ -56,20 +64,36 @@ class Clocks:
         self.offset_ns: int | None = None
         self.steps: deque[ClockStep] = deque(maxlen=STEPS)
         self.minima: dict[str, deque[tuple[int, int]]] = {}
-        self._minute = 0
+        self._minute = self._second = 0
+        self._set_back: dict[str, int] = {}  # venue → how often its clock was set back so far
 
     def on(self, event: Event, market: Market) -> Sequence[Event]:
         if not isinstance(event, Tick):
             return ()
         before, self.offset_ns = self.offset_ns, event.wall_offset
-        if event.ts // MINUTE != self._minute:
-            self._minute = event.ts // MINUTE
-            self._keep(market)
-        if before is None or abs(event.wall_offset - before) <= self.parameters.step_ms * MS:
-            return ()
-        step = ClockStep(event.ts, (event.wall_offset - before) / MS, event.wall_offset / MS)
-        self.steps.append(step)
-        return (step,)
+        found: list[ClockStep] = []
+        if event.ts // NS != self._second:
+            self._second = event.ts // NS
+            if event.ts // MINUTE != self._minute:
+                self._minute = event.ts // MINUTE
+                self._keep(market)
+            found = self._of_venues(event.ts, market)
+        if before is not None and abs(event.wall_offset - before) > self.parameters.step_ms * MS:
+            step = ClockStep(event.ts, (event.wall_offset - before) / MS, event.wall_offset / MS)
+            self.steps.append(step)
+            found.append(step)
+        return found
+
+    def _of_venues(self, now: int, market: Market) -> list[ClockStep]:
+        """Venues whose clocks were set back since the last look."""
+        found = []
+        for venue, delay in market.delays.items():
+            count, back = delay.steps
+            if count != self._set_back.get(venue, 0) and not venue.startswith(SENTINEL):
+                self._set_back[venue] = count
+                self.minima.pop(venue, None)  # how its clock drifts is learnt from one piece of it
+                found.append(ClockStep(now, -back / MS, (delay.floor or 0) / MS, venue))
+        return found
 
     def _keep(self, market: Market) -> None:
         """The minute that has just ended, of every venue that sent stamps in it."""

@@ -3,6 +3,10 @@
 Receive times come from one monotonic clock; a venue's own stamps only measure *excess delay*: how much later than its
 best case a message arrived. Clocks of venues and recorders may be off by any amount (1.27 s were seen): only
 differences to the rolling minimum are used, so negative latencies are as good as any.
+
+A venue's clock may be set. Forwards, the minimum follows with the first message. Backwards, everything looks late, as it does when
+messages wait somewhere; but what waits keeps its order, and only a clock that was set back stamps a message of a stream *before* the
+one before it. By so much it was set back at least, so by so much the minimum may rise, and nothing late looks fresh for it.
 """
 
 from __future__ import annotations
@@ -23,9 +27,14 @@ _DECAY = 0.5 ** (1.0 / HALF_LIFE_S)
 MINUTE = 60_000_000_000
 WINDOW_MINUTES = 5
 RING = 512  #: a power of two
-MINUTE_END, MINUTE_MIN, DELAY_FLOOR, LAST_LATE, DELAYS_SEEN, MINUTES_SEEN, MINUTES = range(7)
+MINUTE_END, MINUTE_MIN, DELAY_FLOOR, LAST_LATE, DELAYS_SEEN, MINUTES_SEEN = range(6)
+# a step back that shows: by how much at least (0 = none), since when, and how many messages before it; those that were taken so far, and
+# by how much the last one was
+BACK, BACK_SINCE, BACK_FROM, STEPS, LAST_STEP, MINUTES = range(6, 12)
 RING_AT = MINUTES + WINDOW_MINUTES
 NEVER = np.int64(2**62)
+LEAST_BACK_NS = 50_000_000  #: stamps of a stream that fall by less are the venue's disorder
+SURE_NS, SURE_MESSAGES = NS, 4  #: a clock is believed to have been set back when so much later nothing tells the time of before
 
 
 def new_delays() -> np.ndarray:
@@ -37,9 +46,52 @@ def new_delays() -> np.ndarray:
 
 
 @jit
-def late_by(delays: np.ndarray, ts: int, ts_exch: int) -> int:
-    """Feed one pair of stamps (ns); how late this message was against the best case of the last five minutes, ≥ 0."""
+def _begin_anew(delays: np.ndarray) -> None:
+    """The venue's clock was set back: what was measured by the one before says nothing, and what came meanwhile was not late."""
+    back = delays[BACK]
+    floor = delays[DELAY_FLOOR] + back
+    for m in range(WINDOW_MINUTES):
+        delays[MINUTES + m] = NEVER
+    delays[MINUTES + delays[MINUTES_SEEN] % WINDOW_MINUTES] = floor
+    delays[MINUTE_MIN] = delays[DELAY_FLOOR] = floor
+    seen = delays[DELAYS_SEEN]
+    for i in range(max(delays[BACK_FROM], seen - RING), seen):
+        at = RING_AT + (i & (RING - 1))
+        delays[at] = max(delays[at] - back, 0)
+    delays[STEPS] += 1
+    delays[LAST_STEP], delays[BACK] = back, 0
+
+
+@jit
+def _set_back(delays: np.ndarray, ts: int, delay: int, back: int) -> None:
+    """Whether the venue's clock was set back, of which this message's stamp shows ``back`` ns."""
+    if back > LEAST_BACK_NS:
+        if delays[BACK] == 0:
+            delays[BACK_SINCE], delays[BACK_FROM] = ts, delays[DELAYS_SEEN]
+        delays[BACK] = max(delays[BACK], back)
+    if delay < delays[DELAY_FLOOR] + delays[BACK] // 2:
+        delays[BACK] = 0  # the time of before is still told: one message was out of order, or its stamp was wrong
+    elif ts - delays[BACK_SINCE] >= SURE_NS and delays[DELAYS_SEEN] - delays[BACK_FROM] >= SURE_MESSAGES:
+        _begin_anew(delays)
+
+
+@jit
+def late_in(delays: np.ndarray, ts: int, ts_exch: int, streams: np.ndarray, slot: int, column: int, conn: int) -> int:
+    """``late_by`` for a message of a stream, whose newest stamp and its connection stand in ``streams[slot, column:column + 2]``."""
+    last = streams[slot, column] if streams[slot, column + 1] == conn else 0
+    streams[slot, column], streams[slot, column + 1] = ts_exch, conn
+    return late_by(delays, ts, ts_exch, last - ts_exch if last != 0 else 0)
+
+
+@jit
+def late_by(delays: np.ndarray, ts: int, ts_exch: int, back: int) -> int:
+    """Feed one pair of stamps (ns); how late this message was against the best case of the last five minutes, ≥ 0.
+
+    ``back`` = by how much its stamp is before that of the message before it of the same stream and connection; ≤ 0 = it is not.
+    """
     delay = ts - ts_exch
+    if back > LEAST_BACK_NS or delays[BACK] > 0:
+        _set_back(delays, ts, delay, back)
     if ts >= delays[MINUTE_END] or delay < delays[MINUTE_MIN]:
         if ts >= delays[MINUTE_END]:
             delays[MINUTE_END] = (ts // MINUTE + 1) * MINUTE
@@ -94,7 +146,16 @@ class DelayFloor:
 
     def excess(self, ts: int, ts_exch: int) -> int:
         """Feed one pair of stamps (ns); how late this message was against the best case, ≥ 0."""
-        return int(late_by(self.state, ts, ts_exch))
+        return int(late_by(self.state, ts, ts_exch, 0))
+
+    def heard(self, ts: int, ts_exch: int, stream: tuple[np.ndarray, int, int], conn: int) -> int:
+        """The same for a message of ``stream`` = (streams, slot, column), see ``late_in``: only so a clock that is set back is noticed."""
+        return int(late_in(self.state, ts, ts_exch, *stream, conn))
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """How often the venue's clock was set back so far, and by how much at least the last time, ns."""
+        return int(self.state[STEPS]), int(self.state[LAST_STEP])
 
     @property
     def floor(self) -> int | None:

@@ -33,8 +33,9 @@ GOT_SLOT, GOT_BIDS, GOT_ASKS, GOT_SEQ, GOT_PREV, GOT_MS, GOT_ID, GOT_GROUPED, GO
 
 # columns of the int64 state of a slot
 COUNT, SEEN, DIRTY, READY, LAST, CONN, WATCHED, QUOTE_SEQ, QUOTE_TS, QUOTE_STAMP, OWN_TS, TOUCH_TS, LATE, STAMP, TRADES_FROM = range(15)
+BOOK_SENT, BOOK_FROM, QUOTE_SENT, QUOTE_FROM = range(15, 19)  # newest stamp of the differences and of the quotes, and its connection
 NEWS = slice(COUNT, READY)  #: what is cleared once it is known
-COLUMNS = 15
+COLUMNS = 19
 ALL, QUOTES_ONLY = 1, 2  #: values of READY, 0 = nothing takes the lane
 LEVELS_MOVED, QUOTE_MOVED, TOLD = 1, 2, 4  #: bits of DIRTY
 # columns of the float state of a slot: the levels' own touch, what the wild-move check needs, base units per unit of size

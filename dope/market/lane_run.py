@@ -8,13 +8,14 @@ import numpy as np
 
 from dope.market import kernel
 from dope.market.compiled import inlined, jit
-from dope.market.freshness import late_by
+from dope.market.freshness import late_in
 from dope.market.lane import (
     ALL,
     ASK,
     ASK_SIZE,
     BID,
     BID_SIZE,
+    BOOK_SENT,
     CONN,
     COUNT,
     DIRTY,
@@ -43,6 +44,7 @@ from dope.market.lane import (
     QUOTE,
     QUOTE_MEMORY_NS,
     QUOTE_MOVED,
+    QUOTE_SENT,
     QUOTE_SEQ,
     QUOTE_STAMP,
     QUOTE_TS,
@@ -127,7 +129,7 @@ def _quote(
     stamped = -HOUR < ts - stamp < HOUR
     state[slot, STAMP] = stamp if stamped else 0
     if stamped:
-        state[slot, LATE] = late_by(delays, ts, stamp)
+        state[slot, LATE] = late_in(delays, ts, stamp, state, slot, QUOTE_SENT, state[slot, CONN])
     state[slot, SEEN] += 1
     state[slot, DIRTY] |= QUOTE_MOVED
     if moved:
@@ -156,7 +158,7 @@ def _book(
     state[slot, DIRTY] |= LEVELS_MOVED
     touch[slot, BID], touch[slot, BID_SIZE], touch[slot, ASK], touch[slot, ASK_SIZE] = bid, bid_size, ask, ask_size
     if stamped and bids + asks > 0:
-        state[slot, LATE] = late_by(delays, ts, ms * MS)
+        state[slot, LATE] = late_in(delays, ts, ms * MS, state, slot, BOOK_SENT, state[slot, CONN])
     if flags & _NEEDS_A_LOOK or state[slot, WATCHED] > 0:
         return LOOK, flags | (LED if led else 0)
     if flags & kernel.TOUCH or led:

@@ -10,7 +10,7 @@ from dope.market import digits, kernel
 from dope.market.book import LIES, LIES_NS, SUSPENSION_NS, Book
 from dope.market.compared import Doubts, differing
 from dope.market.freshness import NS, DelayFloor, next_sigma
-from dope.market.lane import QUOTE_MEMORY_NS, WILD_MOVE, Slots, remember
+from dope.market.lane import BOOK_SENT, QUOTE_MEMORY_NS, QUOTE_SENT, WILD_MOVE, Slots, remember
 from dope.types import (
     CROSSED,
     DOWN,
@@ -151,7 +151,8 @@ class Market:
                 return self._half(book, ts)
         elif stamped and not (bids in EMPTY and asks in EMPTY):
             # a snapshot or keep-alive carries the stamp of an older change: it says nothing about delay
-            book.excess = book.delay.excess(ts, update.ts_exch)
+            stream = self.slots.state, book.slot, BOOK_SENT
+            book.excess = book.delay.heard(ts, update.ts_exch, stream, conn)
         ts = max(ts, self.now)  # what waited for its snapshot is told when it is applied: time does not fall
         if checksum is not None:
             if book.checksum() != checksum & 0xFFFFFFFF:  # some venues send it signed
@@ -243,8 +244,8 @@ class Market:
         return []
 
     # -- the rest ------------------------------------------------------------------------------------------------
-    def quote(self, quote: Quote) -> list[Event]:
-        """The venue's own best bid and ask: the touch while it is newer than the levels."""
+    def quote(self, quote: Quote, conn: int = 0) -> list[Event]:
+        """The venue's own best bid and ask, as connection ``conn`` brought it: the touch while it is newer than the levels."""
         book = self.books[quote.key]
         old = book.quote
         if old is not None and 0 <= quote.seq <= old.seq and quote.ts - book.quote_ts < QUOTE_MEMORY_NS:
@@ -262,7 +263,8 @@ class Market:
         book.quote, book.quote_ts, book.stamp = quote, quote.ts, 0
         if -HOUR < quote.ts - quote.ts_exch < HOUR:
             book.stamp = quote.ts_exch
-            book.excess = book.delay.excess(quote.ts, quote.ts_exch)
+            stream = self.slots.state, book.slot, QUOTE_SENT
+            book.excess = book.delay.heard(quote.ts, quote.ts_exch, stream, conn)
         if before is None or book.touch() == before:
             return []
         return self._touched(book, quote.ts)

@@ -10,7 +10,7 @@ from dope.market.buckets import fill
 from dope.market.candles import fold
 from dope.market.digits import AHEAD
 from dope.market.freshness import DelayFloor
-from dope.market.lane import Log, Names, Slots, Templates, remember
+from dope.market.lane import BOOK_SENT, Log, Names, Slots, Templates, remember
 from dope.market.loops import BUY, SELL, Loops
 from dope.market.overlaps import overlap_sums
 from dope.market.sample import sample
@@ -32,6 +32,7 @@ def compile_all() -> None:
     kernel.depth_within(book.a, WINDOWS)
     fill(book.a, (1.0, 1.0, 2.0, 1.0), 1.0, 1.0, np.zeros((2, 2)))
     delay.excess(2, 1)
+    delay.heard(3, 2, (slots.state, book.slot, BOOK_SENT), 1)
     remember(book.slot, 1, 0, 1.0, 1.0, 2.0, 1.0, slots.rings)
     slots.trade(book.slot, (1, 0), (1.0, 1.0, 1.0))
     slots.settle_trades()

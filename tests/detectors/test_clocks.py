@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -67,6 +68,24 @@ def test_an_opportunity_that_was_open_when_the_clock_was_set_says_so_until_it_is
     (row,) = picture.fast(engine.market.now)["opps"]
     assert (row["state"], row["clock_step"]) == ("open", True)
     assert picture.events[-1]["kind"] == "clock"
+
+
+def test_a_venues_clock_that_is_set_back_is_told_once_and_marks_its_opportunities() -> None:
+    engine, picture = watching(both())
+    clocks = next(each for each in engine.detectors if isinstance(each, Clocks))
+    step(engine, picture, [Frame(T0 + 95 * MS, "", 0, TICK, b"0"), *dear()])
+    streams, delay = np.zeros((1, 2), dtype=np.int64), engine.market.delays["okx"]
+    for i in range(40):
+        ts = T0 + (100 + 50 * i) * MS
+        delay.heard(ts, ts - 5 * MS - (2 * S if i >= 10 else 0), (streams, 0, 0), 1)
+    found = clocks.on(Tick(T0 + 3 * S, 0), engine.market)
+    assert [(event.venue, event.step_ms, event.offset_ms) for event in found if isinstance(event, ClockStep)] == [("okx", -1950.0, 1955.0)]
+    assert clocks.on(Tick(T0 + 4 * S, 0), engine.market) == []
+    assert found[0].line(str.upper) == ("The clock of OKX was set back; its delays are measured anew", "-1950 ms", "warn")  # type: ignore[attr-defined]
+    picture.note(msgspec.structs.replace(found[0], venue="kraken"))
+    assert not picture.fast(engine.market.now)["opps"][0]["clock_step"]
+    picture.note(found[0])
+    assert picture.fast(engine.market.now)["opps"][0]["clock_step"]
 
 
 def test_legs_whose_ages_differ_by_more_than_half_a_second_are_not_comparable() -> None:

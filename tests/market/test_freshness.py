@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytest
 
 from dope.market.freshness import NS, DelayFloor, Rhythm, age_limit_ns, next_sigma
+
+MS = 1_000_000
 
 
 def test_a_recorder_clock_that_is_behind_makes_nothing_late() -> None:
@@ -22,6 +27,84 @@ def test_the_floor_forgets_after_five_minutes() -> None:
         last = floor.excess(t + 9_000_000, t)
     assert last == 0
     assert floor.percentiles() is not None
+
+
+class Feed:
+    """Four streams of one venue over one connection: what is sent arrives in its order, after 5 ms and a little more, or later."""
+
+    def __init__(self, seed: int, every_ms: float = 60.0) -> None:
+        self.rand, self.floor, self.streams = random.Random(seed), DelayFloor(), np.zeros((4, 2), dtype=np.int64)
+        self.now, self.ahead, self.held, self._every, self._arrived = 1_000 * NS, 0, 0, every_ms, 0
+        self.late: list[tuple[float, float]] = []  #: of each message, ms: as it was, and as it was told
+
+    def run(self, seconds: float) -> None:
+        """So much time of the venue. ``ahead`` = what its clock is wrong by, ``held`` = ns that messages wait on their way."""
+        end = self.now + int(seconds * NS)
+        while (due := self.now + int(self.rand.expovariate(4.0 / self._every) * MS)) < end:
+            self.now = due
+            wait = self.held + int(self.rand.expovariate(0.5) * MS)
+            self._arrived = ts = max(self._arrived, due + 5 * MS + wait)
+            told = self.floor.heard(ts, due + self.ahead, (self.streams, self.rand.randrange(4), 0), 1)
+            self.late.append(((ts - due) / MS - 5.0, told / MS))
+        self.now = end
+
+    def off(self) -> float:
+        """Median of what the last messages were told to be late by, less what they were, ms."""
+        return float(np.median([told - was for was, told in self.late[-20:]]))
+
+
+@pytest.mark.parametrize("step_s", [-2.0, -0.3, 0.3, 2.0])
+def test_a_venues_clock_that_is_set_makes_nothing_late_for_more_than_seconds(step_s: float) -> None:
+    feed = Feed(1)
+    feed.run(10.0)
+    feed.ahead = int(step_s * NS)
+    feed.run(0.8)
+    assert feed.off() == pytest.approx(max(-step_s * 1e3, 0.0), abs=6.0), "at first a clock that is set back looks like a delay"
+    feed.run(1.2)
+    assert -6.0 < feed.off() < 60.0
+    assert (feed.floor.percentiles() or (0.0,))[0] < 60.0, "and what came before it was known was not late"
+    count, back = feed.floor.steps
+    assert (count, -60.0 < back / MS + step_s * 1e3 <= 0.0) == ((1, True) if step_s < 0.0 else (0, back / MS + step_s * 1e3 <= 0.0))
+    feed.ahead = 0
+    feed.run(3.0)
+    assert -6.0 < feed.off() < 60.0, "there and back again"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_waits_on_its_way_never_looks_fresh_whatever_the_venues_clock_does_meanwhile(seed: int) -> None:
+    """Queues that come and go, and steps back of the clock in the midst of them: what is told is never less than what was."""
+    feed, rand = Feed(seed), random.Random(f"doings {seed}")
+    feed.run(5.0)
+    for _ in range(30):
+        feed.held = rand.choice((0, int(rand.uniform(0.1, 4.0) * NS)))
+        feed.run(rand.uniform(0.5, 3.0))
+        feed.ahead -= rand.choice((0, 0, int(rand.uniform(0.05, 3.0) * NS)))
+        feed.run(rand.uniform(0.5, 3.0))
+    worst = min(told - was for was, told in feed.late[30:])
+    assert worst > -3.0
+    assert feed.floor.steps[0] >= 5
+
+
+def test_one_message_out_of_order_or_with_a_wrong_stamp_sets_no_clock() -> None:
+    feed = Feed(2)
+    feed.run(5.0)
+    feed.floor.heard(feed.now, feed.now - 2 * NS, (feed.streams, 0, 0), 1)
+    feed.run(3.0)
+    assert feed.floor.steps == (0, 0) and -6.0 < feed.off() < 6.0
+    feed.floor.heard(feed.now, feed.now + 2 * NS, (feed.streams, 0, 0), 1)
+    feed.run(3.0)
+    assert -6.0 < feed.off() < 250.0, "a stamp from the future is forgotten as soon, but for a pause of its stream"
+
+
+def test_another_connection_that_is_late_is_late() -> None:
+    """Its first stamps are before the last ones of the connection that it replaces: that shows no clock."""
+    feed = Feed(3)
+    feed.run(5.0)
+    for i in range(200):
+        sent = feed.now + i * 20 * MS
+        late = feed.floor.heard(sent + 1505 * MS, sent, (feed.streams, i % 4, 0), 2)
+        assert late == pytest.approx(1500 * MS, abs=6 * MS)
+    assert feed.floor.steps == (0, 0)
 
 
 def test_the_limit_shrinks_with_volatility_between_its_bounds() -> None:

@@ -56,26 +56,42 @@ def test_no_venue_that_is_frozen_makes_an_opportunity(venue: str, tmp_path: Path
     assert of_frozen(frozen(venue, tmp_path), venue) == []
 
 
+SECONDS, WRONG_S, RIGHT_S = 5.0, 0.3, 1.8  #: of a play in which a clock goes wrong and right again
+KNOWN_MS = 1400  #: after which it is known to have been set
+LOW = {venue: {"spot": 0.4, "perp": 0.3} for venue in VENUES}
+
+
 def skewed(tmp_path: Path, *faults: Fault) -> Played:
-    return played(Case(7, 4.0, VENUES[:3], faults), tmp_path, fees={venue: {"spot": 0.4, "perp": 0.3} for venue in VENUES})
+    return played(Case(7, SECONDS, VENUES[:3], faults), tmp_path, fees=LOW)
 
 
-def lives(done: Played, without: str = "none") -> list[tuple[str, str, int]]:
-    return sorted(
+@pytest.fixture(scope="module")
+def right(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """The same without a wrong clock."""
+    return skewed(tmp_path_factory.mktemp("right"))
+
+
+def lives(done: Played, without: str = "none", *, of: str = "", after_s: float = 0.0) -> list[tuple[str, str, int]]:
+    """(buy, sell, ms) of what was told, at all venues but one, or of one venue from some second on."""
+    opened = {
         (told.buy, told.sell, told.opened // MS - done.ready_ms) for told in done.witness.opportunities
-        if without not in (told.buy_venue, told.sell_venue)
-    )  # fmt: skip
+        if without not in (told.buy_venue, told.sell_venue) and of in ("", told.buy_venue, told.sell_venue)
+    }  # fmt: skip
+    return sorted(life for life in opened if life[2] >= after_s * 1000)
 
 
-def test_a_clock_of_a_venue_that_is_two_seconds_ahead_changes_no_opportunity(tmp_path: Path) -> None:
-    right = lives(skewed(tmp_path))
-    assert right and lives(skewed(tmp_path, Fault(kind="clock_skew", venue="okx", params={"s": 2.0}))) == right
+def test_a_clock_of_a_venue_that_is_two_seconds_ahead_changes_no_opportunity(right: Played, tmp_path: Path) -> None:
+    assert lives(right) and lives(skewed(tmp_path, Fault(kind="clock_skew", venue="okx", params={"s": 2.0}))) == lives(right)
 
 
-@pytest.mark.parametrize("seconds", [2.0, -2.0])
-def test_a_clock_that_goes_wrong_on_the_way_makes_no_false_opportunity_and_touches_no_other_venue(seconds: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [2.0, -2.0, pytest.param(0.3, marks=pytest.mark.full), pytest.param(-0.3, marks=pytest.mark.full)])
+def test_a_clock_that_goes_wrong_and_right_again_makes_no_false_opportunity_and_hides_none_for_long(
+    seconds: float, right: Played, tmp_path: Path
+) -> None:
     """What comes two seconds late by its own stamps may be late: opportunities of that venue are left out until it is known."""
-    done = skewed(tmp_path, Fault(kind="clock_skew", venue="okx", at_s=1.2, duration_s=1.5, params={"s": seconds}))
+    done = skewed(tmp_path, Fault(kind="clock_skew", venue="okx", at_s=WRONG_S, duration_s=RIGHT_S - WRONG_S, params={"s": seconds}))
     assert arbitrage(done, truth(done)).false == []
-    assert lives(done, "okx") == lives(skewed(tmp_path), "okx") != []
+    assert lives(done, "okx") == lives(right, "okx") != []
     assert not [state for state in done.witness.states if state.state != "LIVE" and state.ts // MS > done.ready_ms]
+    again = RIGHT_S + KNOWN_MS / 1000
+    assert lives(done, of="okx", after_s=again) == lives(right, of="okx", after_s=again) != []
