@@ -56,6 +56,7 @@ class Asset:
         self.basis = spec.basis
         self.heat = 1  #: multiplies the trade flow: 1 calm, 5 to 8 in a burst
         self.stir = 1  #: multiplies trades and changes in depth while a burst is planted
+        self.push = 0  #: +1 = what is planted buys, −1 = it sells
         self.trend = 0  #: the side that trades more while it is hot: the sign of the last jump
         self._premium = spec.basis << 8
         self._rng, self._note = rng, note

@@ -53,7 +53,9 @@ class Symbol:
         price_decimals, size_decimals = DECIMALS.get(spec.native, spec.decimals) if self.futures else (8, 8)
         self.price = rescaled(6, spec.tick_e6, price_decimals)
         self.size = rescaled(8, spec.lot_e8, size_decimals)
-        self.quote = rescaled(14, spec.tick_e6 * spec.lot_e8, price_decimals + size_decimals if self.futures else 8)
+        turnover = spec.tick_e6 * spec.lot_e8
+        zeros = len(str(turnover)) - len(str(turnover).rstrip("0"))  # of a cross it needs more than eight decimals
+        self.quote = rescaled(14, turnover, price_decimals + size_decimals if self.futures else max(8, 14 - zeros))
         self._diffs = [Diff(f"{self.lower}@{name}", steps, market.book.seq) for name, steps in CADENCES[self.futures].items()]
         self._touch = market.book.touch()
         self._candle_id = -1
@@ -187,7 +189,7 @@ class Symbol:
 
 
 #: least value of an order in quote units, where it is another than 5
-LEAST = {"binance_usdm:BTC-USDT-PERP": "100", "binance_usdm:ETH-USDT-PERP": "20"}
+LEAST = {"binance_usdm:BTC-USDT-PERP": "100", "binance_usdm:ETH-USDT-PERP": "20", "binance_spot:ETH-BTC": "0.0001"}
 
 
 def listing(spec: ListingSpec) -> dict[str, object]:

@@ -39,6 +39,7 @@ LISTINGS = (
     ListingSpec("bitfinex", "SOL-USDT", "tSOLUST", "SOL", 10_000, 1, lag=13, half_spread=7_500, bias=-3_500, pace=6),
     ListingSpec("bitfinex", "USDC-USD", "tUDCUSD", "USDC", 10, 1, lag=3, half_spread=2_500, pace=6),
     ListingSpec("bitfinex", "USDT-USD", "tUSTUSD", "USDT", 10, 1, lag=2, half_spread=2_000, pace=6),
+    ListingSpec("bitfinex", "ETH-BTC", "tETHBTC", "ETH", 1, 1, lag=11, half_spread=20_000, pace=6),
 )
 SEQ_ALL, OB_CHECKSUM, TIMESTAMP = 65536, 131072, 32768
 REST = Rate(90, 60.0)

@@ -11,6 +11,7 @@ from fractions import Fraction
 from math import lcm
 
 from dope.sim.exact import BPS, FEES, PRICES, Figure, Leg, Levels, Life, Pair, Rules
+from dope.sim.listings import DOLLARS
 
 BASE = 10**16  #: lots of a leg are counted in parts of it
 SURE = 1e-9  #: what floating point may be wrong by, where it only says that nothing is near
@@ -142,7 +143,8 @@ class Crossed:
         self.pairs: list[Crossing] = []
         vias: dict[tuple[str, str], Exchange] = {}
         for leg in spots:
-            vias.setdefault(currencies(leg), Exchange([])).vias.append(leg)
+            if set(currencies(leg)) <= set(DOLLARS):
+                vias.setdefault(currencies(leg), Exchange([])).vias.append(leg)
         for buy in spots:
             for sell in spots:
                 (base, one), (other_base, other) = currencies(buy), currencies(sell)
@@ -154,7 +156,7 @@ class Crossed:
                         self._of.setdefault(key, []).append(pair)
         self.lives: list[Life] = []
         used = {id(pair.exchange) for pair in self.pairs}
-        self._exchanges = {leg.key: vias[currencies(leg)] for leg in spots if id(vias[currencies(leg)]) in used}
+        self._exchanges = {leg.key: via for leg in spots if (via := vias.get(currencies(leg))) is not None and id(via) in used}
 
     def moved(self, key: str, bids: Levels, asks: Levels) -> None:
         """The published book of this market from now on."""

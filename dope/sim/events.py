@@ -6,7 +6,7 @@ A displacement comes in equal parts over its first steps, stays, and goes in equ
     crash        of an asset       it falls and comes back     params asset, bps (> 0), fall_s, recover_s; books thin, spreads widen
     depeg        of a stable coin  the same, slowly            params asset (USDT, USDC), bps (> 0 = below), fall_s, recover_s
     jump         of an asset       at once and for good        params asset, bps
-    burst        of an asset, or of one market                 params factor, and asset unless a market is named
+    burst        of an asset, or of one market                 params factor, asset unless a market is named, side unless both trade
     halt         of one market     nothing happens in it, for the duration or until ``resume``
 """
 
@@ -36,7 +36,7 @@ SENTENCES = {
     "crash": "the price of an asset falls by bps within fall_s and is back after recover_s",
     "depeg": "a stable coin is worth bps less than it should be, and comes back",
     "jump": "the price of an asset is another one at once and for good, by bps",
-    "burst": "factor times as much happens, to an asset or in one market",
+    "burst": "factor times as much happens, to an asset or in one market; with a side all orders are larger and buy, or sell",
     "halt": "nothing happens in one market",
     "resume": "a market that is halted goes on",
 }
@@ -46,6 +46,7 @@ CRASH_STIR = 8  #: how much more is traded in a crash
 FADE_STEPS = 200  #: what is ended early goes within this many steps
 MOST_BPS = 5_000.0  #: no displacement is larger
 MOST_FACTOR = 1_000
+SIDES = {"buy": 1, "sell": -1, "": 0}  #: of a burst
 MOST_S = 7 * 86_400.0
 MOST_WAITING = 1_000  #: events that have not begun
 FAR_WALL_BP = 60.0  #: above such fees nobody displaces a market as far as that
@@ -90,8 +91,9 @@ class Slope(NamedTuple):
 class Going:
     """One event that lasts: what it does to whom, while it is there."""
 
-    def __init__(self, kind: str, target: Asset | Market, slope: Slope) -> None:
-        self.kind, self.target, self.slope = kind, target, slope
+    def __init__(self, kind: str, target: Asset | Market, slope: Slope, push: int = 0) -> None:
+        """``push`` = the side of a burst."""
+        self.kind, self.target, self.slope, self.push = kind, target, slope, push
 
 
 class Stage:
@@ -101,7 +103,7 @@ class Stage:
         self.planted: deque[Dislocation] = deque(maxlen=PLANTED_KEPT)
         self.epoch_ms = 0
         self._assets, self._markets, self._journal = assets, markets, journal
-        self._planner = Planner(rng, list(markets.values()))
+        self._planner = Planner(rng, [market for market in markets.values() if not market.spec.cross])
         self._ids = itertools.count(1)
         self._waiting: list[tuple[int, Fault]] = []  # (first step, what), sorted
         self._going: list[Going] = []
@@ -149,6 +151,8 @@ class Stage:
             raise BadFault(f"{fault.kind}: bps is a number other than 0, up to {MOST_BPS:g}, not {fault.params.get('bps')!r}")
         if fault.kind == "burst" and not 1 <= _number(fault, "factor", 8.0) <= MOST_FACTOR:
             raise BadFault(f"burst: factor is a number from 1 to {MOST_FACTOR}, not {fault.params.get('factor')!r}")
+        if fault.kind == "burst" and fault.params.get("side", "") not in SIDES:
+            raise BadFault(f"burst: side is buy or sell, not {fault.params['side']!r}")
         if not all(math.isfinite(seconds) and 0 <= seconds <= MOST_S for seconds in (fault.at_s, fault.duration_s)):
             raise BadFault(f"{fault.kind}: at_s and duration_s are seconds from 0 to {MOST_S:g}")
 
@@ -186,7 +190,8 @@ class Stage:
                 if length and market.halted:
                     self._going.append(Going("halt", market, Slope(step, step + length, 1, 1, 0)))
             case "burst":
-                self._going.append(Going("burst", target, Slope(step, step + length, 1, 1, round(_number(fault, "factor", 8.0)))))
+                slope = Slope(step, step + length, 1, 1, round(_number(fault, "factor", 8.0)))
+                self._going.append(Going("burst", target, slope, SIDES[str(fault.params.get("side", ""))]))
             case "dislocation":
                 assert market is not None
                 self._remember(market, Slope(step, step + length, RAMP, RAMP, points))
@@ -211,7 +216,7 @@ class Stage:
 
     def _act(self, step: int) -> None:
         for going in self._going:
-            going.target.shift, going.target.stir = 0, 1
+            going.target.shift, going.target.stir, going.target.push = 0, 1, 0
             if isinstance(going.target, Asset):
                 going.target.stress = 0
         for going in self._going:
@@ -219,6 +224,7 @@ class Stage:
             match going.kind:
                 case "burst":
                     target.stir = max(target.stir, 1 if over else going.slope.points)
+                    target.push = target.push if over else going.push or target.push
                 case "halt":
                     assert isinstance(target, Market)
                     target.halted = not over
@@ -235,7 +241,7 @@ class Stage:
 
 
 class Planner:
-    """Decides by chance when and where a market is displaced, each market before one has its second turn."""
+    """Decides by chance when and where a market is displaced, each market before one has its second turn; crosses never are."""
 
     def __init__(self, rng: random.Random, markets: Sequence[Market]) -> None:
         self._rng, self._markets = rng, markets

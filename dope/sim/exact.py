@@ -77,23 +77,111 @@ class Life(msgspec.Struct):
         return next((figure for since, figure in reversed(self.looks) if since <= now_ms), None)
 
 
-class Pair:
+class Living:
+    """Something that may pay, by the sides of some books, and the life that it is in. ``buy`` and ``sell`` name it."""
+
+    def __init__(self, buy: str, sell: str, rules: Rules, least: Fraction) -> None:
+        """``least`` = cost of the smallest that counts."""
+        self.rules, self.least = rules, least
+        self.life: Life | None = None
+        self._names = buy, sell
+        self._fell: int | None = None
+        self._above: int | None = None
+
+    def pays(self, sides: Sequence[Levels]) -> bool:
+        """Whether the touches alone earn something."""
+        raise NotImplementedError
+
+    def worth(self, sides: Sequence[Levels]) -> Figure | None:
+        """The largest profit and its size; None = nothing is earned."""
+        raise NotImplementedError
+
+    def loss_bps(self, sides: Sequence[Levels]) -> Fraction:
+        """What the touches alone bring, bps, where nothing is earned: it says whether a life may go on."""
+        return Fraction(-BPS)
+
+    def look(self, now_ms: int, *sides: Levels) -> Life | None:
+        """The books from this instant on. Returns the life that ended before it, if one did."""
+        if self.life is None and not self.pays(sides):
+            return None
+        figure = self.worth(sides) if all(sides) else None
+        rules = self.rules
+        big_enough = figure is not None and figure.cost >= self.least
+        good = figure is not None and big_enough and figure.net_bps >= rules.enter
+        if figure is None:  # nothing is earned at any size: what the touch loses decides whether it fades
+            stays = all(sides) and min(self.loss_bps(sides), Fraction(0)) >= rules.leave and rules.leave < 0
+        else:
+            stays = big_enough and figure.net_bps >= rules.leave
+        over = self._over(now_ms)
+        if over is not None or self.life is None:
+            if good and figure is not None:
+                self._begin(now_ms, figure)
+            return over
+        self._go_on(self.life, now_ms, figure if big_enough else None, stays=stays, good=good)
+        return None
+
+    def finish(self, now_ms: int) -> Life | None:
+        """The end of all: a life that is still open is returned with ``end_ms`` None, one that had faded with its end."""
+        over, life = self._over(now_ms), self.life
+        if over is None and life is not None:
+            self._mark_above(life, now_ms, good=False)
+            self.life = None
+        return over or life
+
+    def _over(self, now_ms: int) -> Life | None:
+        life, fell = self.life, self._fell
+        if life is None or fell is None or now_ms - fell <= self.rules.debounce_ms:
+            return None
+        life.end_ms = fell
+        self.life = self._fell = self._above = None
+        return life
+
+    def _begin(self, now_ms: int, figure: Figure) -> None:
+        self.life = Life(*self._names, now_ms, figure.net_bps, now_ms, looks=[(now_ms, figure)])
+        self._fell, self._above = None, now_ms
+
+    def _go_on(self, life: Life, now_ms: int, figure: Figure | None, *, stays: bool, good: bool) -> None:
+        self._mark_above(life, now_ms, good=good)
+        if not stays:
+            self._fell = now_ms if self._fell is None else self._fell
+        else:
+            self._fell = None
+        if figure is None:
+            return
+        life.looks.append((now_ms, figure))
+        del life.looks[:-LOOKS]
+        if stays and figure.net_bps > life.peak_bps:
+            life.peak_bps, life.peak_ms = figure.net_bps, now_ms
+
+    def _mark_above(self, life: Life, now_ms: int, *, good: bool) -> None:
+        if self._above is not None:
+            life.above_ms = max(life.above_ms, now_ms - self._above)
+        self._above = (now_ms if self._above is None else self._above) if good else None
+
+
+class Pair(Living):
     """Buy at one leg, sell at the other."""
 
     def __init__(self, buy: Leg, sell: Leg, rules: Rules) -> None:
-        self.buy, self.sell, self.rules = buy, sell, rules
+        super().__init__(buy.key, sell.key, rules, max(rules.least, buy.least, sell.least))
+        self.buy, self.sell = buy, sell
         # a fee f taken in base leaves 1 − f of what is bought, so a unit received costs 1 / (1 − f)
         self.paid = Fraction(FEES, FEES - buy.fee) if buy.in_base else Fraction(FEES + buy.fee, FEES)
         self.got = Fraction(FEES - sell.fee, FEES)
         self.kept = FEES - buy.fee if buy.in_base else FEES
         self.lot = lcm(buy.lot, sell.lot) * FEES if buy.lot and sell.lot else max(buy.lot, sell.lot) * FEES
-        self.least = max(rules.least, buy.least, sell.least)
         # of one tick each: ask × _ask < bid × _bid where a unit earns something
         self._ask = buy.tick * self.paid.numerator * self.got.denominator
         self._bid = sell.tick * self.got.numerator * self.paid.denominator
-        self.life: Life | None = None
-        self._fell: int | None = None
-        self._above: int | None = None
+
+    def pays(self, sides: Sequence[Levels]) -> bool:
+        return self.crossed(*sides)
+
+    def worth(self, sides: Sequence[Levels]) -> Figure | None:
+        return self.figure(*sides)
+
+    def loss_bps(self, sides: Sequence[Levels]) -> Fraction:
+        return self.touch_bps(*sides)
 
     def crossed(self, asks: Levels, bids: Levels) -> bool:
         """Whether the touches alone earn something."""
@@ -139,65 +227,6 @@ class Pair:
     def _size(leg: Leg, level: tuple[int, int]) -> int | Fraction:
         """Base in a level, 1e-16."""
         return Fraction(level[1] * leg.face * PRICES * 10**16, level[0] * leg.tick) if leg.face else level[1] * leg.unit
-
-    # -- in time -------------------------------------------------------------------------------------------------------
-    def look(self, now_ms: int, asks: Levels, bids: Levels) -> Life | None:
-        """The books from this instant on. Returns the life that ended before it, if one did."""
-        if self.life is None and not self.crossed(asks, bids):
-            return None
-        figure = self.figure(asks, bids) if asks and bids else None
-        rules = self.rules
-        big_enough = figure is not None and figure.cost >= self.least
-        good = figure is not None and big_enough and figure.net_bps >= rules.enter
-        if figure is None:  # nothing is earned at any size: what the touch loses decides whether it fades
-            stays = bool(asks and bids) and min(self.touch_bps(asks, bids), Fraction(0)) >= rules.leave and rules.leave < 0
-        else:
-            stays = big_enough and figure.net_bps >= rules.leave
-        over = self._over(now_ms)
-        if over is not None or self.life is None:
-            if good and figure is not None:
-                self._begin(now_ms, figure)
-            return over
-        self._go_on(self.life, now_ms, figure if big_enough else None, stays=stays, good=good)
-        return None
-
-    def finish(self, now_ms: int) -> Life | None:
-        """The end of all: a life that is still open is returned with ``end_ms`` None, one that had faded with its end."""
-        over, life = self._over(now_ms), self.life
-        if over is None and life is not None:
-            self._mark_above(life, now_ms, good=False)
-            self.life = None
-        return over or life
-
-    def _over(self, now_ms: int) -> Life | None:
-        life, fell = self.life, self._fell
-        if life is None or fell is None or now_ms - fell <= self.rules.debounce_ms:
-            return None
-        life.end_ms = fell
-        self.life = self._fell = self._above = None
-        return life
-
-    def _begin(self, now_ms: int, figure: Figure) -> None:
-        self.life = Life(self.buy.key, self.sell.key, now_ms, figure.net_bps, now_ms, looks=[(now_ms, figure)])
-        self._fell, self._above = None, now_ms
-
-    def _go_on(self, life: Life, now_ms: int, figure: Figure | None, *, stays: bool, good: bool) -> None:
-        self._mark_above(life, now_ms, good=good)
-        if not stays:
-            self._fell = now_ms if self._fell is None else self._fell
-        else:
-            self._fell = None
-        if figure is None:
-            return
-        life.looks.append((now_ms, figure))
-        del life.looks[:-LOOKS]
-        if stays and figure.net_bps > life.peak_bps:
-            life.peak_bps, life.peak_ms = figure.net_bps, now_ms
-
-    def _mark_above(self, life: Life, now_ms: int, *, good: bool) -> None:
-        if self._above is not None:
-            life.above_ms = max(life.above_ms, now_ms - self._above)
-        self._above = (now_ms if self._above is None else self._above) if good else None
 
 
 class Exact:

@@ -40,12 +40,14 @@ LISTINGS = (
     ListingSpec("kraken", "SOL-USDT", "SOL/USDT", "SOL", 10_000, 1, lag=13, half_spread=6_500, bias=2_500, pace=6),
     ListingSpec("kraken", "USDC-USDT", "USDC/USDT", "USDC", 100, 1, lag=3, half_spread=5_000, pace=6),
     ListingSpec("kraken", "USDC-USD", "USDC/USD", "USDC", 100, 1, lag=2, half_spread=5_000, pace=6),
+    ListingSpec("kraken", "ETH-BTC", "ETH/BTC", "ETH", 10, 1, lag=10, half_spread=12_000, pace=6),
 )
 DEPTHS = (10, 25, 100, 500, 1000)
 CHANNELS = ("book", "ticker", "trade", "ohlc")
 CONNECTS = Rate(150, 600.0)
 REST = Rate(15, 15.0)
 LEGACY = {"BTC": "XXBT", "ETH": "XETH", "USD": "ZUSD"}  #: what REST calls old currencies where both of a pair are such
+COST = {"BTC": "0.00002"}  #: least value of an order in quote currency, where it is another than 0.5
 LEAST = {"BTC": "0.00005", "ETH": "0.002", "SOL": "0.02", "USDT": "5", "USDC": "5"}  #: least order, base
 BEAT_STEPS = 100  #: each s
 CHECKSUM_LEVELS = 10
@@ -264,7 +266,7 @@ def pair(spec: ListingSpec) -> tuple[str, dict[str, object]]:
     row: dict[str, object] = {"altname": altname, "wsname": f"{base}/{quote}", "aclass_base": "currency", "aclass_quote": "currency"}
     row |= {"base": LEGACY.get(ours[0], base), "quote": LEGACY.get(ours[1], quote), "lot": "unit", "lot_multiplier": 1}
     row |= {"pair_decimals": _decimals(spec.tick), "lot_decimals": _decimals(spec.lot), "tick_size": spec.tick}
-    row |= {"ordermin": LEAST[spec.asset], "costmin": "0.5", "status": "online"}
+    row |= {"ordermin": LEAST[spec.asset], "costmin": COST.get(spec.currency, "0.5"), "status": "online"}
     return "".join(LEGACY[name] for name in ours) if LEGACY.keys() >= set(ours) else altname, row
 
 

@@ -10,6 +10,7 @@ STEP_MS = 10  #: one step of the market
 #: offsets are counted in points: 1e-8 of the price, so 10 000 points are one basis point
 BP = 10_000
 POINTS = 10_000 * BP
+DOLLARS = ("USD", "USDT", "USDC")  #: what is worth one dollar, or nearly
 
 
 class AssetSpec(msgspec.Struct, frozen=True):
@@ -54,8 +55,13 @@ class ListingSpec(msgspec.Struct, frozen=True):
 
     @property
     def currency(self) -> str:
-        """What its prices are in: USD, USDT or USDC."""
+        """What its prices are in: USD, USDT or USDC; of a cross another asset."""
         return self.symbol.split("-")[1]
+
+    @property
+    def cross(self) -> bool:
+        """Whether its prices are in an asset: with that one's market it makes a way round three markets."""
+        return self.currency not in DOLLARS
 
     @property
     def perpetual(self) -> bool:

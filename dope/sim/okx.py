@@ -29,6 +29,7 @@ LISTINGS = (
     ListingSpec("okx", "ETH-USDT-PERP", "ETH-USDT-SWAP", "ETH", 10_000, 1_000_000, 10_000_000, lag=5, half_spread=1_200, bias=-2_500),
     ListingSpec("okx", "SOL-USDT-PERP", "SOL-USDT-SWAP", "SOL", 10_000, 1_000_000, lag=9, half_spread=3_800, bias=3_000),
     ListingSpec("okx", "USDC-USDT", "USDC-USDT", "USDC", 100, 10_000, lag=5, half_spread=5_000, pace=6),
+    ListingSpec("okx", "ETH-BTC", "ETH-BTC", "ETH", 10, 100, lag=8, half_spread=12_000, pace=3),
 )
 PATHS = {"/ws/v5/public": "public", "/ws/v5/business": "business"}
 CONNECTS = Rate(3, 1.0)

@@ -23,6 +23,7 @@ CHURN = 10  #: of 256: chance per step of one change in depth
 FLOW = 14  #: of 1024: chance per step of a trade in calm times
 MINUTE_MS = 60_000
 UNIT_USD = 1_000  #: a level holds 1…32 units
+PUSHED = 4  #: in a burst with a side orders are so many times as large
 WIDER = 3  #: in the worst moment of a crash spreads are this many times wider than usual, on top
 THINNER = 80  #: and new levels this many percent smaller
 
@@ -75,11 +76,11 @@ class Market:
         self._pace = spec.pace
         self.shift = 0  #: displacement from the fair price in points, set by what is planted
         self.stir = 1  #: multiplies trades and changes in depth while a burst is planted here
+        self.push = 0  #: +1 = what is planted here buys, −1 = it sells
         self.halted = False
         self.closed: Candle | None = None  #: the candle that ended with the present step
         self._rng = rng
         self._noise = 0
-        self._noise_unit = NOISE * spec.noise // 100
         self._trade_ids = itertools.count(rng.randrange(10**8, 10**9))
         self._band = line.price * BAND // POINTS
         self._gap = line.price * NEAR_GAP // POINTS // spec.tick_e6
@@ -97,6 +98,8 @@ class Market:
         self._churn_chance = CHURN * character.flow // 100
         self._half = self.spec.half_spread * character.spread // 100
         self._sizes = self._unit * character.depth // 100
+        self._noise_unit = NOISE * self.spec.noise // 100 * character.noise // 100
+        self._uneven = character.uneven
 
     def fair(self, step: int) -> int:
         """What this market believes the price to be, micro-quote."""
@@ -180,10 +183,16 @@ class Market:
         """A market order: eats up to three levels of one side; the quotes come back some steps later."""
         asset = self.asset
         buy = asset.trend > 0 if (asset.heat > 1 or asset.stress) and bits & 1 else bool(bits & 2)
+        push = self.push or asset.push
+        if push:
+            buy = push > 0
         side = ASK if buy else BID
-        want = self._unit * (1 + (bits >> 2 & 3)) // (1 + (bits >> 4 & 7)) + 1
-        if bits >> 7 & 31 == 0:
+        want = self._unit * (1 + (bits >> 2 & 3)) // (1 + (bits >> 4 & 7)) + 1 if self._uneven else self._unit
+        if bits >> 7 & 31 == 0 and self._uneven:
             want *= 20
+        if push:
+            want *= PUSHED
+        touch = self.book.best(side)
         for _ in range(3):
             tick = self.book.best(side)
             held = self.book.levels[side][tick]
@@ -195,7 +204,9 @@ class Market:
             want -= lots
             if want == 0:
                 break
-        if self.book.changes[-1][2] == 0:
+        if push and not self.book.levels[side].get(touch, 0):
+            self._requote_at = step + self._pace  # who expects no less fills the hole at once
+        elif self.book.changes[-1][2] == 0:
             self._requote_at = step + 3 + (bits >> 12 & 15)
 
     def _churn(self) -> None:

@@ -39,7 +39,7 @@ def _venue(kind: str, venue: str, at_s: float, duration_s: float = 0.0, **params
 
 
 CALM = Character(
-    volatility=50, flow=60, depth=150, jumps_per_minute=0.0, bursts_per_minute=0.0, dislocations_per_minute=0.0
+    volatility=25, flow=60, depth=150, noise=25, uneven=False, jumps_per_minute=0.0, bursts_per_minute=0.0, dislocations_per_minute=0.0
 )  # fmt: skip
 BUSY = Character(volatility=180, flow=300, jumps_per_minute=15.0, bursts_per_minute=20.0, dislocations_per_minute=50.0)
 STORMED = ("okx", "binance_usdm", "binance_spot", "bybit", "kraken")

@@ -27,7 +27,8 @@ FOLLOWS_MS = 30.0  #: quotes wait until the price has moved by the band: that is
 
 def spread_bp(spec: ListingSpec) -> float:
     """Twice what its makers ask, and one tick, to which both sides are rounded outwards."""
-    return 2 * spec.half_spread / BP + spec.tick_e6 / 1e6 / STARTS[spec.asset] * POINTS / BP
+    start = STARTS[spec.asset] / STARTS.get(spec.currency, 1.0)
+    return 2 * spec.half_spread / BP + spec.tick_e6 / 1e6 / start * POINTS / BP
 
 
 def lag_ms(spec: ListingSpec) -> float:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from fractions import Fraction
 
 from dope.detectors.arbitrage import Opportunity
 from dope.sim.crossed import Crossed
-from dope.sim.exact import Life, Rules
-from dope.sim.truth_log import Published
-from dope.trial.judge import DUE_MS, NEAR_MS, Finding, Silence, Told, Torn, Unreadable, legs
+from dope.sim.exact import Life
+from dope.trial.judge import DUE_MS, NEAR_MS, Finding, Silence, Told, Torn, Unreadable, legs, reread, rules_of
 from dope.trial.stage import MS, Played
 
 LOOKS = 4  #: of the truth, before the moment at which it was told, that its size and net may be those of: ticks come each 10 ms
@@ -17,17 +15,9 @@ LOOKS = 4  #: of the truth, before the moment at which it was told, that its siz
 
 def crossed(played: Played) -> list[Life]:
     """Every opportunity in two currencies that was in the published books, by exact arithmetic."""
-    told = played.session.arbitrage.rules
-    rules = Rules(Fraction(str(told.enter)), Fraction(str(told.leave)), told.debounce // MS, Fraction(str(told.min_notional)))
-    exact = Crossed(legs(played), rules)
-    if not exact.pairs:
-        return []
-    published = Published(played.world.log.rows(), played.world.sample.twin())
-    for at_ms in played.at_ms[1:]:
-        for key in published.step():
-            if (sides := published.shown[key].sides()) is not None:
-                exact.moved(key, *sides)
-                exact.judge(key, at_ms)
+    exact = Crossed(legs(played), rules_of(played))
+    if exact.pairs:
+        reread(played, exact)
     return exact.finish(played.end_ms)
 
 

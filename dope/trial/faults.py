@@ -8,10 +8,16 @@ from dope.errors import SettingsError
 from dope.sim import events
 from dope.sim.journal import Fault, Value
 from dope.sim.kinds import KINDS
+from dope.sim.listings import ASSETS
 
 FORM = "kind@venue:symbol:at:duration"
-#: bps of what happens to the market where none are given
-USUAL_BPS = {"dislocation": 40.0, "jump": 30.0, "crash": 300.0, "depeg": 150.0}
+#: what happens to the market where it is not said: so much that it must be found
+USUAL: dict[str, dict[str, Value]] = {
+    "dislocation": {"bps": 40.0}, "jump": {"bps": 30.0}, "crash": {"bps": 300.0}, "depeg": {"bps": 150.0},
+    "burst": {"factor": 150.0, "side": "buy"},
+}  # fmt: skip
+CURRENCIES = tuple(spec.name for spec in ASSETS if spec.sigma)  #: assets in which crosses are quoted
+CROSS_BPS = 80.0  #: of a dislocation of a market in an asset: three fees are on the way round
 
 
 def parse(text: str) -> tuple[Fault, ...]:
@@ -36,7 +42,9 @@ def _one(text: str) -> Fault:
     symbol = parts.pop(0) if parts and parts[0][:1].isalpha() else ""
     if not venue or not parts or len(parts) > 2 or not all(map(_is_time, parts)):
         raise SettingsError(f"{text!r} is no fault: write it as {FORM}, at and duration in seconds")
-    params: dict[str, Value] = {"bps": USUAL_BPS[kind]} if kind in USUAL_BPS else {}
+    params = dict(USUAL.get(kind, {}))
+    if kind == "dislocation" and symbol.rpartition("-")[2] in CURRENCIES:
+        params["bps"] = CROSS_BPS
     if kind in events.KINDS and venue.isupper():
         venue, params = "", {"asset": venue, **params}
     times = float(parts[0]), float(parts[1]) if parts[1:] else 0.0

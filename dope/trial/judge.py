@@ -17,19 +17,21 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from statistics import median
+from typing import Protocol
 
 import msgspec
 
 from dope.detectors.arbitrage import Opportunity
 from dope.engines import costs
-from dope.sim.exact import FEES, Exact, Figure, Leg, Life, Rules
+from dope.sim.exact import FEES, Exact, Figure, Leg, Levels, Life, Rules
 from dope.sim.journal import Planted
 from dope.sim.kinds import KINDS
 from dope.sim.market import STEP_MS
+from dope.sim.quoting import Fill
 from dope.sim.truth_log import DEPTH, TOUCH, Published
 from dope.trial.stage import MS, Played, Sample
 
@@ -37,6 +39,7 @@ DUE_MS = 50
 NEAR_MS = 20
 RECOVERY_MS = 30_000  #: after a fault, in which a book may leave once more
 UNHEARD = 3  #: looks
+FLOAT = 1e-12  #: share by which a large size in floating point may be off
 OLD_MS = 250  #: nothing younger may be held stale
 SLOW_MS = 2_000  #: a venue whose books come less often: between two of them they may be too old to be used, and rightly so
 
@@ -87,17 +90,39 @@ def legs(played: Played) -> list[Leg]:
     return found
 
 
-def truth(played: Played) -> list[Life]:
-    """Every opportunity that was in the published books, by exact arithmetic."""
-    told, sample = played.session.arbitrage.rules, played.world.sample
-    rules = Rules(Fraction(str(told.enter)), Fraction(str(told.leave)), told.debounce // MS, Fraction(str(told.min_notional)))
-    exact = Exact(legs(played), rules)
-    published = Published(played.world.log.rows(), sample.twin())
+class Reader(Protocol):
+    """Looks at published books: what this market is from now on, then what follows from it."""
+
+    def moved(self, key: str, bids: Levels, asks: Levels) -> None: ...
+
+    def judge(self, key: str, now_ms: int) -> None: ...
+
+
+def reread(played: Played, *readers: Reader, traded: Callable[[str, Sequence[Fill], int], None] | None = None) -> None:
+    """All that was published once more, in its order, to all of these; ``traded`` hears the trades of each step of each market."""
+    published = Published(played.world.log.rows(), played.world.sample.twin())
+    markets = list(published.twin.markets.items()) if traded is not None else []
     for at_ms in played.at_ms[1:]:
         for key in published.step():
             if (sides := published.shown[key].sides()) is not None:
-                exact.moved(key, *sides)
-                exact.judge(key, at_ms)
+                for reader in readers:
+                    reader.moved(key, *sides)
+                    reader.judge(key, at_ms)
+        for key, market in markets:
+            if market.fills and traded is not None:
+                traded(key, market.fills, at_ms)
+
+
+def rules_of(played: Played) -> Rules:
+    """Those that the session reckons with."""
+    told = played.session.arbitrage.rules
+    return Rules(Fraction(str(told.enter)), Fraction(str(told.leave)), told.debounce // MS, Fraction(str(told.min_notional)))
+
+
+def truth(played: Played) -> list[Life]:
+    """Every opportunity that was in the published books, by exact arithmetic."""
+    exact = Exact(legs(played), rules_of(played))
+    reread(played, exact)
     return exact.finish(played.end_ms)
 
 
@@ -277,7 +302,7 @@ def _differences(
 
 def _apart(sample: Sample, figure: Figure, lot: float, tick: float) -> str:
     qty, net = float(figure.qty), float(figure.net)
-    if abs(sample.qty - qty) > lot * 1.000001:
+    if abs(sample.qty - qty) > lot * 1.000001 + FLOAT * qty:
         return f"size {sample.qty:.8g} instead of {qty:.8g}"
     room = tick * qty + lot * abs(float(figure.sell_vwap - figure.buy_vwap)) + 1e-9
     if abs(sample.net - net) > room:

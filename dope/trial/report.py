@@ -7,9 +7,15 @@ import math
 from typing import Any
 
 from dope.settings import Settings
+from dope.sim.crossed import Crossed
+from dope.sim.exact import Exact
+from dope.sim.venue import listings
+from dope.trial import rounds
 from dope.trial.alarms import alarms
-from dope.trial.crossing import crossed, crossings
-from dope.trial.judge import Finding, arbitrage, dislocations, truth
+from dope.trial.crossing import crossings
+from dope.trial.judge import Finding, arbitrage, dislocations, legs, reread, rules_of
+from dope.trial.moves import Moves
+from dope.trial.seen import Seen
 from dope.trial.stage import Case, Played, play, ready
 from dope.trial.stepped import run_stepped
 
@@ -18,8 +24,10 @@ COLUMNS = ("kind", "injected", "due", "detected", "missed", "false", "off", "lat
 
 
 def run(case: Case, settings: Settings, *, stepped: bool) -> dict[str, Any]:
-    """Play the case and judge it, as one JSON object; ``ok`` = nothing was missed, false or off."""
+    """Play the case and judge it, as one JSON object; ``ok`` = nothing was missed, false or off. Crosses are watched besides."""
     ready()
+    crosses = sorted({spec.symbol for spec in listings(case.venues) if spec.cross} - set(settings.symbols))
+    settings = settings.model_copy(update={"symbols": (*settings.symbols, *crosses)})
     done: list[Played] = []
 
     async def main() -> None:
@@ -31,8 +39,14 @@ def run(case: Case, settings: Settings, *, stepped: bool) -> dict[str, Any]:
 
 def report(played: Played) -> dict[str, Any]:
     """What was found in a play that is over."""
-    lives = truth(played)
-    findings = [dislocations(played, lives), arbitrage(played, lives), crossings(played, crossed(played)), *alarms(played)]
+    exact, crossed = Exact(legs(played), rules_of(played)), Crossed(legs(played), rules_of(played))
+    ways, seen = rounds.watcher(played), Seen()
+    reread(played, exact, crossed, ways, seen, traded=seen.traded)  # once for all: it makes every book anew
+    lives, moves = exact.finish(played.end_ms), Moves(played, seen)
+    findings = [
+        dislocations(played, lives), arbitrage(played, lives), crossings(played, crossed.finish(played.end_ms)),
+        rounds.triangles(played, ways.finish(played.end_ms)), moves.jumps(), moves.links(), moves.bursts(), *alarms(played),
+    ]  # fmt: skip
     books = played.session.engine.market.books.values()
     case = played.case
     return {

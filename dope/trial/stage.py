@@ -12,6 +12,10 @@ from typing import Any, Protocol
 import msgspec
 
 from dope.detectors.arbitrage import Opportunity
+from dope.detectors.bursts import Burst
+from dope.detectors.jumps import Jump
+from dope.detectors.linker import JumpLink
+from dope.detectors.triangles import Triangle
 from dope.feed.clock import Clock
 from dope.market.market import Market
 from dope.market.ready import compile_all
@@ -59,13 +63,17 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 class Witness:
     """Listens behind all detectors."""
 
-    KINDS = (Opportunity, BookState, Gap, Link)
+    KINDS = (Opportunity, BookState, Gap, Link, Jump, Burst, JumpLink, Triangle)
 
     def __init__(self) -> None:
         self.opportunities: list[Opportunity] = []  #: as they opened and as they closed
         self.states: list[BookState] = []
         self.gaps: list[Gap] = []
         self.links: list[Link] = []
+        self.jumps: list[Jump] = []
+        self.bursts: list[Burst] = []
+        self.links_of_jumps: list[JumpLink] = []
+        self.triangles: list[Triangle] = []  #: as they opened and as they closed
         self.over = False  #: what comes from here on is the end of it all
 
     def on(self, event: Event, market: Market) -> Sequence[Event]:
@@ -80,6 +88,14 @@ class Witness:
                 self.gaps.append(event)
             case Link():
                 self.links.append(event)
+            case Jump():
+                self.jumps.append(event)
+            case Burst():
+                self.bursts.append(event)
+            case JumpLink():
+                self.links_of_jumps.append(event)
+            case Triangle():
+                self.triangles.append(event)
         return ()
 
 

@@ -25,7 +25,7 @@ from dope.venues._written import split_quote
 QUOTES = ("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "DAI", "USD1", "EUR", "TRY", "BRL", "RUB", "JPY", "BTC", "ETH", "BNB")
 #: tick, lot, minimum notional of the default symbols, as of 2026-11 (general knowledge; the venue's list is the authority)
 KNOWN = {"BTC-USDT": (0.01, 0.00001, 5.0), "ETH-USDT": (0.01, 0.0001, 5.0), "SOL-USDT": (0.01, 0.001, 5.0),
-         "USDC-USDT": (0.00001, 1.0, 5.0)}  # fmt: skip
+         "USDC-USDT": (0.00001, 1.0, 5.0), "ETH-BTC": (0.00001, 0.0001, 0.0001)}  # fmt: skip
 
 
 class BinanceSpot(BinanceVenue):

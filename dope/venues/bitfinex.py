@@ -51,7 +51,7 @@ PAPER = "TEST"
 MARKETS = {
     "tBTCUSD": (1.0, 1e-8, 0.00004), "tETHUSD": (0.1, 1e-8, 0.001), "tSOLUSD": (0.01, 1e-8, 0.02),
     "tBTCUST": (1.0, 1e-8, 0.00004), "tETHUST": (0.1, 1e-8, 0.001), "tSOLUST": (0.01, 1e-8, 0.02),
-    "tUSTUSD": (0.00001, 1e-8, 4.0), "tUDCUSD": (0.00001, 1e-8, 4.0),
+    "tUSTUSD": (0.00001, 1e-8, 4.0), "tUDCUSD": (0.00001, 1e-8, 4.0), "tETHBTC": (0.000001, 1e-8, 0.001),
 }  # fmt: skip
 
 

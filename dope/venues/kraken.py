@@ -43,8 +43,9 @@ MARKETS = {
     "BTC/USD": (0.1, 1e-8, 0.00005), "ETH/USD": (0.01, 1e-8, 0.002), "SOL/USD": (0.01, 1e-8, 0.02),
     "BTC/USDT": (0.1, 1e-8, 0.00005), "ETH/USDT": (0.01, 1e-8, 0.002), "SOL/USDT": (0.01, 1e-8, 0.02),
     "USDT/USD": (0.00001, 1e-8, 5.0), "USDC/USD": (0.0001, 1e-8, 5.0), "USDC/USDT": (0.0001, 1e-8, 5.0),
+    "ETH/BTC": (0.00001, 1e-8, 0.002),
 }  # fmt: skip
-MIN_NOTIONAL = 0.5  #: of those
+MIN_NOTIONAL = {"USD": 0.5, "USDT": 0.5, "BTC": 0.00002}  #: of those, by quote currency
 _NO = msgspec.Raw(b"")
 
 Stamp = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -179,7 +180,7 @@ class Kraken(Venue):
         if not (base.isalnum() and quote.isalnum()):
             return None
         tick, lot, least = MARKETS.get(native, (0.0, 0.0, 0.0))
-        value = MIN_NOTIONAL if tick else 0.0
+        value = MIN_NOTIONAL.get(quote, 0.0) if tick else 0.0
         return Instrument(self.ID, f"{base}-{quote}", native, base, quote, "spot", 1.0, False, tick, lot, least, value)
 
     def listings(self) -> list[Fetch]:

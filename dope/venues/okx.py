@@ -33,7 +33,7 @@ BOOKS = frozenset(("books", "books-l2-tbt", "books50-l2-tbt"))
 #: base units per contract, tick and lot (base) of the default swaps, as of 2026-11 (general knowledge)
 SWAPS = {"BTC-USDT-SWAP": (0.01, 0.1), "ETH-USDT-SWAP": (0.1, 0.01), "SOL-USDT-SWAP": (1.0, 0.01)}
 SPOTS = {"BTC-USDT": (0.1, 0.00000001), "ETH-USDT": (0.01, 0.000001), "SOL-USDT": (0.01, 0.000001),
-         "USDC-USDT": (0.0001, 0.0001)}  # fmt: skip
+         "USDC-USDT": (0.0001, 0.0001), "ETH-BTC": (0.00001, 0.000001)}  # fmt: skip
 _NO = msgspec.Raw(b"")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 
 from tests.house_rules import ROOT
 
@@ -26,3 +27,12 @@ def test_what_cannot_be_tried_is_refused_with_code_2() -> None:
     for arguments in (("--faults", "flood@okx:1"), ("--venues", "nowhere"), ("--seconds", "0"), ("--scenario", "tulips")):
         done = sim(*arguments)
         assert done.returncode == 2 and done.stderr.strip(), arguments
+
+
+def test_in_real_time_the_command_plays_as_time_goes_by_and_says_so() -> None:
+    begun = time.monotonic()
+    done = sim("--seed", "5", "--seconds", "1", "--venues", "okx", "--scenario", "calm", "--real-time", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == (0 if found["ok"] else 1), done.stderr
+    assert not found["stepped"] and found["longest_stall_ms"] >= 0 and found["messages"] > 10
+    assert time.monotonic() - begun > found["seconds"] + found["ready_s"]

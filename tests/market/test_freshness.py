@@ -101,8 +101,8 @@ def test_another_connection_that_is_late_is_late() -> None:
     feed = Feed(3)
     feed.run(5.0)
     for i in range(200):
-        sent = feed.now + i * 20 * MS
-        late = feed.floor.heard(sent + 1505 * MS, sent, (feed.streams, i % 4, 0), 2)
+        received = feed.now + i * 20 * MS
+        late = feed.floor.heard(received, received - 1505 * MS, (feed.streams, i % 4, 0), 2)
         assert late == pytest.approx(1500 * MS, abs=6 * MS)
     assert feed.floor.steps == (0, 0)
 

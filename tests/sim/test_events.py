@@ -138,6 +138,21 @@ def test_a_burst_multiplies_what_is_traded_while_it_lasts(where: str) -> None:
     assert 10 < trades["within"] / trades["before"] < 40 and trades["after"] < 2 * trades["before"]
 
 
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_a_burst_with_a_side_is_traded_on_it_from_its_first_moment_on(side: str) -> None:
+    sample = silent()
+    planted = sample.plant(
+        Fault(kind="burst", at_s=5.0, duration_s=3.0, params={"asset": "BTC", "factor": 60, "side": side})
+    )
+    traded: list[tuple[int, bool]] = []
+    for _ in run(sample, 1_200):
+        traded += [(sample.now_ms, fill.buy) for fill in sample.markets[SPOT].fills]
+    within = [(ms, buy) for ms, buy in traded if planted.start_ms <= ms < planted.end_ms]
+    assert len(within) > 100 and {buy for _, buy in within} == {side == "buy"}
+    assert within[0][0] - planted.start_ms <= 50
+    assert {buy for ms, buy in traded if ms < planted.start_ms} == {buy for ms, buy in traded if ms >= planted.end_ms} == {True, False}
+
+
 def test_a_halted_market_stands_still_until_its_time_is_over_or_it_is_resumed() -> None:
     sample = silent()
     sample.plant(Fault(kind="halt", venue="okx", symbol="BTC-USDT", duration_s=1.0))
@@ -163,6 +178,7 @@ def test_a_halted_market_stands_still_until_its_time_is_over_or_it_is_resumed() 
         (Fault(kind="jump", params={"asset": "BTC", "bps": 1e9}), "bps"),
         (Fault(kind="jump", params={"asset": "BTC", "bps": "much"}), "bps"),
         (Fault(kind="burst", params={"asset": "BTC", "factor": 0}), "factor"),
+        (Fault(kind="burst", params={"asset": "BTC", "side": "both"}), "side"),
         (Fault(kind="jump", at_s=-1.0, params={"asset": "BTC", "bps": 1}), "at_s"),
     ],
     ids=str,

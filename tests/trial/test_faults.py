@@ -25,10 +25,11 @@ def test_a_fault_is_a_kind_a_place_and_a_time() -> None:
 
 
 def test_what_happens_to_the_market_is_written_alike_with_an_asset_or_a_market() -> None:
-    assert parse("jump@BTC:5, burst@ETH:1:3, dislocation@okx:BTC-USDT:2:1, crash@SOL:0:4, depeg@USDT:1:2") == (
+    assert parse("jump@BTC:5, burst@ETH:1:3, dislocation@okx:BTC-USDT:2:1, dislocation@okx:ETH-BTC:2:1, crash@SOL:0:4, depeg@USDT:1:2") == (
         Fault(kind="jump", at_s=5.0, params={"asset": "BTC", "bps": 30.0}),
-        Fault(kind="burst", at_s=1.0, duration_s=3.0, params={"asset": "ETH"}),
+        Fault(kind="burst", at_s=1.0, duration_s=3.0, params={"asset": "ETH", "factor": 150.0, "side": "buy"}),
         Fault(kind="dislocation", venue="okx", symbol="BTC-USDT", at_s=2.0, duration_s=1.0, params={"bps": 40.0}),
+        Fault(kind="dislocation", venue="okx", symbol="ETH-BTC", at_s=2.0, duration_s=1.0, params={"bps": 80.0}),
         Fault(kind="crash", duration_s=4.0, params={"asset": "SOL", "bps": 300.0}),
         Fault(kind="depeg", at_s=1.0, duration_s=2.0, params={"asset": "USDT", "bps": 150.0}),
     )

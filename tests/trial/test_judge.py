@@ -30,8 +30,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
 def heard(done: Played, **other: object) -> Played:
     """The same play, but the witness heard something else."""
     witness = Witness()
-    for name in ("opportunities", "states", "gaps", "links"):
-        setattr(witness, name, other.get(name, getattr(done.witness, name)))
+    for name, kept in vars(done.witness).items():
+        setattr(witness, name, other.get(name, kept))
     return msgspec.structs.replace(done, witness=witness, samples=other.get("samples", done.samples))
 
 

@@ -1,71 +1,128 @@
-"""Jumps and bursts that were planted are told at every market, of the right sign and size; none is told where none was."""
+"""Jumps, bursts and links that were planted are told at every market, as they were; none is told where none was."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from dope.detectors.bursts import Burst
-from dope.detectors.jumps import Jump
-from dope.detectors.linker import JumpLink
+from dope.detectors.bursts import Bursts
+from dope.detectors.jumps import Jumps
+from dope.engines import detector_of
 from dope.sim.journal import Fault
-from dope.trial.stage import Case, Played
+from dope.trial.judge import Finding, reread
+from dope.trial.moves import SOON_MS, Moves
+from dope.trial.seen import Seen
+from dope.trial.stage import MS, Case, Played, Witness
 from tests.trial.test_recall import played
 
-NS_MS = 1_000_000
-ONSET_MS = 1000  #: a jump is detected so soon after it was planted
-PLANTED_BPS = 30.0
-SIZE = 0.10  #: share by which its size may be off: venues' own noise of one or two bps is part of their mids
+SYMBOLS = ("BTC-USDT", "ETH-USDT")
+FEW = ("binance_spot", "okx")
+ONSET_MS = 1000
+SIZE = 0.10  #: share of the planted size by which what is told may be off
 
 
-def planted(*jumps: tuple[float, str, float]) -> tuple[Fault, ...]:
-    return tuple(Fault(kind="jump", at_s=at_s, params={"asset": asset, "bps": bps}) for at_s, asset, bps in jumps)
+def jump(at_s: float, asset: str, bps: float) -> Fault:
+    return Fault(kind="jump", at_s=at_s, params={"asset": asset, "bps": bps})
 
 
-def found(done: Played, kind: type[Any]) -> list[Any]:
-    return [signal for signal in done.session.picture.signals if isinstance(signal, kind)]
+def burst(at_s: float, asset: str, side: str, duration_s: float = 1.5) -> Fault:
+    return Fault(kind="burst", at_s=at_s, duration_s=duration_s, params={"asset": asset, "factor": 150.0, "side": side})
 
 
-def assert_told(done: Played) -> None:
-    """Every planted jump once at every market of its asset, and nothing else."""
-    left = found(done, Jump)
-    every = [entry for entry in done.world.journal.entries if entry.kind == "jump"]
-    entries = [entry for entry in every if abs(float(entry.params["bps"])) >= PLANTED_BPS]  # the others came by chance, before it was calm
-    assert len(entries) == len(done.case.faults)
-    for entry in entries:
-        bps, asset = float(entry.params["bps"]), entry.params["asset"]
-        markets = {key for key, book in done.session.engine.market.books.items() if book.instrument.base == asset and book.trades}
-        due = [one for one in left if one.base == asset and 0 <= one.t_detect // NS_MS - done.at(entry.start_ms) <= ONSET_MS]
-        assert {one.key for one in due} == markets and len(due) == len(markets), (entry, due)
+def judged(done: Played) -> dict[str, Finding]:
+    seen = Seen()
+    reread(done, seen, traded=seen.traded)
+    moves = Moves(done, seen)
+    return {finding.kind: finding for finding in (moves.jumps(), moves.links(), moves.bursts())}
+
+
+def entries(done: Played, kind: str) -> list[Any]:
+    """What was asked for; what came by chance before it was calm is left out."""
+    return [entry for entry in done.world.journal.entries if entry.kind == kind and done.at(entry.start_ms) > done.ready_ms + 1000]
+
+
+def markets(done: Played, asset: str) -> set[str]:
+    return {key for key, book in done.session.engine.market.books.items() if book.instrument.base == asset and book.trades}
+
+
+def assert_told(done: Played, smallest: float = SIZE) -> None:
+    """Every planted jump and burst once at every market of its asset, and nothing else."""
+    jumps, bursts = list(done.witness.jumps), list(done.witness.bursts)
+    for entry in entries(done, "jump"):
+        bps, at = float(entry.params["bps"]), done.at(entry.start_ms)
+        due = [one for one in jumps if one.base == entry.params["asset"] and 0 <= one.t_detect // MS - at <= ONSET_MS]
+        assert sorted(one.key for one in due) == sorted(markets(done, str(entry.params["asset"]))), (entry, due)
         for one in due:
-            assert one.dir == (1 if bps > 0 else -1) and abs(one.bps - abs(bps)) <= SIZE * abs(bps), (entry, one)
-            left.remove(one)
-    assert left == [], "none was planted there"
+            assert one.dir == (1 if bps > 0 else -1) and abs(one.bps - abs(bps)) <= smallest * abs(bps), (entry, one)
+            jumps.remove(one)
+    for entry in entries(done, "burst"):
+        at = done.at(entry.start_ms)
+        due_bursts = [one for one in bursts if one.base == entry.params["asset"] and -50 < one.start // MS - at <= SOON_MS]
+        assert {one.key for one in due_bursts} == markets(done, str(entry.params["asset"])), (entry, bursts)
+        for told in due_bursts:
+            assert told.side == entry.params["side"], told
+            bursts.remove(told)
+    assert jumps == [] and bursts == [], "none was planted there"
+    found = judged(done)
+    for finding in found.values():
+        assert not finding.missed and not finding.false and not finding.off, finding
+        assert finding.detected == finding.due > 0, finding
+    assert found["burst"].unsure == 0
 
 
-def test_planted_jumps_are_told_at_every_market_and_nothing_else_is_in_a_calm_market(tmp_path: Path) -> None:
-    done = played(Case(5, 37.0, ("binance_spot", "okx"), planted((33.0, "BTC", 40.0), (34.5, "ETH", -45.0)), "calm"), tmp_path)
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """A calm market of two venues."""
+    faults = jump(33.0, "BTC", 12.0), jump(33.2, "ETH", -14.0), burst(37.0, "BTC", "buy"), burst(37.5, "ETH", "sell")
+    return played(Case(5, 41.5, FEW, faults, "calm"), tmp_path_factory.mktemp("moves"), symbols=SYMBOLS)
+
+
+def test_planted_jumps_bursts_and_links_are_told_at_every_market_and_nothing_else_is_in_a_calm_market(done: Played) -> None:
     assert_told(done)
-    links = found(done, JumpLink)
-    assert links and all(link.base in ("BTC", "ETH") and link.dt <= 500 * NS_MS for link in links)
+    assert {link.leader_venue for link in done.witness.links_of_jumps if link.resolved} == {"binance_spot"}, "it hears of prices first"
+    assert detector_of(done.session.engine, Jumps).lost == detector_of(done.session.engine, Bursts).lost == 0
+
+
+def heard(done: Played, **other: object) -> dict[str, Finding]:
+    """What the judge says when the session told something else."""
+    witness = Witness()
+    for name, kept in vars(done.witness).items():
+        setattr(witness, name, other.get(name, kept))
+    return judged(msgspec.structs.replace(done, witness=witness))
+
+
+def test_what_was_not_told_is_missed_and_what_was_not_there_is_false(done: Played) -> None:
+    nothing = heard(done, jumps=[], bursts=[])
+    assert len(nothing["jump"].missed) == nothing["jump"].due == 4 and "binance_spot:BTC-USDT" in nothing["jump"].missed[0]
+    assert len(nothing["burst"].missed) == nothing["burst"].due >= 3
+    assert len(heard(done, links_of_jumps=[])["link"].missed) == 2
+    first, then = done.witness.jumps[0], 20_000 * MS
+    other = msgspec.structs.replace(first, t_start=first.t_start - then, t_detect=first.t_detect - then)
+    assert len(heard(done, jumps=[*done.witness.jumps, other])["jump"].false) == 1
+    turned = heard(done, jumps=[msgspec.structs.replace(first, dir=-first.dir), *done.witness.jumps[1:]])["jump"]
+    assert len(turned.missed) == 1 and first.key in turned.missed[0]
+    assert len(heard(done, jumps=[msgspec.structs.replace(first, bps=first.bps * 1.3), *done.witness.jumps[1:]])["jump"].off) == 1
+    one = next(each for each in done.witness.bursts if each.key == "binance_spot:BTC-USDT")
+    others = [each for each in done.witness.bursts if each is not one]
+    for change in ({"side": "sell" if one.side == "buy" else "buy"}, {"start": one.start - 10_000 * MS, "end": one.end - 10_000 * MS}):
+        found = heard(done, bursts=[msgspec.structs.replace(one, **change), *others])["burst"]  # type: ignore[arg-type]
+        assert len(found.missed) == 1 and len(found.false) == 1, found
+    late = msgspec.structs.replace(one, start=one.start + 300 * MS)
+    assert len(heard(done, bursts=[late, *others])["burst"].missed) == 1, "too late"
+    link = next(each for each in done.witness.links_of_jumps if each.resolved)
+    before = msgspec.structs.replace(link, dt=link.dt + 700 * MS)
+    assert len(heard(done, links_of_jumps=[before])["link"].false) == 1
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("seed", [5, 6])
-def test_planted_jumps_are_told_at_every_venue(tmp_path: Path, seed: int) -> None:
-    jumps = planted((34.0, "BTC", 40.0), (37.0, "ETH", -45.0), (41.0, "SOL", 60.0), (45.0, "BTC", -50.0), (52.0, "ETH", 55.0))
-    assert_told(played(Case(seed, 58.0, ("binance_spot", "binance_usdm", "okx", "bybit"), jumps, "calm"), tmp_path))
-
-
-@pytest.mark.full
-def test_a_planted_burst_is_told_at_every_market_with_trades(tmp_path: Path) -> None:
-    fault = Fault(kind="burst", at_s=40.0, duration_s=4.0, params={"asset": "BTC", "factor": 20.0})
-    done = played(Case(5, 50.0, ("binance_spot", "okx"), (fault,), "calm"), tmp_path)
-    (entry,) = [entry for entry in done.world.journal.entries if entry.kind == "burst"]
-    start, end = done.at(entry.start_ms), done.at(entry.end_ms)
-    told = [one for one in found(done, Burst) if start <= one.start // NS_MS <= end]
-    markets = {key for key, book in done.session.engine.market.books.items() if book.instrument.base == "BTC" and book.trades}
-    assert {one.key for one in told if one.base == "BTC"} == markets
-    assert min(one.start // NS_MS - start for one in told) <= 1000
+def test_planted_jumps_and_bursts_are_told_at_every_venue(tmp_path: Path, seed: int) -> None:
+    faults = (
+        jump(34.0, "BTC", 12.0), jump(34.0, "ETH", -15.0), jump(38.0, "BTC", -13.0), jump(38.2, "ETH", 45.0), burst(43.0, "BTC", "sell"),
+        burst(43.2, "ETH", "buy"), burst(49.0, "BTC", "buy"),
+    )  # fmt: skip
+    assert_told(played(Case(seed, 53.0, ("binance_spot", "binance_usdm", "okx", "bybit"), faults, "calm"), tmp_path,
+                       symbols=(*SYMBOLS, "BTC-USDT-PERP", "ETH-USDT-PERP")))  # fmt: skip

@@ -1,0 +1,240 @@
+"""Compares jumps, bursts and links that the session told with what was planted and with what the markets published.
+
+  jump    due: one that was planted, or came by chance, and moved the published mid of a market within ONSET_MS by more than SURE times
+          what makes a jump there, with nothing else going on around it. Found: told of that market, in its direction, within ONSET_MS.
+          Off: its size is not that of the published mids from then on by more than SHARE. False: nothing in the journal moved it then.
+  burst   due: one that was planted with a side, in a market where within LOUD_MS what was traded on it stood out by SURE times what makes
+          a burst. Found: told of that side, beginning within SOON_MS of it. False: neither was one planted there, nor did what was
+          traded on that side stand out; unsure: none was planted, but it did.
+  link    due: each jump of an event but the first one, where one alike came before. False: its leader did not jump then, or hears of
+          prices later by more than quotes may linger; unsure: its jumps are of two events.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from dope.detectors.bursts import Burst, Bursts
+from dope.detectors.jumps import Jump, Jumps
+from dope.detectors.linker import JumpLink
+from dope.engines import detector_of
+from dope.sim.events import RAMP
+from dope.sim.journal import Planted
+from dope.sim.listings import STEP_MS, ListingSpec
+from dope.trial.judge import Finding, Unreadable, when
+from dope.trial.seen import Loud, Restless, Seen
+from dope.trial.stage import MS, Played
+
+ONSET_MS = 1_000
+SURE = 1.25  #: a move this many times as large as a jump is at least is one, however its market's noise falls
+SHARE = 0.10
+ALONE_MS = 3_500  #: with other causes so near, nobody can say how large which was
+SOON_MS = 250
+BUCKET_MS = 50
+LOUD_MS = 200
+OVER_MS = 2_000  #: a burst is told when it is over: the second that its last trades are in, and a little more
+NEARLY = 0.75  #: of what makes a burst: what stands out so far may have been taken for one
+KNOWN_S = 31  #: from then on the session knows what is usual
+LINGER_MS = 60  #: quotes follow the price so much later at most, besides the lag of their market
+FADE_MS = RAMP * STEP_MS  #: a displacement goes within this time
+MOVING = ("jump", "dislocation", "crash", "depeg")  #: and bursts with a side
+
+
+class Hit(NamedTuple):
+    """A jump that was told, and what it was of: an entry of the journal, or none."""
+
+    told: Jump
+    of: int | None
+
+
+class Moves:
+    """All of one play. ``seen`` must have read what was published before anything is asked."""
+
+    def __init__(self, played: Played, seen: Seen) -> None:
+        self.played, self.seen = played, seen
+        self._restless = Restless(seen, detector_of(played.session.engine, Jumps))
+        self._loud = Loud(seen, detector_of(played.session.engine, Bursts))
+        self._unreadable = Unreadable(played)
+        self._specs = {key: market.spec for key, market in played.world.sample.markets.items()}
+        moving = (entry for entry in played.world.journal.entries if entry.kind in MOVING or "side" in entry.params)
+        self._causes = [self._span(entry) for entry in moving]
+        self._hits: list[Hit] = []
+
+    def _span(self, entry: Planted) -> tuple[int, int, Planted]:
+        start = self.played.at(entry.start_ms)
+        return start, self.played.at(entry.end_ms) if entry.end_ms else start, entry
+
+    def _watched(self) -> Iterator[ListingSpec]:
+        books = self.played.session.engine.market.books
+        return (spec for key, spec in self._specs.items() if key in books)
+
+    def _concerns(self, entry: Planted, spec: ListingSpec) -> bool:
+        if entry.venue:
+            return (entry.venue, entry.symbol) == (spec.venue, spec.symbol)
+        return entry.params.get("asset") in (spec.asset, spec.currency)
+
+    def _around(self, spec: ListingSpec, start_ms: int, end_ms: int) -> Iterator[Planted]:
+        """What moved this market in this time, or did so shortly before: a displacement does so where it begins and where it ends."""
+        for start, end, entry in self._causes:
+            if start > end_ms or not self._concerns(entry, spec):
+                continue
+            edges = ((start, start), (end - FADE_MS, end)) if entry.kind in ("jump", "dislocation") else ((start, end),)
+            if any(edge[0] <= end_ms and edge[1] + ONSET_MS >= start_ms for edge in edges):
+                yield entry
+
+    # -- jumps -----------------------------------------------------------------------------------------------------------
+    def jumps(self) -> Finding:
+        """Those of the journal against those that were told."""
+        played, finding = self.played, Finding("jump")
+        left = [told for told in played.witness.jumps if told.t_detect // MS > played.ready_ms]
+        of: dict[str, list[Jump]] = {}
+        for told in left:
+            of.setdefault(told.key, []).append(told)
+        taken: dict[int, int] = {}  # id() of what was told → entry
+        for start, _, entry in self._causes:
+            if entry.kind != "jump":
+                continue
+            finding.injected += 1
+            bps = float(entry.params["bps"])
+            for spec in self._watched():
+                if entry.params["asset"] not in (spec.asset, spec.currency) or spec.asset == spec.currency:
+                    continue
+                way = (1 if bps > 0 else -1) * (1 if entry.params["asset"] == spec.asset else -1)
+                hits = [each for each in of.get(spec.key, ()) if start <= each.t_detect // MS <= start + ONSET_MS and each.dir == way]
+                for hit in hits:
+                    taken[id(hit)] = entry.id
+                self._jump(finding, spec, entry, (start, way), hits)
+        for told in left:
+            start, end = told.t_start // MS, told.t_detect // MS
+            if id(told) not in taken and not any(True for _ in self._around(self._specs[told.key], start - ONSET_MS, end)):
+                finding.false.append(f"{told.key} at {when(played, end)}: {told.dir * told.bps:+.2f} bps, and nothing moved it")
+        self._hits = [Hit(told, taken.get(id(told))) for told in left]
+        return finding
+
+    def _jump(self, finding: Finding, spec: ListingSpec, entry: Planted, onset: tuple[int, int], hits: list[Jump]) -> None:
+        start, way = onset
+        least, true = self._restless.least_bps(spec, start), self._size(spec.key, start, way)
+        others = [each for each in self._around(spec, start - ALONE_MS, start + ALONE_MS) if each.id != entry.id]
+        due = least is not None and true >= SURE * least and not others and self._readable(spec.key, start) and not self._late(start)
+        finding.due += due
+        if not hits:
+            if due:
+                finding.missed.append(f"event {entry.id} jump at {spec.key} {when(self.played, start)}: {way * true:+.2f} bps")
+            return
+        finding.detected += due
+        finding.latency_ms.append(hits[0].t_detect / MS - start)
+        told, at = hits[0].bps, hits[0].t_detect // MS
+        true = self._size(spec.key, at, way, lasts_ms=hits[0].t_final // MS - at)
+        if due and abs(told - true) > SHARE * true:
+            where = f"event {entry.id} jump at {spec.key} {when(self.played, start)}"
+            finding.off.append(f"{where}: {told:.2f} bps instead of {true:.2f}")
+
+    def _size(self, key: str, at: int, way: int, *, lasts_ms: int = ONSET_MS) -> float:
+        """By how much the published mid went that way from this instant on, bps, from where it stood in the time before that counts."""
+        p = self._restless.parameters
+        before = self.seen.between(key, int(at - p.window_ms) + 1, at - 1)
+        after = self.seen.between(key, at - 1, at + lasts_ms)[1:]
+        if not before or not after:
+            return 0.0
+        low, high = (min(before), max(after)) if way > 0 else (max(before), min(after))
+        return way * math.log(high / low) * 1e4
+
+    def _readable(self, key: str, at: int) -> bool:
+        played = self.played
+        known = at - max(played.at_ms[0], self.seen.mid_ms.get(key, [at])[0]) >= KNOWN_S * 1000
+        in_time = played.ready_ms <= at <= played.end_ms - 2 * ONSET_MS
+        start, end = at - ALONE_MS, at + ALONE_MS
+        broken = any(since < end and until > start for since, until in self._unreadable.left.get(key, ()))
+        return known and in_time and not broken and not self._unreadable.within(key, start, end)
+
+    def _late(self, at: int) -> bool:
+        """Whether our own loop stood still around this instant."""
+        return any(start - ONSET_MS <= at <= stop + ONSET_MS for start, stop in self.played.stalls)
+
+    # -- bursts ----------------------------------------------------------------------------------------------------------
+    def bursts(self) -> Finding:
+        """Those that were planted with a side against those that were told, and what was told against what was traded."""
+        played, finding = self.played, Finding("burst")
+        books = played.session.engine.market.books
+        told = [each for each in played.witness.bursts if each.start // MS > played.ready_ms]
+        planted = [(self._span(entry), entry) for entry in played.world.journal.entries if entry.kind == "burst"]
+        for (start, end, _), entry in planted:
+            finding.injected += 1
+            side = str(entry.params.get("side", ""))
+            told_by_then = end <= played.end_ms - OVER_MS
+            for spec in self._watched():
+                if not side or not self._burst_of(entry, spec) or not books[spec.key].trades:
+                    continue
+                stands_out = self._loud.greatest((spec.key, side), start, start + LOUD_MS + BUCKET_MS) >= SURE * self._loud.parameters.z
+                due = stands_out and told_by_then and self._readable(spec.key, start) and not self._late(start)
+                hits = [e for e in told if e.key == spec.key and e.side == side and -BUCKET_MS < e.start // MS - start <= SOON_MS]
+                finding.due += due
+                if hits:
+                    finding.detected += due
+                    finding.latency_ms.append(max(0.0, hits[0].start / MS + BUCKET_MS - start))
+                elif due and not self._going(told, (spec.key, side), start):
+                    finding.missed.append(f"event {entry.id} burst at {spec.key} {when(played, start)}: nobody saw that side {side}")
+                elif due:
+                    finding.due -= 1
+                    finding.unsure += 1
+        for each in told:
+            at, side, spec = each.start // MS, each.side, self._specs[each.key]
+            spans = [(start, end, str(e.params.get("side", ""))) for (start, end, _), e in planted if self._burst_of(e, spec)]
+            if any(start - BUCKET_MS <= at <= end + ONSET_MS and of in ("", side) for start, end, of in spans):
+                continue
+            if self._loud.greatest((each.key, side), at, each.end / MS + 2 * BUCKET_MS) >= NEARLY * self._loud.parameters.z:
+                finding.unsure += 1
+            else:
+                finding.false.append(f"{each.key} at {when(played, at)}: that side {side} traded no more than usual (z {each.peak_z:.1f})")
+        return finding
+
+    @staticmethod
+    def _burst_of(entry: Planted, spec: ListingSpec) -> bool:
+        return entry.params.get("asset") == spec.asset or (entry.venue, entry.symbol) == (spec.venue, spec.symbol)
+
+    @staticmethod
+    def _going(told: Sequence[Burst], side: tuple[str, str], at: int) -> bool:
+        """Whether one was going on already, of which this becomes a part."""
+        return any((each.key, each.side) == side and each.start // MS <= at <= each.end // MS + SOON_MS for each in told)
+
+    # -- links -----------------------------------------------------------------------------------------------------------
+    def links(self) -> Finding:
+        """What was told of pairs of jumps; ``jumps`` must have been asked before."""
+        played, finding = self.played, Finding("link")
+        links: dict[tuple[str, float], list[JumpLink]] = {}
+        for link in played.witness.links_of_jumps:
+            links.setdefault((link.follower, link.bps), []).append(link)
+        groups: dict[int | None, list[Jump]] = {}
+        for hit in sorted(self._hits, key=lambda hit: hit.told.t_detect):
+            groups.setdefault(hit.of, []).append(hit.told)
+        for entry, jumps in groups.items():
+            for n, jump in enumerate(jumps):
+                finding.injected += bool(n and entry is not None)
+                self._link(finding, jump, jumps[:n], links.get((jump.key, jump.bps), []), entry)
+        return finding
+
+    def _link(self, finding: Finding, jump: Jump, before: Sequence[Jump], links: Sequence[JumpLink], entry: int | None) -> None:
+        where = f"{jump.key} at {when(self.played, jump.t_detect // MS)}"
+        alike = [one for one in before if (one.base, one.dir) == (jump.base, jump.dir) and 0.6 < jump.bps / one.bps < 1.6]
+        due = entry is not None and bool(alike)
+        finding.due += due
+        if due and links:
+            finding.detected += 1
+            finding.latency_ms.append(links[0].dt / MS)
+        elif due:
+            finding.missed.append(f"{where}: it followed {alike[0].key}, and nobody said so")
+        for link in links:
+            at = link.leader, jump.t_detect - link.dt
+            if not any((hit.told.key, hit.told.t_detect) == at for hit in self._hits):
+                finding.false.append(f"{where}: {link.leader} did not jump {link.dt / MS:.0f} ms before it")
+            elif entry is None or not any((one.key, one.t_detect) == at for one in before):
+                finding.unsure += 1
+            elif link.resolved and self._behind_ms(link) > LINGER_MS:
+                finding.false.append(f"{where}: {link.leader} is said to lead, and hears of prices later")
+
+    def _behind_ms(self, link: JumpLink) -> float:
+        """How much later the leader hears of prices than the follower, ms."""
+        leader, follower = self._specs[link.leader], self._specs[link.follower]
+        return (leader.lag - follower.lag - follower.pace) * STEP_MS
