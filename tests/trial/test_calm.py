@@ -1,4 +1,4 @@
-"""In a calm market without faults nothing is told: no opportunity, no gap, no alarm."""
+"""In a calm market without faults nothing is told: no opportunity, jump or burst, no gap, no alarm."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def alarmed(seconds: float, venues: tuple[str, ...], tmp_path: Path) -> list[str
     done = played(Case(11, seconds, venues, scenario="calm"), tmp_path)
     assert len(done.session.engine.market.books) > 10
     told = [f"{each.buy} → {each.sell}" for each in done.witness.opportunities]
+    told += map(str, (*done.witness.jumps, *done.witness.bursts, *done.witness.links_of_jumps, *done.witness.triangles))
     found = report(done)
     assert found["ok"] and found["scenario"] == "calm"
     return told + list(found["words"]["false"])
