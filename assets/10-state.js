@@ -4,7 +4,7 @@
   "use strict";
   const DOPE = (window.DOPE = window.DOPE || {});
   const KEYED = { venues: "id", instruments: "key", opps: "id", jobs: "id" };
-  const LOGS = { events: 500, findings: 600 };   // how many rows of each are kept
+  const LOGS = { events: 500, findings: 1200 };   // how many rows of each are kept
   const KEEP = { points: 900, held: 6000, delays: 600 };
   const state = (DOPE.state = { events: [], findings: [], series: { t: [], mid: Object.create(null) }, venues: new Map(), instruments: new Map(), opps: new Map(), jobs: new Map() });
   const listeners = {};

@@ -4,7 +4,7 @@
   "use strict";
   const DOPE = window.DOPE, { $, fmt } = DOPE;
   const QUIET = ["#2DD4BF", "#C792EA", "#F2C94C", "#7FB4E6", "#8FCB7B", "#E38BB0", "#A9B6C6", "#5CC8E0", "#B9A06A", "#9A8CF0", "#6FBF9F", "#D4A5A5"];
-  const MAX_LINES = 12, MAX_MARKS = 100, MIN_GAP_MS = 950, BUDGET_MS = 60;
+  const MAX_LINES = 12, MAX_MARKS = 100, KEPT = 600, MIN_GAP_MS = 950, BUDGET_MS = 60;
   const MARKS = { jump: ["jumps", "triangle-up", "triangle-down"], burst: ["bursts", "diamond", "diamond-open"] };   // name, up, down
   let last = 0, pause = MIN_GAP_MS, zoomed = false, cursor = null;
 
@@ -64,21 +64,26 @@
     if (typeof a !== "number" || typeof b !== "number") return typeof a === "number" ? a : typeof b === "number" ? b : null;
     return a + ((b - a) * (ms - t[low])) / (t[high] - t[low]);
   }
+  const since = { jump: 0, burst: 0 };   // from when on all are known, 0 = all of the chart
   const seen = { jump: [0, 0], burst: [0, 0] };   // of each kind how many are in view, and how many of them are drawn
-  const wanted = () => String(DOPE.view.marks || "").split(",");
+  const wanted = () => String(DOPE.view.marks || "").split(",").filter((kind) => Object.hasOwn(MARKS, kind));
   /* What was found on the lines in view, each kind a trace of its own; where there are too many, the largest by their test. */
   function marks(t, used, name) {
-    const lines = new Map(used.map((l) => [l.x.key, l])), found = Object.assign(Object.create(null), { jump: [], burst: [] });
+    const lines = new Map(used.map((l) => [l.x.key, l])), found = Object.assign(Object.create(null), { burst: [], jump: [] });   // jumps are few: on top
     for (const row of DOPE.state.findings) {
       const line = lines.get(row.key), y = line && found[row.kind] ? valueAt(t, line.y, row.t) : null;
       if (y !== null) found[row.kind].push({ row, line, y });
+    }
+    for (const kind of Object.keys(found)) {   // the server keeps so many of a kind: before the first of them nothing is known
+      const kept = DOPE.state.findings.filter((row) => row.kind === kind);
+      since[kind] = kept.length >= KEPT && t.length && kept[0].t > t[0] ? kept[0].t : 0;
     }
     const ends = DOPE.display.palette(), tone = (way) => DOPE.display.hex(way > 0 ? ends.posLight : ends.negLight);
     return Object.entries(found).flatMap(([kind, all]) => {
       const shown = wanted().includes(kind) ? all.sort((a, b) => b.row.z - a.row.z).slice(0, MAX_MARKS) : [];
       seen[kind] = [all.length, shown.length];
       return !shown.length ? [] : { type: "scatter", mode: "markers", cliponaxis: false, x: shown.map((m) => fmt.stamp(m.row.t)), y: shown.map((m) => m.y), customdata: shown.map((m) => words(m.row, m.line, name)), hovertemplate: "%{customdata}<extra></extra>",
-        marker: { symbol: shown.map((m) => MARKS[kind][m.row.way > 0 ? 1 : 2]), size: 11, color: shown.map((m) => tone(m.row.way)), line: { color: kind === "jump" ? "#0F151E" : shown.map((m) => tone(m.row.way)), width: kind === "jump" ? 1.2 : 1.6 } } };
+        marker: { symbol: shown.map((m) => MARKS[kind][m.row.way > 0 ? 1 : 2]), size: kind === "jump" ? 11 : 8, color: shown.map((m) => tone(m.row.way)), line: { color: kind === "jump" ? "#0F151E" : shown.map((m) => tone(m.row.way)), width: kind === "jump" ? 1.2 : 1.6 } } };
     });
   }
   function words(row, line, name) {
@@ -91,7 +96,7 @@
       const kind = button.dataset.value, on = wanted().includes(kind), [all, shown] = seen[kind];
       button.classList.toggle("on", on);
       button.setAttribute("aria-pressed", String(on));
-      button.title = !on ? `Mark ${MARKS[kind][0]} on the lines` : `${fmt.number(all)} ${MARKS[kind][0]} in view${shown < all ? `, the ${fmt.number(shown)} with the largest z are marked` : ""}`;
+      button.title = !on ? `Mark ${MARKS[kind][0]} on the lines` : `${fmt.number(all)} ${MARKS[kind][0]} in view${shown < all ? `, the ${fmt.number(shown)} with the largest z are marked` : ""}${since[kind] ? `; known since ${fmt.clock(since[kind])}` : ""}`;
     }
   }
   function layout(f) {
@@ -135,7 +140,8 @@
     const short = kept < DOPE.view.span * 0.9 ? ` · ${fmt.age(kept)} kept so far` : "";
     const few = names.some((name) => f.middles[name].few), word = few ? "middle" : "consensus";
     const against = few ? `deviation from the middle of what is watched, bps: a consensus needs ${VOTES} spot venues` : "deviation from consensus mid, bps";
-    DOPE.text("chart-note", (price ? "mid price" : against) + (middle ? ` · ${word} ${fmt.number(middle, 2)}` : "") + short + (zoomed ? " · zoomed, double-click resets" : ""));
+    const marked = wanted().filter((kind) => since[kind]).map((kind) => ` · ${MARKS[kind][0]} known since ${fmt.clock(since[kind])}`).join("");
+    DOPE.text("chart-note", (price ? "mid price" : against) + (middle ? ` · ${word} ${fmt.number(middle, 2)}` : "") + short + marked + (zoomed ? " · zoomed, double-click resets" : ""));
   }
   function listen(graph) {
     if (graph.dataset.heard) return;
@@ -144,7 +150,7 @@
     graph.on("plotly_doubleclick", () => { zoomed = false; draw(true); });
   }
   DOPE.actions["chart-mark"] = (b) => {
-    const now = wanted().filter((kind) => Object.hasOwn(MARKS, kind)), kind = b.dataset.value;
+    const now = wanted(), kind = b.dataset.value;
     DOPE.see({ marks: (now.includes(kind) ? now.filter((one) => one !== kind) : [...now, kind]).join() });
   };
   DOPE.markTime = (ms) => { cursor = ms; draw(true); };

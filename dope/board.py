@@ -47,7 +47,7 @@ in ``_ns``). Sections, each replaced as a whole when it changes:
 ``events``   [{id, t, kind: "opp"|"venue"|"book"|"fault"|"model"|"system", text, value, tone,
               muted: bool (of a venue that was muted then: no screen raises it)}] newest last, 500 kept
 ``findings`` [{id: number of its line on the event tape, t: ms (of a jump its peak, of a burst its begin), kind: "jump"|"burst", key, way: 1
-              (up, bought)|-1, size (of a jump bps, of a burst base units), z, took_ms}] newest last, 300 of a kind kept
+              (up, bought)|-1, size (of a jump bps, of a burst base units), z, took_ms}] newest last, 600 of a kind kept
 ``pred``     {status: "collecting"|"training"|"ready"|"failed", samples, needed, horizon_steps, step_s, rows: [{a, b,
               symbol, kind, current, predicted, persistence, t, band: [lo, hi]|None}], card: {version, trained,
               rows, from, to, features: [str], scores: [{model, n, rmse, mae, skill_persistence, skill_mean, p_value,

@@ -11,7 +11,7 @@ from dope.detectors.jumps import Jump
 from dope.types import Signal
 
 MS = 1_000_000
-KEPT = 300  #: of each kind; a chart shows fewer
+KEPT = 600  #: of each kind; a chart shows fewer
 
 
 class Findings:

@@ -23,6 +23,7 @@ from dope.tape.read import Tape
 
 SOURCES = ("live", "sim", "import")  #: whose history can be asked for, each in a folder of its own
 NAMES = 10_000  #: tapes whose session is remembered
+SETTLED_NS = 5 * 10**9  #: a row comes to its tape at most so much later than another one of the same time
 READ_TAPES = 8  #: tables of unsealed tapes that are kept in memory after they were read
 
 
@@ -44,7 +45,7 @@ class Histories:
     def __init__(self, settings: Settings, clock: Clock, current: Callable[[], Session | None]) -> None:
         self._settings, self._clock, self._current = settings, clock, current
         self._stores: dict[str, Store] = {}
-        self._read: OrderedDict[tuple[str, int, str], tuple[pa.Table, int, int]] = OrderedDict()
+        self._read: OrderedDict[tuple[str, str], tuple[int, tuple[pa.Table, int, int], int]] = OrderedDict()  # size, rows, newest row
         self._sessions: OrderedDict[str, str] = OrderedDict()  # path of a tape → who recorded it
         self._lock = threading.Lock()
 
@@ -112,7 +113,7 @@ class Histories:
                 of = self._session_of(path)
                 if run and of == run:
                     if ours is not None and start < since:
-                        rows = self._rows_of(path, table)[0]
+                        rows = self._rows_of(path, table, since)[0]
                         found.append(Unsealed(path.stem, rows.filter(pc.less(rows["ts"], since)), ours.picture.started_ns, since, of))
                     continue
                 rows, first, last = self._rows_of(path, table)
@@ -143,21 +144,24 @@ class Histories:
                 self._sessions.popitem(last=False)
         return of
 
-    def _rows_of(self, path: Path, table: str) -> tuple[pa.Table, int, int]:
-        """(rows, first, last) of one tape, read once for each size that it has had lately."""
-        key = (str(path), path.stat().st_size, table)
+    def _rows_of(self, path: Path, table: str, need: int = 2**63 - 1) -> tuple[pa.Table, int, int]:
+        """(rows, first, last) of one tape. One that grows is read again only where rows before ``need`` (ns) may have come."""
+        key, size = (str(path), table), path.stat().st_size
         with self._lock:
             if key in self._read:
                 self._read.move_to_end(key)
-                return self._read[key]
+                before, told, reaches = self._read[key]
+                if before == size or reaches >= need + SETTLED_NS:
+                    return told
         tape = Tape(path, tolerant=True)
         batches = [batch for _, batch in tape.rows(table)]
         rows = pa.Table.from_batches(batches, TABLES[table]).unify_dictionaries().combine_chunks()
         told = (rows, tape.first, tape.last)
         if not tape.first and len(rows):  # it holds rows and no frame: what was stored, and not seen
             told = (rows, pc.min(rows["ts"]).as_py(), pc.max(rows["ts"]).as_py() + 1)
+        newest = pc.max(rows["ts"]).as_py() if len(rows) else 0
         with self._lock:
-            self._read[key] = told
+            self._read[key] = size, told, newest
             while len(self._read) > READ_TAPES:
                 self._read.popitem(last=False)
         return told

@@ -111,6 +111,8 @@ def test_triangles_and_conversions_tell_what_is_nearest_and_why_it_is_none(runni
         ("okx:BTC-USDT", "kraken:BTC-USD"), ("kraken:BTC-USD", "okx:BTC-USDT"),
     }  # fmt: skip
     assert all(row["via"] == "kraken:USDT-USD" and abs(row["net_bps"]) < 100.0 < abs(row["naive_bps"]) for row in said["pairs"])
+    assert running.ask("conversions", "BTC", comparable=True)["pairs"] == said["pairs"]
+    assert running.ask("conversions", "BTC", comparable=False)["pairs"] == [], "all can be compared"
 
 
 def test_the_routes_tell_the_same_and_nothing_is_no_error(running: Running) -> None:

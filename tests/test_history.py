@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from dope import tables
+from dope import history, tables
 from dope.board import Board, Command
 from dope.errors import NoEngine, StoreError, UnknownName
 from dope.feed.clock import Clock
@@ -22,6 +23,7 @@ from dope.tables import KINDS
 from dope.tail import Tail
 from dope.tape.catalogue import SEALED
 from dope.tape.format import tape_name
+from dope.tape.read import Tape
 from dope.tape.seal import seal
 from dope.tape.segment import write_tape
 from dope.types import DATA, Frame
@@ -105,7 +107,9 @@ def test_whose_history_is_meant_has_to_be_known(tmp_path: Path) -> None:
         histories.query("bbo", "", START, END, source="tape")
 
 
-def test_rows_of_the_running_session_come_from_memory_and_older_ones_from_its_tapes_each_once(tmp_path: Path) -> None:
+def test_rows_of_the_running_session_come_from_memory_and_older_ones_from_its_tapes_each_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [tables.batch("trade", [trade_row(n, 10 * n + k) for k in range(10)]) for n in range(8)]
 
     async def run() -> Session:
@@ -115,6 +119,10 @@ def test_rows_of_the_running_session_come_from_memory_and_older_ones_from_its_ta
         await until_async(lambda: session.journal.status()["waiting"] == 0)
         session.tail.placed(session.journal.placed())
         return session
+
+    def lets_go(of: int) -> bool:
+        session.tail.placed(session.journal.placed())
+        return session.tail.since("trade") > of
 
     session = asyncio.run(run())
     whole = [row for batch in rows for row in batch.to_pylist()]
@@ -128,6 +136,18 @@ def test_rows_of_the_running_session_come_from_memory_and_older_ones_from_its_ta
     assert session.tail.since("trade") > begin, "memory has let go of the older ones"
     assert histories.query("trade", "", begin, end).table.to_pylist() == whole
     assert histories.query("trade", "ETH-USDT", begin, end).table.num_rows == 0
+    opened: list[Path] = []
+    monkeypatch.setattr(history, "Tape", lambda path, **how: (opened.append(path), Tape(path, **how))[1])
+    monkeypatch.setattr(history, "SETTLED_NS", 0)
+    for more, read in ((range(8, 9), False), (range(9, 20), True)):  # it grows, and memory lets go of what was read; then of more
+        for n in more:
+            batch = tables.batch("trade", [trade_row(n, 10 * n + k) for k in range(10)])
+            session.tail.add("trade", batch, session.journal.append_rows("trade", batch))
+            whole += batch.to_pylist()
+        until(partial(lets_go, whole[-30]["ts"] - 1000), "memory to let go of the older ones")
+        assert histories.query("trade", "", begin, whole[-1]["ts"] + 1).table.to_pylist() == whole
+        assert bool([path for path in opened if path.parent.name == "sim"]) == read, "a tape that grows is read again where it must be"
+    whole, end = whole[:80], rows[-1]["ts"][-1].as_py() + 1
     asyncio.run(session.stop())
     seal(session.tape_paths()[0], tmp_path / "data" / "sim" / SEALED)
     assert histories.query("trade", "", begin, end).table.to_pylist() == whole, "sealed, and still in memory"

@@ -155,6 +155,38 @@ def test_average_paths_around_jumps_show_who_moved_first(tmp_path: Path) -> None
     assert paths["kraken"][500] == pytest.approx(5.0, abs=1.5)
 
 
+def test_whether_following_pays_is_told_of_executable_prices_after_the_followers_own_fees(tmp_path: Path) -> None:
+    session, now = session_of(tmp_path, {"okx": 0, "kraken": 300}), T0 + 700 * NS
+    assert ask(leadlag.LeadLag(), session)["following"]["rows"] == [], "nobody has jumped"
+    session.collect()
+    best(session, "kraken", [T0 + 400 * NS], [99.99], [100.01])
+    mid = {"okx": 100.0, "kraken": 100.0}
+    for n in range(25):
+        way, at = (1 if n % 2 else -1), 400_000 + 10_000 * (n + 1)
+        jump(session, "okx", at, way)
+        for venue, late in (("okx", 0), ("kraken", 300)):
+            mid[venue] *= 1.0 + way * 80e-4
+            best(session, venue, [T0 + (at + late) * MS], [mid[venue] * (1 - 1e-4)], [mid[venue] * (1 + 1e-4)])
+    session.collect()
+    told = ask(leadlag.LeadLag(), session, now)["following"]
+    assert (told["after_ms"], told["hold_ms"]) == (100.0, 2000)
+    (row,) = told["rows"]
+    fee = session.arbitrage.costs[("kraken", "spot")].fee
+    fees = ((1 + fee) / (1 - fee) - 1) * 1e4
+    assert (row["leader"], row["follower"], row["n"]) == ("okx:BTC-USDT", "kraken:BTC-USDT", 25)
+    assert row["move"]["value"] == pytest.approx(80.0, abs=0.1) and row["spread"] == pytest.approx(2.0, abs=0.05)
+    assert row["fees"] == pytest.approx(fees) and row["net"]["value"] == pytest.approx(78.0 - fees, abs=0.2)
+    assert row["verdict"] == ("pays" if fees < 77.0 else "no")
+    assert ask(leadlag.LeadLag(), session, now, venues=["okx"])["following"]["rows"] == [], "nobody is left to follow"
+
+
+def best(session: Session, venue: str, at: Sequence[int], bid: Sequence[float], ask_: Sequence[float]) -> None:
+    """Best prices, on record."""
+    columns = {"ts": at, "symbol": ["BTC-USDT"] * len(at), "venue": [venue] * len(at), "bid": bid, "ask": ask_}
+    rows = {name: columns.get(name, [None] * len(at)) for name in TABLES["bbo"].names}
+    session.tail.add("bbo", pa.RecordBatch.from_pydict(rows, schema=TABLES["bbo"]))
+
+
 def test_scores_of_linked_jumps_are_those_of_the_markets_shown(tmp_path: Path) -> None:
     session = session_of(tmp_path, {"okx": 0, "kraken": 40})
     linker: Linker = detector_of(session.engine, Linker)
@@ -178,9 +210,7 @@ def test_shares_of_the_price_are_told_of_an_hour_only(tmp_path: Path) -> None:
     price = np.cumsum(rand.normal(0.0, 1e-5, len(at) + 1))
     for venue, log_price in (("okx", price[1:]), ("kraken", price[:-1])):
         mid = 100.0 * np.exp(log_price + rand.normal(0.0, 1e-6, len(at)))
-        columns = {"ts": at, "symbol": ["BTC-USDT"] * len(at), "venue": [venue] * len(at), "bid": mid - 0.01, "ask": mid + 0.01}
-        session.tail.add("bbo", pa.RecordBatch.from_pydict({name: columns.get(name, [None] * len(at)) for name in TABLES["bbo"].names},
-                                                           schema=TABLES["bbo"]))  # fmt: skip
+        best(session, venue, at, mid - 0.01, mid + 0.01)
     (share,) = ask(leadlag.LeadLag(), session, now, discovery=True)["shares"]
     assert (share["x"], share["why"]) == ("kraken:BTC-USDT", "")
     assert share["low"] <= share["high"] < 0.2, "it is made at the other one"

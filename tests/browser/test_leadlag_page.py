@@ -20,6 +20,18 @@ SCORE = {"base": "BTC", "leader": "okx:BTC-USDT", "follower": "kraken:BTC-USDT",
          "verdict": "few"}  # fmt: skip
 
 
+def following(leader: str, follower: str, n: int, net: float, verdict: str) -> dict[str, Any]:
+    mean = {"value": net, "low": net - 1.0, "high": net + 1.0}
+    move = {name: value + 22.0 for name, value in mean.items()}
+    pair = {"leader": f"{leader}:BTC-USDT", "follower": f"{follower}:BTC-USDT"}
+    return {**pair, "n": n, "move": move, "spread": 2.0, "fees": 20.0, "net": mean, "verdict": verdict}
+
+
+FOLLOWING = {"after_ms": 100.0, "hold_ms": 2000, "rows": [
+    following("okx", "kraken", 24, -15.0, "no"), following("okx", "bybit", 31, 3.0, "pays"), following("bybit", "kraken", 7, 40.0, "few"),
+]}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def finding(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     lags = {"okx": 0, "kraken": 40, "bybit": 80}
@@ -27,7 +39,7 @@ def finding(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     enough = SCORE | {"n": 24, "led": 23, "p": 3e-6, "follower": "bybit:BTC-USDT", "verdict": "leads", "lag_ms": 81.0}
     at = told["paths"]["offsets_ms"]
     paths = [{"key": f"{venue}:BTC-USDT", "n": 7, "bps": [5.0 if t >= lag else 0.0 for t in at]} for venue, lag in lags.items()]
-    return told | {"jumps": [SCORE, enough], "paths": {"jumps": 7, "offsets_ms": at, "markets": paths}}
+    return told | {"jumps": [SCORE, enough], "paths": {"jumps": 7, "offsets_ms": at, "markets": paths}, "following": FOLLOWING}
 
 
 def test_the_leader_is_shown_with_its_evidence_and_what_is_not_sure_is_grey(
@@ -57,10 +69,31 @@ def test_the_leader_is_shown_with_its_evidence_and_what_is_not_sure_is_grey(
     page.wait_for_selector("#paths-graph .scatterlayer .trace", state="attached")
     page.click("#leadpaths summary")
     assert page.locator("#paths-rows tr").count() == 3
-    # a control is asked with, by keyboard
+    # what following would bring: what pays first, and no said plainly
+    says = page.eval_on_selector_all("#follow-rows tr", "(rows) => rows.map((r) => r.children[1].textContent)")
+    assert [text[:10] for text in says] == ["● pays", "○ no: it c", "◌ too few"]
+    assert "1 of 2 pairs did" in page.inner_text("#follow-note") and "+3.00 [+2.00 … +4.00]" in page.inner_text("#follow-rows tr >> nth=0")
+    # a control is asked with, by keyboard, and stands in the link
     with page.expect_request(lambda request: "clock=exchange" in request.url):
         page.focus("#lead-clock")
         page.keyboard.press("ArrowDown")
+    page.click('[data-test="lead-venues"]')
+    with page.expect_request(lambda request: "venue=okx" in request.url):
+        page.click('[data-test="lead-venue-okx"]')
+    page.keyboard.press("Escape")
+    link = page.evaluate("DOPE.link_to_view()")
+    assert link.partition("?")[2] == "lead_venues=okx&lead_clock=exchange"
+    page.click('[data-test="views"]:visible')
+    page.fill('[data-test="view-name"]', "by stamps")
+    page.click('[data-test="view-save"]')
+    page.wait_for_selector('#lead-views-pop [data-test="view-apply"]')
+    page.keyboard.press("Escape")
+    page.evaluate("DOPE.see({ lead_clock: 'receipt', lead_venues: '' })")
+    page.wait_for_function("document.getElementById('lead-clock').value === 'receipt'")
+    page.click('[data-test="views"]:visible')
+    page.click('#lead-views-pop [data-test="view-apply"]')
+    page.wait_for_function("document.getElementById('lead-clock').value === 'exchange' && DOPE.view.lead_venues === 'okx'")
+    page.evaluate("DOPE.see({ lead_venues: '' })")
     # only what is sure
     quiet = dict(finding["pairs"][0], state="not related", leader=None, why="z = 2.0, needs 6")
     server.market.readings["leadlag"] = finding | {"pairs": [quiet, *finding["pairs"][1:]]}

@@ -296,7 +296,7 @@ def test_jumps_and_bursts_are_marked_on_the_line_of_their_market_and_the_legend_
         assert word in jump[3]
     page.click('[data-test="mark-burst"]')
     page.wait_for_function(f"({MARKED})().flat().length === 2")
-    (burst,) = page.evaluate(MARKED)[1]
+    (burst,) = page.evaluate(MARKED)[0]
     assert burst[1] == pytest.approx(line[-2]) and burst[2] == "diamond" and "buying burst 12.5 BTC" in burst[3]
     assert "marks=jump%2Cburst" in page.evaluate("DOPE.link_to_view()")
     page.click('[data-test="mark-jump"]')
