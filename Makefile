@@ -19,12 +19,14 @@ run: $(RUN_MARK)   ## start it: live venues, or the simulated market if none ans
 demo: $(RUN_MARK)   ## start it on the simulated market; needs no network
 	@$(PY) app.py serve --source sim
 
-# Several at once, because most tests wait for sockets, processes or a page. What fails beside others has to pass alone.
+# Several at once, because most tests wait for sockets, processes or a page; machine code is made before, or each would make its own.
+# What fails beside others has to pass alone.
 ALONE := --last-failed --last-failed-no-failures none
 
-test: check   ## everything: lint, types, tests
-	$(PY) -m pytest -q -n 4 --dist loadfile -m "not browser and not full" || $(PY) -m pytest -q -m "not browser and not full" $(ALONE)
-	$(PY) -m pytest -q -n 2 --dist loadfile -m "browser and not full" tests/browser || $(PY) -m pytest -q -m "browser and not full" $(ALONE) tests/browser
+test: $(DEV_MARK)   ## everything: lint, types, tests
+	$(PY) -c "from dope.market.ready import compile_all; compile_all()" & $(MAKE) --no-print-directory check && wait $$!
+	$(PY) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not browser and not full" || $(PY) -m pytest -q -m "not browser and not full" $(ALONE)
+	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "browser and not full" tests/browser || $(PY) -m pytest -q -m "browser and not full" $(ALONE) tests/browser
 
 check: $(DEV_MARK)   ## lint and types only
 	$(PY) -m ruff check .

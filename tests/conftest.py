@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.examples import some
 from tests.few import PINNED
 from tests.figures import figure, pytest_runtest_makereport
 
@@ -18,7 +19,9 @@ __all__ = ["figure", "pytest_runtest_makereport"]  # of every test
 
 BROWSER = Path(__file__).parent / "browser"
 
-settings.register_profile("house", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "house", max_examples=some(100), deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("house")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import re
@@ -9,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -58,10 +61,47 @@ def surroundings(folder: Path, **settings: Any) -> dict[str, str]:
     return own | {f"DOPE_{name.upper()}": json.dumps(v) if isinstance(v, dict) else str(v) for name, v in given.items()}
 
 
+#: reads what is asked for, line by line; each is done by a fork of its own, which ends as a program does, and its status is told
+PARENT = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+import app
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if not child:
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+else:
+    sys.exit()
+os.chdir(asked["folder"])
+os.environ.clear()
+os.environ.update(asked["env"])
+for number, name in enumerate((os.devnull, asked["out"], asked["err"])):
+    os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
+app.run(asked["words"])
+"""
+
+
+@functools.cache
+def _parent() -> subprocess.Popen[str]:
+    """A process that has imported the whole program once: that takes most of the time of a short command."""
+    line = [sys.executable, "-c", PARENT, str(ROOT)]
+    started = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(started.communicate)
+    return started
+
+
 def command(folder: Path, *words: str | Path, **settings: Any) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
-    line = [sys.executable, str(ROOT / "app.py"), *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, env=surroundings(folder, **settings), cwd=folder, check=False)
+    """Run one command to its end, in a process of its own."""
+    parent = _parent()
+    assert parent.stdin is not None and parent.stdout is not None
+    with tempfile.TemporaryDirectory() as kept:
+        said = {name: str(Path(kept) / name) for name in ("out", "err")}
+        asked = {"words": [*map(str, words)], "folder": str(folder), "env": surroundings(folder, **settings), **said}
+        print(json.dumps(asked), file=parent.stdin, flush=True)
+        code = int(parent.stdout.readline())
+        return subprocess.CompletedProcess(asked["words"], code, *(Path(path).read_text() for path in said.values()))
 
 
 class Program:

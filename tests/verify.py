@@ -24,6 +24,7 @@ from typing import Any
 
 import psutil
 
+from tests.examples import ALL
 from tests.figures import VARIABLE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,8 +63,9 @@ def run_tests(arguments: Sequence[str], log: Path, meanwhile: Callable[[], None]
 
 
 def _pytest(arguments: Sequence[str], log: Path) -> int:
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "full", *arguments]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, VARIABLE: str(log)}, check=False).returncode
+    """Those of full size, and properties on all of their examples."""
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "full or hypothesis", *arguments]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, VARIABLE: str(log), ALL: "1"}, check=False).returncode
 
 
 def end_group(group: int) -> None:

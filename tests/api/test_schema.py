@@ -31,7 +31,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 LEFT_OUT = ("negative_data_rejection", "positive_data_acceptance", "ignored_auth")
 #: a POST here is read as one to /replays/{id}/{verb}, and refused as such (422 instead of 405)
 SHADOWED = ("/api/v1/replays/{id}/live",)
-QUICK, FULL = 12, 1000  #: examples per operation
+QUICK, FULL = 5, 1000  #: examples per operation
 
 
 def described() -> FastAPI:

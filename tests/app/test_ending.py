@@ -35,9 +35,10 @@ def busy(program: Program, name: str) -> None:
 @pytest.mark.parametrize(
     ("state", "number"),
     [
-        *((state, signal.SIGTERM) for state in ("connecting", "simulated", "backtest")),
-        pytest.param("train", signal.SIGTERM, marks=pytest.mark.full),  # waits for its samples
-        *((state, signal.SIGINT) for state in ("connecting", "backtest")),
+        ("backtest", signal.SIGTERM),
+        ("connecting", signal.SIGINT),
+        *(pytest.param(state, signal.SIGTERM, marks=pytest.mark.full) for state in ("connecting", "simulated", "train")),
+        pytest.param("backtest", signal.SIGINT, marks=pytest.mark.full),
     ],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else value,
 )

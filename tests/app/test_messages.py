@@ -60,10 +60,7 @@ def test_a_second_recorder_of_a_folder_ends_with_75_and_names_the_first(tmp_path
             until(lambda: list(folder.glob("*.dope")), "the first one records")
             told = f"dope: {folder} is already being written by process {first.pid}; choose another folder with --data-dir, or only watch: "
             for words in (["record", "--source", "sim", "--seconds", "1"], ["serve", "--source", "auto", "--port", "0"]):
-                again = [*line[:2], *words]
-                done = subprocess.run(
-                    again, capture_output=True, text=True, env=surroundings(tmp_path), cwd=tmp_path, check=False, timeout=PATIENCE_S
-                )
+                done = command(tmp_path, *words)
                 assert (done.returncode, done.stderr.splitlines()[-1]) == (75, told + "serve --no-record")
             assert len(list(folder.glob("*.dope"))) == 1 and first.poll() is None, "the first one never noticed"
         finally:

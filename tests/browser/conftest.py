@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser.again import SIZE, put_back, watch
 from tests.browser.dev_server import Server
 from tests.browser.patience import patient
 
@@ -23,26 +24,61 @@ def _chromium() -> str | None:
     return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 
 
+class Tab:
+    """One page that is opened again and again: scripts that its process has compiled need not even be read from the disk again.
+
+    While ``taken`` it belongs to a test. ``close`` only gives it back: whatever was hung on it is taken off, and it shows nothing.
+    """
+
+    def __init__(self, page: Any) -> None:
+        self.page, self.taken = page, False
+        self._listening: list[tuple[str, Any]] = []
+        self._on, page.on, page.close = page.on, self._hear, self.leave
+        self._plain = set(vars(page))
+
+    def take(self, size: dict[str, int]) -> Any:
+        self.taken = True
+        self.page.set_viewport_size(size)
+        return self.page
+
+    def _hear(self, event: str, listener: Any) -> None:
+        self._listening.append((event, listener))
+        self._on(event, listener)
+
+    def rest(self) -> None:
+        """Given back, but what it shows stays, for whoever goes on with that."""
+        self.taken = False
+        for event, listener in self._listening:
+            self.page.remove_listener(event, listener)
+        self._listening.clear()
+        for name in set(vars(self.page)) - self._plain:
+            if not name.startswith("_"):  # those are the library's own
+                delattr(self.page, name)
+        self.page.unroute_all(behavior="ignoreErrors")
+
+    def leave(self) -> None:
+        self.rest()
+        self.page.goto("about:blank")
+
+
 class Browser:
     """A browser that has been here before: what it once fetched and compiled of our scripts it need not fetch and compile again.
 
-    That is half of what opening a page costs. Nothing else is left of earlier pages: cookies and what they stored are cleared.
+    That is most of what opening a page costs. Nothing else is left of earlier pages: cookies and what they stored are cleared.
     """
 
     def __init__(self, context: Any) -> None:
-        self._own = context
-        self._keeper = context.new_cdp_session(context.pages[0])  # of the empty first page, which stays
+        self._own, self.tab = context, Tab(context.pages[0])
+        self._keeper = context.new_cdp_session(context.pages[0])
 
     def new_page(self, viewport: dict[str, int] | None = None) -> Any:
         """A page of a person who comes back with nothing kept; where one is open already, of another person, with a browser like new."""
         size = viewport or {"width": 1280, "height": 720}
-        if len(self._own.pages) > 1:
+        if self.tab.taken:
             return self._own.browser.new_page(viewport=size)
         self._keeper.send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": KEPT})
         self._own.clear_cookies()
-        page = self._own.new_page()
-        page.set_viewport_size(size)
-        return page
+        return self.tab.take(size)
 
     def new_context(self, **options: Any) -> Any:
         """Another person's browser, empty as after its installation. Close it."""
@@ -60,6 +96,32 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         running = playwright.chromium.launch_persistent_context(tmp_path_factory.mktemp("profile"), executable_path=path, args=switches)
         yield Browser(running)
         running.close()
+
+
+@pytest.fixture
+def again(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Shows a place of the rail of a server; a page that an earlier test has left there is put back instead of opened anew."""
+
+    def go(server: Any, rail: str = "live") -> Any:
+        page = patient(browser.new_page(viewport=SIZE))
+        watch(page, server.url)
+        if not page.url.startswith(server.url + "/"):
+            page.goto(server.url + "/?tour=0")
+            page.wait_for_selector('[data-test="st-venues"]', state="attached")
+        put_back(page, rail)
+        page.server = server
+        return page
+
+    yield go
+    browser.tab.rest()
+
+
+@pytest.fixture(scope="module")
+def desk(browser: Any) -> Iterator[Server]:
+    """A fake board's server for all tests of a module, which ``renew`` it; its page is shown by ``again``."""
+    with Server() as running:
+        yield running
+        browser.tab.leave()
 
 
 @pytest.fixture
@@ -86,12 +148,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
     def go(server: Server, path: str = "/?tour=0", *, width: int = 1680, height: int = 1020, wait: str = '[data-test="st-venues"]') -> Any:
         page = patient(browser.new_page(viewport={"width": width, "height": height}))
         pages.append(page)
-        page.complaints = []
-        page.on("console", lambda message: page.complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        own = (server.url, server.url.replace("http", "ws", 1), "data:", "blob:")
-        page.on("request", lambda request: None if request.url.startswith(own) else page.complaints.append(f"left the host: {request.url}"))
-        page.on("websocket", lambda ws: None if ws.url.startswith(own) else page.complaints.append(f"left the host: {ws.url}"))
+        watch(page, server.url)
         page.goto(server.url + path)
         page.wait_for_selector(wait, state="attached")
         return page

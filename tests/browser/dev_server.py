@@ -39,7 +39,7 @@ from dope.dashboard.app import build
 from dope.settings import Settings
 from tests.browser.fake_board import FakeMarket
 
-USED: list[int] = []  #: the port of the first server of this process
+USED: list[int] = []  #: ports of earlier servers of this process
 KEYED = {"venues": "id", "instruments": "key", "opps": "id", "jobs": "id"}
 
 
@@ -79,7 +79,7 @@ def encode(data: Any, old: Any, seq: int) -> dict[str, Any]:
 
 
 def listen(port: int = 0) -> socket.socket:
-    """A listening socket: on ``port``, else on the one that was used before if it is free again, else on any.
+    """A listening socket: on ``port``, else on one that was used before and is free again, else on any.
 
     A browser keeps compiled scripts by address: at a new one it would compile all of them anew.
     """
@@ -90,7 +90,7 @@ def listen(port: int = 0) -> socket.socket:
             if wanted == port != 0:
                 raise
         else:
-            USED[:] = USED or [found.getsockname()[1]]
+            USED.extend({found.getsockname()[1]} - set(USED))
             return found
     raise OSError("no port is free")
 
@@ -98,14 +98,11 @@ def listen(port: int = 0) -> socket.socket:
 class Server:
     """Runs in threads of its own on a free port. ``cut`` refuses and closes live streams; ``no_ws`` refuses sockets only."""
 
-    def __init__(self, scenario: str = "live", port: int = 0, hz: float = 10.0, past: int = 900) -> None:
-        """``past``: steps of the market before it is served."""
-        self._past = past
+    def __init__(self, scenario: str = "live", port: int = 0, hz: float = 5.0, past: int = 900) -> None:
+        """``hz``: publications a second; ``past``: steps of the market before it is served."""
+        self._scenario, self._past, self._turn = scenario, past, threading.Lock()
         self.board, self.cut, self.no_ws, self.skip = Board(), False, False, 0
-        self.market = FakeMarket(self.board, hot=0.0 if scenario == "quiet" else 0.04)
-        if scenario == "sim":
-            self.market.mode.update(source="sim", banner="no exchange can be reached", live_available=True)
-            self.market.play("usual")
+        self.market = self._new_market()
         self.app = build(self.board, Settings(_env_file=None))
         server = self.app.server
         server.add_api_websocket_route("/ws/v1/live", self._stream)
@@ -125,6 +122,21 @@ class Server:
         self._threads = [threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self._socket]}, daemon=True),
                          threading.Thread(target=self._publish, daemon=True)]
 
+    def _new_market(self) -> FakeMarket:
+        market = FakeMarket(self.board, hot=0.0 if self._scenario == "quiet" else 0.04)
+        if self._scenario == "sim":
+            market.mode.update(source="sim", banner="no exchange can be reached", live_available=True)
+            market.play("usual")
+        return market
+
+    def renew(self) -> None:
+        """Another market from its beginning, and nothing cut, held or left out."""
+        with self._turn:
+            self.cut, self.no_ws, self.skip = False, False, 0
+            self.market = self._new_market()
+            self.market.live_through(self._past)
+        self.hold.clear()
+
     def __enter__(self) -> Server:
         if self._publishes:
             self.market.live_through(self._past)
@@ -143,8 +155,9 @@ class Server:
 
     def _publish(self) -> None:
         while self._publishes and not self._stop.wait(1 / self._hz):
-            if not self.hold.is_set():
-                self.market.step()
+            with self._turn:
+                if not self.hold.is_set():
+                    self.market.step()
 
     async def _live(self) -> Response:
         snapshot = self.board.read()

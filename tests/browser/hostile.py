@@ -192,8 +192,8 @@ def report(now: int) -> dict[str, Any]:
 class Guarded:
     """The dashboard and the real API with its door over ``board``, as ``app.py`` puts them together, on a free port."""
 
-    def __init__(self, board: Board, hz: float = 10.0) -> None:
-        settings = Settings(_env_file=None, reads_per_s=10_000, writes_per_s=10_000, costly_per_min=10_000)
+    def __init__(self, board: Board, hz: float = 5.0, **tokens: str) -> None:
+        settings = Settings(_env_file=None, reads_per_s=10_000, writes_per_s=10_000, costly_per_min=10_000, **tokens)
         self.board, self.market, self._hz = board, FakeMarket(board, hot=0.2), hz
         self.app = build(board, settings)
         shown = [page.PATH for page in pages()]
@@ -243,6 +243,9 @@ PLANTED = """() => [...document.querySelectorAll('*')].filter((n) =>
   || (n.tagName === 'SCRIPT' && /x\\(\\d/.test(n.textContent))).map((n) => n.outerHTML.slice(0, 120))"""
 
 
+READY = "window.DOPE && DOPE.state.mode && DOPE.page"
+
+
 class Eye:
     """A browser context that sees every run of a payload: ``ran`` holds their numbers, also of frames and later pages.
 
@@ -252,6 +255,7 @@ class Eye:
     def __init__(self, browser: Any, *, policy: bool = True) -> None:
         self.ran: list[Any] = []
         self.errors: list[str] = []
+        self._holes: list[re.Pattern[str]] = []
         self.context = browser.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True)
         self.context.expose_binding("x", lambda _source, n: self.ran.append(n))
         self.context.add_init_script(VIOLATIONS)
@@ -267,9 +271,10 @@ class Eye:
             assert old in text, "there is no such place for a hole"
             route.fulfill(response=answer, body=text.replace(old, new))
 
-        self.context.route(re.compile(re.escape(script)), fulfil)
+        self._holes.append(re.compile(re.escape(script)))
+        self.context.route(self._holes[-1], fulfil)
 
-    def open(self, url: str, wait: str = "window.DOPE && DOPE.state.mode && DOPE.page") -> Any:
+    def open(self, url: str, wait: str = READY) -> Any:
         page = patient(self.context.new_page())
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -278,6 +283,16 @@ class Eye:
         if wait:
             page.wait_for_function(wait)
         return page
+
+    def rest(self) -> None:
+        """No page is open, no script spoilt and nothing kept or seen any more."""
+        for page in self.context.pages:
+            page.evaluate("localStorage.clear()")
+            page.close()
+        for hole in self._holes:
+            self.context.unroute(hole)
+        for seen in (self._holes, self.ran, self.errors):
+            seen.clear()
 
     def close(self) -> None:
         self.context.close()

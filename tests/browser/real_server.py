@@ -1,4 +1,4 @@
-"""The whole program in a process of its own, on the simulated market, for the pages that need an engine: one for all tests.
+"""The whole program in a process of its own, on the simulated market, for the pages that need an engine: one for each module of tests.
 
 The fixture ``house`` of ``real_server_plugin.py`` starts it; modules that want it name that file in ``pytest_plugins``.
 """
@@ -22,7 +22,7 @@ from tests.program import line_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 240.0  #: s after which a condition is taken for one that never comes
-MIN_SAMPLES = 30  #: fewer than by default, so that a first training is near
+MIN_SAMPLES = 20  #: fewer than by default, so that a first training is near
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:

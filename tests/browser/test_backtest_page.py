@@ -18,6 +18,7 @@ from dope.board import Board
 from dope.dashboard import backtest
 from dope.dashboard.app import build
 from dope.settings import Settings
+from tests.browser.patience import patient
 from tests.browser.real_server import House, until
 
 pytest_plugins = ("tests.browser.real_server_plugin",)
@@ -40,8 +41,12 @@ def shown(page: Any, name: str) -> float:
 
 
 @pytest.fixture
-def page(house: House, visit: Any) -> Any:
-    opened = visit(house, "/backtest?tour=0")
+def page(house: House, again: Any) -> Any:
+    opened = again(house, "backtest")
+    opened.select_option("#backtest-tape", "")
+    for name, value in (("latency_ms", "100"), ("order_size", "1000")):
+        opened.fill(f"#backtest-{name}", value)
+    opened.evaluate("document.activeElement.blur()")
     opened.wait_for_selector(FREE)
     return opened
 
@@ -49,8 +54,8 @@ def page(house: House, visit: Any) -> Any:
 @pytest.fixture(scope="module")
 def report(house: House, browser: Any) -> dict[str, Any]:
     """What a person gets who clicks once opportunities have been seen; the page itself is looked at by the tests."""
-    until(lambda: (house.section("cards") or {}).get("total", 0) >= 12, "twelve opportunities")
-    page = browser.new_page()
+    until(lambda: (house.section("cards") or {}).get("total", 0) >= 6, "six opportunities")
+    page = patient(browser.new_page())
     page.goto(house.url + "/backtest?tour=0")
     page.wait_for_selector(FREE)
     assert page.text_content('[data-test="backtest-empty"] h3') == "No backtest yet"
@@ -200,12 +205,12 @@ def test_a_frozen_screen_starts_nothing(page: Any) -> None:
     page.wait_for_selector(FREE)
 
 
-@pytest.mark.parametrize("width", [1680, 1366, 820, 412])
-def test_nothing_runs_over_the_side(house: House, visit: Any, report: dict[str, Any], width: int) -> None:
-    page = visit(house, "/backtest?tour=0", width=width, height=800)
+def test_nothing_runs_over_the_side(page: Any, report: dict[str, Any]) -> None:
     page.wait_for_selector(SHOWN)
-    page.wait_for_timeout(300)
-    assert page.evaluate(OVER) == [False]
+    for width in (1680, 1366, 820, 412):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_timeout(300)
+        assert page.evaluate(OVER) == [False], width
     assert page.complaints == []
 
 
@@ -213,8 +218,9 @@ def test_it_works_by_keyboard_alone(page: Any, house: House, report: dict[str, A
     page.wait_for_selector(SHOWN)
     before = len(house.jobs("backtest"))
     page.focus("#backtest-latency_ms")
-    page.keyboard.press("Enter")
+    started = house.hold_next_worker(lambda: page.keyboard.press("Enter"))
     until(lambda: len(house.jobs("backtest")) == before + 1, "a job started by Enter")
+    started.kill()
     page.wait_for_selector(FREE)
 
 

@@ -27,6 +27,12 @@ def test_a_part_that_is_mended_and_an_engine_that_is_silent_are_told_in_a_banner
         page.wait_for_selector('[data-test="banner-notice"]:has-text("records cannot be written: disk full")')
         server.market.mode = {**server.market.mode, "notices": [], "clock": "Clock skew: the system clock has been set by 1.5 s"}
         page.wait_for_selector('[data-test="banner-clock"]:has-text("has been set by 1.5 s")')
+        server.market.mode = {**server.market.mode, "clock": "", "stopped": True, "banner": "ENGINE STOPPED: ended twice within a minute"}
+        page.wait_for_selector('[data-test="banner-stopped"]:has-text("ended twice within a minute")')
+        page.wait_for_function("document.querySelector('[data-test=\"mode\"]').textContent === 'STOPPED'")
+        assert page.locator("body.is-lost").count() == 1
+        server.market.mode = {**server.market.mode, "stopped": False, "banner": None}
+        page.wait_for_selector('[data-test="banner-stopped"]', state="detached")
         server.hold.set()
         page.wait_for_selector('[data-test="banner-silent"]:has-text("published nothing")')
         assert page.evaluate("DOPE.link.status") == "live", "the server itself still answers"

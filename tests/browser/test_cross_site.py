@@ -134,21 +134,21 @@ def test_a_foreign_form_changes_nothing(browser: Any, ours: Guarded, elsewhere: 
 
 
 def test_a_foreign_page_cannot_frame_ours_nor_keep_a_hand_on_its_window(browser: Any, ours: Guarded, elsewhere: str) -> None:
-    context = browser.new_context()
-    page = patient(context.new_page())
+    page = patient(browser.new_page())
     page.goto(elsewhere)
     for path in ("/", "/predict", "/docs", "/api/v1/live"):
         page.evaluate("(url) => { document.querySelector('iframe[name=sink]').src = url; }", ours.url + path)
         page.wait_for_timeout(250)
         framed = page.frame("sink")
         assert framed is not None and not [word for word in ("dope-app", "swagger", '"seq"') if word in framed.content()]
-    with context.expect_page() as opened:
+    with page.context.expect_page() as opened:
         page.evaluate("(url) => { window.other = window.open(url); }", ours.url + "/")
     visited = patient(opened.value)
     visited.wait_for_function("window.DOPE && DOPE.link.status === 'live'")  # a link may lead here: it shows the page to the visitor
     assert visited.evaluate("window.opener === null && window.length === 0")
     assert page.evaluate("other.closed || other.length === 0")
-    context.close()
+    visited.close()
+    page.close()
 
 
 def test_our_own_page_does_all_of_this(browser: Any, ours: Guarded) -> None:

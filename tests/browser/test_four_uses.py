@@ -16,6 +16,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from tests.browser.dev_server import Server
 from tests.exchange import Exchange
 from tests.program import PATIENCE_S, Program, line_of, until
 
@@ -28,7 +29,7 @@ GRID = """() => {
   return rows;
 }"""
 SHOWN = "() => Object.fromEntries([...document.querySelectorAll('[data-test^=card-]')].map((n) => [n.dataset.test, n.textContent]))"
-WARM_UP, UPDATES = 1000, 3000  # of them a quick run waits for 500
+WARM_UP, UPDATES = 1000, 3000
 #: bytes of script objects that may be added meanwhile: chart (900 points) and tape (500 lines) still fill up to their bounds. With a
 #: fake market it was 33.6 MB after 1,000 updates, 37.5 after 6,000, when both were full, 37.5 after 9,000 and 35.9 after 12,000.
 GROWTH = 4e6
@@ -42,14 +43,14 @@ def own(text: str | None) -> float:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with Program(tmp_path_factory.mktemp("program"), "--source", "sim", "--speed", "3", push_hz=50) as running:
+    with Program(tmp_path_factory.mktemp("program"), "--source", "sim", "--speed", "3") as running:
         running.wait_ready()
         yield running
 
 
 @pytest.fixture
-def page(browser: Any, program: Program, visit: Callable[..., Any]) -> Any:
-    opened = visit(program)
+def page(program: Program, again: Callable[..., Any]) -> Any:
+    opened = again(program)
     opened.set_default_timeout(MS)
     opened.wait_for_function(LIVE)
     return opened
@@ -69,15 +70,13 @@ def test_opened_it_shows_a_moving_market_that_nobody_can_take_for_a_real_one(pag
     assert page.complaints == []
 
 
-@pytest.mark.parametrize(("width", "height"), [(1680, 1020), (1366, 768), (412, 900)])
-def test_it_fits_every_screen(program: Program, visit: Callable[..., Any], tmp_path: Path, width: int, height: int) -> None:
-    page = visit(program, width=width, height=height)
-    page.wait_for_function(f"{LIVE} && document.querySelectorAll('#chart-graph .scatterlayer .trace').length >= 1", timeout=MS)
-    page.wait_for_timeout(500)
-    file = tmp_path / f"live-{width}.png"
-    page.screenshot(path=str(file))
-    print(f"screenshot: {file}")
-    assert page.evaluate("[document.documentElement, document.querySelector('.main')].every((n) => n.scrollWidth <= n.clientWidth)")
+def test_it_fits_every_screen(page: Any) -> None:
+    page.wait_for_function("document.querySelectorAll('#chart-graph .scatterlayer .trace').length >= 1")
+    for width, height in ((1680, 1020), (1366, 768), (412, 900)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(300)
+        fits = "[document.documentElement, document.querySelector('.main')].every((n) => n.scrollWidth <= n.clientWidth)"
+        assert page.evaluate(fits), width
     assert page.complaints == []
 
 
@@ -189,8 +188,8 @@ def test_exported_files_hold_the_rows_of_the_api_with_the_filters_of_the_page(pa
 
 
 # -- thousands of updates, then retrain --------------------------------------------------------------------------------
-@pytest.mark.parametrize("updates", [500, pytest.param(UPDATES, marks=pytest.mark.full)])
-def test_updates_leave_the_memory_of_the_page_flat(page: Any, updates: int) -> None:
+def assert_flat(page: Any, warm_up: int, updates: int) -> None:
+    """So many updates leave no more objects, nodes and listeners behind than chart, tape and rows may hold."""
     tools = page.context.new_cdp_session(page)
 
     def after(count: int) -> float:
@@ -204,7 +203,7 @@ def test_updates_leave_the_memory_of_the_page_flat(page: Any, updates: int) -> N
         return {row["name"]: row["value"] for row in found if row["name"] in ("Nodes", "JSEventListeners", "Documents")}
 
     tools.send("Performance.enable")
-    warm, before = after(WARM_UP), nodes()
+    warm, before = after(warm_up), nodes()
     used = after(updates)
     print(f"heap {warm / 1e6:.2f} MB, after {updates} updates {used / 1e6:.2f} MB")
     assert used - warm < GROWTH
@@ -213,6 +212,24 @@ def test_updates_leave_the_memory_of_the_page_flat(page: Any, updates: int) -> N
     assert page.complaints == []
 
 
+def test_two_hundred_updates_leave_the_memory_of_the_page_flat(visit: Callable[..., Any]) -> None:
+    with Server(hz=40.0, past=60) as server:
+        page = visit(server)
+        page.wait_for_function(LIVE)
+        assert_flat(page, 50, 200)
+
+
+@pytest.mark.full
+def test_three_thousand_updates_of_the_real_program_leave_the_memory_of_the_page_flat(visit: Callable[..., Any], tmp_path: Path) -> None:
+    with Program(tmp_path, "--source", "sim", "--speed", "3", push_hz=50) as program:
+        program.wait_ready()
+        page = visit(program)
+        page.set_default_timeout(MS)
+        page.wait_for_function(LIVE)
+        assert_flat(page, WARM_UP, UPDATES)
+
+
+@pytest.mark.full  # the Predict page is trained on the real program in each run
 def test_a_person_retrains_the_model_and_is_told_what_it_is_worth(page: Any, program: Program) -> None:
     page.click("#rail-predict")
     page.wait_for_selector("#page-predict:not([hidden])")
@@ -234,6 +251,7 @@ def test_a_person_retrains_the_model_and_is_told_what_it_is_worth(page: Any, pro
 
 
 # -- from the sample market to the live one ----------------------------------------------------------------------------
+@pytest.mark.full  # tests/app/test_sources.py does it without a page, test_live_page.py without a program
 def test_when_a_venue_can_be_reached_the_page_offers_to_go_live_and_does(visit: Callable[..., Any], tmp_path: Path) -> None:
     exchange = Exchange()
     try:
@@ -267,29 +285,31 @@ def back(page: Any) -> None:
     page.wait_for_function(f"DOPE.state.sys.tick !== {tick}")
 
 
-def test_a_server_that_hangs_or_dies_is_told_in_red_and_the_page_comes_back_by_itself(
-    visit: Callable[..., Any], tmp_path: Path
-) -> None:
-    with Program(tmp_path, "--source", "sim") as first:
-        first.wait_ready()
-        page = visit(first)
+def test_a_server_that_hangs_or_dies_is_told_in_red_and_the_page_comes_back_by_itself(page: Any, program: Program, tmp_path: Path) -> None:
+    """The last one here: it ends the program of the others."""
+    program.process.send_signal(signal.SIGSTOP)
+    lost(page)
+    program.process.send_signal(signal.SIGCONT)
+    back(page)
+    program.end(signal.SIGKILL)
+    lost(page)
+    with Program(tmp_path, "--source", "sim", port=int(program.url.rpartition(":")[2])):
+        back(page)
+
+
+@pytest.mark.full
+def test_an_engine_that_gives_up_and_the_end_of_its_program_are_told_in_red(visit: Callable[..., Any], tmp_path: Path) -> None:
+    with Program(tmp_path, "--source", "sim") as program:
+        program.wait_ready()
+        page = visit(program)
         page.set_default_timeout(MS)
         page.wait_for_function(LIVE)
-        first.process.send_signal(signal.SIGSTOP)
-        lost(page)
-        first.process.send_signal(signal.SIGCONT)
-        back(page)
-        first.end(signal.SIGKILL)
-        lost(page)
-    with Program(tmp_path, "--source", "sim", port=int(first.url.rpartition(":")[2])) as second:
-        back(page)
-        second.wait_ready()
-        second.children()[0].kill()  # the market's process: mended once, then the engine gives up
-        until(lambda: [event for event in second.live()["events"] if "started anew" in event["text"]], "the restart")
+        program.children()[0].kill()  # the market's process: mended once, then the engine gives up
+        until(lambda: [event for event in program.live()["events"] if "started anew" in event["text"]], "the restart")
 
         def has_given_up() -> bool:
             """Killed as often as it comes back: on a slow machine the first time may be forgotten by the second."""
-            for child in second.children():
+            for child in program.children():
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if "dope.sim" in line_of(child):
                         child.kill()
@@ -297,5 +317,5 @@ def test_a_server_that_hangs_or_dies_is_told_in_red_and_the_page_comes_back_by_i
 
         until(has_given_up, "the engine gives up")
         assert page.text_content('[data-test="mode"]') in ("STOPPED", "DISCONNECTED")
-        assert second.process.wait() == 70
+        assert program.process.wait() == 70
         lost(page)

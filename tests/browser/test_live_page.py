@@ -15,6 +15,7 @@ from dope.dashboard import live, shell
 from dope.dashboard.app import build
 from dope.settings import Settings
 from tests.browser.fake_board import FakeMarket
+from tests.browser.patience import patient
 
 pytestmark = pytest.mark.browser
 LIVE = "DOPE.link.status === 'live' && DOPE.state.opps.size > 0"
@@ -35,15 +36,16 @@ def own(text: str) -> float:
 
 
 @pytest.fixture
-def watching(serve: Any, visit: Any) -> tuple[Any, Any]:
-    server = serve()
-    page = visit(server)
+def watching(desk: Any, again: Any) -> tuple[Any, Any]:
+    desk.renew()
+    page = again(desk)
     page.wait_for_function(f"{LIVE} && document.querySelectorAll('.ag-center-cols-container .ag-row').length > 0")
-    return server, page
+    return desk, page
 
 
-def test_it_draws_everything_with_no_complaint_and_no_request_to_another_host(watching: Any) -> None:
-    _server, page = watching
+def test_it_draws_everything_with_no_complaint_and_no_request_to_another_host(serve: Any, visit: Any) -> None:
+    page = visit(serve())
+    page.wait_for_function(f"{LIVE} && document.querySelectorAll('.ag-center-cols-container .ag-row').length > 0")
     page.wait_for_function("document.querySelectorAll('#chart-graph .scatterlayer .trace').length >= 4")
     assert page.text_content('[data-test="mode"]') == "LIVE"
     assert page.locator("#venues .vp").count() == 3
@@ -235,13 +237,13 @@ def test_keys_open_help_export_and_jump_and_are_ignored_while_typing(watching: A
     assert ("set", {"order_size": 2500}) in server.market.commands
 
 
-@pytest.mark.parametrize(("width", "height"), [(1366, 768), (820, 1100), (412, 900)])
-def test_nothing_runs_over_the_side(serve: Any, visit: Any, width: int, height: int) -> None:
-    page = visit(serve(), width=width, height=height)
-    page.wait_for_function(LIVE)
-    page.wait_for_timeout(300)
-    assert page.evaluate("[document.documentElement, document.querySelector('.main')].every((n) => n.scrollWidth <= n.clientWidth)")
-    assert page.evaluate(OVER) == []
+def test_nothing_runs_over_the_side(watching: Any) -> None:
+    _server, page = watching
+    for width, height in ((1366, 768), (820, 1100), (412, 900)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(300)
+        fits = "[document.documentElement, document.querySelector('.main')].every((n) => n.scrollWidth <= n.clientWidth)"
+        assert page.evaluate(fits) and page.evaluate(OVER) == [], width
 
 
 def test_text_from_the_wire_never_becomes_markup(serve: Any, visit: Any) -> None:
@@ -307,15 +309,14 @@ def test_jumps_and_bursts_are_marked_on_the_line_of_their_market_and_the_legend_
 
 def test_the_first_visit_gets_the_tour_and_the_next_one_does_not(serve: Any, browser: Any) -> None:
     server = serve()
-    context = browser.new_context()
-    page = context.new_page()
+    page = patient(browser.new_page())
     page.goto(server.url + "/")
     page.wait_for_selector("#tour[open]")
     page.click('[data-test="tour-close"]')
     page.goto(server.url + "/")
     page.wait_for_function(LIVE)
     assert page.locator("#tour[open]").count() == 0
-    context.close()
+    page.close()
 
 
 def test_every_callback_is_a_coroutine_and_every_id_is_there_once() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from dope.board import EMPTY, Snapshot
 from dope.dashboard import predict
+from tests.browser.again import SIZE, watch
+from tests.browser.dev_server import Server
+from tests.browser.patience import patient
 from tests.browser.real_server import House, until
 
 pytest_plugins = ("tests.browser.real_server_plugin",)
@@ -69,27 +74,43 @@ def section(**changes: Any) -> dict[str, Any]:
 class Still:
     """A page over a board that says only what a test publishes."""
 
+    MARKS = itertools.count(1)
+
     def __init__(self, server: Any, page: Any) -> None:
-        self.server, self.page, self._marks = server, page, 0
+        self.server, self.page = server, page
 
     def say(self, jobs: list[dict[str, Any]] | None = None, series: dict[str, Any] | None = None, **pred: Any) -> None:
         """Publish and wait until the page has drawn it."""
-        self._marks += 1
-        data = {"pred": {**section(**pred), "mark": self._marks}, "jobs": jobs or []}
+        mark = next(self.MARKS)
+        data = {"pred": {**section(**pred), "mark": mark}, "jobs": jobs or []}
         self.server.board.publish(time.time_ns(), data if series is None else {**data, "series": series})
-        self.page.wait_for_function(f"DOPE.state.pred && DOPE.state.pred.mark === {self._marks}")
+        self.page.wait_for_function(f"DOPE.state.pred && DOPE.state.pred.mark === {mark}")
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def text(self, name: str) -> str:
         return str(self.page.text_content(f'[data-test="{name}"]'))
 
 
+@pytest.fixture(scope="module")
+def silent(browser: Any) -> Iterator[Server]:
+    """The server of an engine that says nothing by itself."""
+    with Server("starting") as running:
+        yield running
+        browser.tab.leave()
+
+
 @pytest.fixture
-def still(serve: Any, visit: Any) -> Still:
-    server = serve("starting")
-    page = visit(server)
+def still(silent: Server, browser: Any) -> Iterator[Still]:
+    """One page for all tests that use it: each says all that it looks at."""
+    page = patient(browser.new_page(viewport=SIZE))
+    watch(page, silent.url)
+    if not page.url.startswith(silent.url):
+        page.goto(silent.url + "/?tour=0")
+        page.wait_for_selector('[data-test="st-venues"]', state="attached")
     page.click("#rail-predict")
-    return Still(server, page)
+    page.evaluate("DOPE.predict.past.clear()")
+    yield Still(silent, page)
+    browser.tab.rest()
 
 
 def job(state: str, **changes: Any) -> dict[str, Any]:
@@ -124,8 +145,8 @@ def test_a_person_waits_clicks_retrain_sees_progress_and_then_the_version_and_it
     assert page.complaints == []
 
 
-def test_the_key_r_trains_and_cancel_ends_it_without_a_new_model(house: House, visit: Any) -> None:
-    page = visit(house, "/predict?tour=0")
+def test_the_key_r_trains_and_cancel_ends_it_without_a_new_model(house: House, again: Any) -> None:
+    page = again(house, "predict")
     page.wait_for_selector("#retrain:not([disabled])", timeout=240_000)
     until(lambda: not any(each["state"] in ("queued", "running") for each in house.jobs("train")), "no training")
     before = len(house.section("pred")["versions"])
@@ -137,8 +158,8 @@ def test_the_key_r_trains_and_cancel_ends_it_without_a_new_model(house: House, v
     page.wait_for_selector("#retrain:not([disabled])")
 
 
-def test_the_pairs_are_those_of_the_engine_and_a_chosen_one_is_drawn(house: House, visit: Any) -> None:
-    page = visit(house, "/predict?tour=0")
+def test_the_pairs_are_those_of_the_engine_and_a_chosen_one_is_drawn(house: House, again: Any) -> None:
+    page = again(house, "predict")
     rows = house.section("pred")["rows"]
     page.wait_for_function(f"document.querySelectorAll('#pairs-rows tr').length === {len(rows)}")
     last = page.locator("#pairs-rows tr").last
@@ -152,12 +173,13 @@ def test_the_pairs_are_those_of_the_engine_and_a_chosen_one_is_drawn(house: Hous
     page.wait_for_function(f"document.querySelectorAll('#pairs-rows tr').length === {sum(row['kind'] == 'perp' for row in rows)}")
 
 
-@pytest.mark.parametrize("width", [1680, 1366, 820, 412])
-def test_nothing_runs_over_the_side(house: House, visit: Any, width: int) -> None:
-    page = visit(house, "/predict?tour=0", width=width, height=800)
+def test_nothing_runs_over_the_side(house: House, again: Any) -> None:
+    page = again(house, "predict")
     page.wait_for_selector("#pairs-rows tr")
-    page.wait_for_timeout(300)
-    assert page.evaluate(OVER) == [False]
+    for width in (1680, 1366, 820, 412):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_timeout(300)
+        assert page.evaluate(OVER) == [False], width
     assert page.complaints == []
 
 

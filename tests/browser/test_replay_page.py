@@ -38,11 +38,13 @@ def program(recorded: Recorded) -> Iterator[Program]:
 
 
 @pytest.fixture
-def page(program: Program, visit: Callable[..., Any]) -> Iterator[Any]:
-    opened = visit(program, "/replay?tour=0")
+def page(program: Program, again: Callable[..., Any]) -> Iterator[Any]:
+    opened = again(program, "replay")
     opened.set_default_timeout(MS)
     opened.wait_for_function(LIVE)
     yield opened
+    opened.evaluate("DOPE.replay.live()")
+    opened.wait_for_function(LIVE)
     opened.evaluate(FORGET)
 
 

@@ -27,7 +27,7 @@ from dope.api.export import FORMULA
 from dope.board import Board
 from dope.dashboard.app import build, policy
 from dope.settings import Settings
-from tests.browser.hostile import PAGES, PAYLOADS, PLANTED, ROWS, Eye, Guarded, HostileBoard, in_turn
+from tests.browser.hostile import PAGES, PAYLOADS, PLANTED, READY, ROWS, Eye, Guarded, HostileBoard, in_turn
 
 pytestmark = pytest.mark.browser
 DRAWN = {
@@ -68,18 +68,25 @@ def server() -> Iterator[Guarded]:
         yield running
 
 
-@pytest.fixture
-def eyes(browser: Any) -> Iterator[Any]:
-    """Makes ``Eye``s; all are closed at the end."""
-    made: list[Eye] = []
-
-    def make(**options: Any) -> Eye:
-        made.append(Eye(browser, **options))
-        return made[-1]
-
-    yield make
+@pytest.fixture(scope="module")
+def both(browser: Any) -> Iterator[tuple[Eye, Eye]]:
+    """Of a browser that heeds the policy, and of one that does not: what they have compiled serves all tests."""
+    made = Eye(browser), Eye(browser, policy=False)
+    yield made
     for eye in made:
         eye.close()
+
+
+@pytest.fixture
+def guarded(both: tuple[Eye, Eye]) -> Iterator[Eye]:
+    yield both[0]
+    both[0].rest()
+
+
+@pytest.fixture
+def bare(both: tuple[Eye, Eye]) -> Iterator[Eye]:
+    yield both[1]
+    both[1].rest()
 
 
 # -- the policy ------------------------------------------------------------------------------------------------------
@@ -143,20 +150,19 @@ def test_what_is_no_page_may_load_nothing(server: Guarded) -> None:
     assert docs["script-src"] == ["'self'"] and docs["frame-ancestors"] == ["'none'"]
 
 
-def test_everything_draws_under_the_policy_without_one_violation(eyes: Any) -> None:
+def test_everything_draws_under_the_policy_without_one_violation(guarded: Eye) -> None:
     with Guarded(Board()) as plain:
         plain.board.publish = with_samples(plain.board.publish)  # type: ignore[method-assign]
-        eye = eyes()
-        page = eye.open(plain.url + "/?tour=0")
+        page = guarded.open(plain.url + "/?tour=0")
         for path in PAGES:
             go(page, path)
             page.wait_for_function(DRAWN[path])
         page.wait_for_function("DOPE.link.status === 'live'")  # connect-src 'self' lets the stream through
         assert page.evaluate("window.violated || []") == []
-        page = eye.open(plain.url + "/docs?url=https://evil.test/openapi.json", wait="document.querySelector('.opblock')")
+        page = guarded.open(plain.url + "/docs?url=https://evil.test/openapi.json", wait="document.querySelector('.opblock')")
         assert page.evaluate("window.violated || []") == []
         assert "evil.test" not in page.content()
-        assert eye.errors == []
+        assert guarded.errors == []
 
 
 def go(page: Any, path: str) -> None:
@@ -187,14 +193,18 @@ def look(pages: list[Any], times: int) -> None:
             page.evaluate("DOPE.actions['reset-filters']()")
 
 
-def test_no_text_of_the_board_runs_on_any_page_with_and_without_the_policy(server: Guarded, eyes: Any) -> None:
-    guarded, bare = eyes(), eyes(policy=False)
-    shown = [eye.open(server.url + "/?tour=0") for eye in (guarded, bare)]
+@pytest.mark.parametrize("policies", [(False,), pytest.param((True, False), marks=pytest.mark.full)], ids=["without", "with and without"])
+def test_no_text_of_the_board_runs_on_any_page_with_and_without_the_policy(
+    server: Guarded, guarded: Eye, bare: Eye, policies: tuple[bool, ...]
+) -> None:
+    """In short without it alone: what does not even run there is no attempt against it. At full size each page is looked at longer."""
+    eyes, looks = [guarded if policy else bare for policy in policies], LOOKS if len(policies) > 1 else 1
+    shown = [eye.open(server.url + "/?tour=0") for eye in eyes]
     for path in PAGES:
         for page in shown:
             go(page, path)
             page.wait_for_function(DRAWN[path])
-        look(shown, LOOKS)
+        look(shown, looks)
         if path == "/":
             told = shown[0].text_content("#tape-rows")
             assert sum(text in told for text in PAYLOADS) == len(PAYLOADS), "the payloads are there to be read"
@@ -211,8 +221,8 @@ def test_no_text_of_the_board_runs_on_any_page_with_and_without_the_policy(serve
                 assert sum(text.strip() in page.text_content("#finds-rows") for text in PAYLOADS) > 30, "the payloads are there to be read"
                 look([page], 1)
     the_file_that_the_page_writes_holds_no_formula(shown[0])
-    assert guarded.ran == bare.ran == []
-    assert not [error for eye in (guarded, bare) for error in eye.errors if not error.startswith("Failed to load resource")]
+    assert [eye.ran for eye in eyes] == [[]] * len(eyes)
+    assert not [error for eye in eyes for error in eye.errors if not error.startswith("Failed to load resource")]
 
 
 def the_file_that_the_page_writes_holds_no_formula(page: Any) -> None:
@@ -226,10 +236,9 @@ def the_file_that_the_page_writes_holds_no_formula(page: Any) -> None:
     assert not [value for row in rows for name in ("symbol", "buy", "sell", "status") if is_formula(value := row[name])]
 
 
-def test_this_test_can_fail_and_the_policy_is_the_second_wall(server: Guarded, eyes: Any) -> None:
+def test_this_test_can_fail_and_the_policy_is_the_second_wall(server: Guarded, guarded: Eye, bare: Eye) -> None:
     hole = "node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));"
     leak = hole + " if (node.className === 'm') node.innerHTML = children[0];"
-    guarded, bare = eyes(), eyes(policy=False)
     for eye in (guarded, bare):
         eye.spoil("20-frame.js", hole, leak)
     page = guarded.open(f"{server.url}/?tour=0")
@@ -246,21 +255,22 @@ def test_this_test_can_fail_and_the_policy_is_the_second_wall(server: Guarded, e
 
 
 # -- what comes with a link, with the browser's own store, or is typed -----------------------------------------------
-def test_no_link_to_a_page_runs(server: Guarded, eyes: Any) -> None:
+def test_no_link_to_a_page_runs(server: Guarded, bare: Eye) -> None:
     names = ("asset", "kind", "text", "matrix", "chart", "min", "span", "tour", "replay", "pair")
-    eye = eyes(policy=False)
+    page: Any = None
     for n, batch in enumerate(in_turn(len(names))):
-        query = urlencode(dict(zip(names, batch, strict=False)))
-        page = eye.open(f"{server.url}{PAGES[n % len(PAGES)]}?{query}#{quote(batch[0])}")
+        url = f"{server.url}{PAGES[n % len(PAGES)]}?{urlencode(dict(zip(names, batch, strict=False)))}#{quote(batch[0])}"
+        page = page or bare.open(url)
+        page.goto(url)
+        page.wait_for_function(READY)
         page.evaluate(PRESS)
         assert page.evaluate(PLANTED) == []
         assert page.evaluate("[DOPE.see({}), Object.getPrototypeOf(DOPE.view) === Object.prototype, ({}).x].slice(1)") == [True, None]
-        page.close()
     for text in PAYLOADS[1:2]:
-        answer = eye.open(f"{server.url}/{quote(text)}", wait="")
+        answer = bare.open(f"{server.url}/{quote(text)}", wait="")
         assert answer.locator("img, svg, script").count() == 0
         answer.close()
-    assert eye.ran == []
+    assert bare.ran == []
 
 
 TYPE = """(texts) => { const jump = document.getElementById('jump-input');
@@ -273,9 +283,8 @@ TYPE = """(texts) => { const jump = document.getElementById('jump-input');
 KEEP = """(text) => { localStorage.setItem('dope.view', text); localStorage.setItem('dope.order', '<img src=x onerror=x(1)>'); }"""
 
 
-def test_nothing_runs_that_a_person_types_or_the_browser_has_kept(server: Guarded, eyes: Any) -> None:
-    eye = eyes(policy=False)
-    page = eye.open(f"{server.url}/?tour=0")
+def test_nothing_runs_that_a_person_types_or_the_browser_has_kept(server: Guarded, bare: Eye) -> None:
+    page = bare.open(f"{server.url}/?tour=0")
     page.wait_for_function(DRAWN["/"])
     page.evaluate(TYPE, list(PAYLOADS))
     page.wait_for_function("document.querySelectorAll('#toasts > *').length > 0")
@@ -283,10 +292,10 @@ def test_nothing_runs_that_a_person_types_or_the_browser_has_kept(server: Guarde
     kept = dict(zip(("asset", "kind", "matrix", "chart", "pair", "tape", "columns", "span"), PAYLOADS, strict=False))
     page.evaluate(KEEP, json.dumps(kept)[:-1] + ', "__proto__": {"polluted": "yes"}, "constructor": {"prototype": {"polluted": "yes"}}}')
     page.close()
-    page = eye.open(f"{server.url}/?tour=0")
+    page = bare.open(f"{server.url}/?tour=0")
     assert page.evaluate("[({}).polluted === undefined, Object.getPrototypeOf(DOPE.view) === Object.prototype]") == [True, True]
     page.evaluate(PRESS)
-    assert page.evaluate(PLANTED) == [] and eye.ran == []
+    assert page.evaluate(PLANTED) == [] and bare.ran == []
 
 
 # -- files -----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.browser.again import watch
+from tests.browser.patience import patient
+
 pytestmark = pytest.mark.browser
 READY = "DOPE.link.status === 'live' && DOPE.state.opps.size > 0 && document.querySelector('[data-test=\"asset-ETH\"]')"
 ONLY_ETH = "[...document.querySelectorAll('.ag-center-cols-container .sym b')].every((b) => b.textContent === 'ETH-USDT')"
@@ -34,7 +37,10 @@ def test_filters_are_saved_under_a_name_applied_by_another_browser_and_deleted(s
     assert page.text_content('[data-test="view-apply"]') == name, "a name is text, whatever is in it"
     assert server.market.views[name]["state"]["asset"] == "ETH" and server.market.views[name]["state"]["min"] == -50
 
-    other = visit(server)
+    page.evaluate("localStorage.clear()")  # what is opened next knows nothing of this one
+    other = patient(page.context.new_page())
+    watch(other, server.url)
+    other.goto(server.url + "/?tour=0")
     other.wait_for_function(READY)
     assert other.evaluate("DOPE.view.asset") == ""
     other.click('[data-act="views"]')
@@ -50,6 +56,7 @@ def test_filters_are_saved_under_a_name_applied_by_another_browser_and_deleted(s
     page.click('[data-test="view-delete"]')
     page.wait_for_selector("text=unknown view")
     page.wait_for_selector("text=None saved yet.")
+    other.close()
     complaints = [text for text in [*page.complaints, *other.complaints] if "404" not in text]
     assert complaints == []
 

@@ -1,14 +1,14 @@
-"""Nobody gets in without the token: the form, a wrong one, the right one, and the way out, in the real program."""
+"""Nobody gets in without the token: the form, a wrong one, the right one, and the way out."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dope.board import Board
+from tests.browser.hostile import Guarded
 from tests.browser.patience import patient
-from tests.program import Program
 
 pytestmark = pytest.mark.browser
 
@@ -17,14 +17,14 @@ OPERATE, READ = "operate-token-of-the-house", "read-token-of-the-house"
 
 @pytest.fixture
 def page(browser: Any) -> Any:
-    context = browser.new_context()
-    yield patient(context.new_page())
-    context.close()
+    opened = patient(browser.new_page())
+    yield opened
+    opened.close()
 
 
-def test_a_visitor_signs_in_with_the_keyboard_watches_and_signs_out(tmp_path: Path, page: Any) -> None:
-    with Program(tmp_path, "--source", "sim", api_token=OPERATE, read_token=READ) as program:
-        page.goto(program.url + "/predict")
+def test_a_visitor_signs_in_with_the_keyboard_watches_and_signs_out(page: Any) -> None:
+    with Guarded(Board(), api_token=OPERATE, read_token=READ) as server:
+        page.goto(server.url + "/predict")
         assert page.evaluate("document.activeElement.id") == "token", "one may type at once"
         assert page.locator("#dope-app").count() == 0
         page.keyboard.type("no token of this house")
@@ -37,12 +37,12 @@ def test_a_visitor_signs_in_with_the_keyboard_watches_and_signs_out(tmp_path: Pa
         page.keyboard.press("Escape")  # the tour of a first visit
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_selector("#token")
-        page.goto(program.url + "/")
+        page.goto(server.url + "/")
         assert page.locator("#dope-app").count() == 0, "the session is over"
 
 
-def test_where_no_token_is_set_nobody_needs_a_way_out(tmp_path: Path, page: Any) -> None:
-    with Program(tmp_path, "--source", "sim") as program:
-        page.goto(program.url + "/?tour=0")
+def test_where_no_token_is_set_nobody_needs_a_way_out(page: Any) -> None:
+    with Guarded(Board()) as server:
+        page.goto(server.url + "/?tour=0")
         page.wait_for_selector("#dope-app")
         assert page.get_by_role("button", name="Sign out").count() == 0

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from dope.dashboard import spreads
-from tests.browser.dev_server import Server
 
 pytestmark = pytest.mark.browser
 TABLE = "document.querySelector('[data-test=spreads-table]').textContent"
@@ -17,11 +16,12 @@ DRAWN = "document.getElementById('spreads-empty').hidden && document.querySelect
 
 
 @pytest.fixture
-def page(serve: Any, visit: Any) -> Any:
-    server = serve()
-    shown = visit(server, "/?tour=0&legs=binance_spot:BTC-USDT>okx:BTC-USDT")
-    shown.server = server
-    shown.click("#rail-spreads")
+def page(desk: Any, again: Any) -> Any:
+    desk.renew()
+    shown = again(desk, "spreads")
+    shown.evaluate("""() => { document.getElementById('pair-past-rows').replaceChildren();
+      DOPE.see({ legs: 'binance_spot:BTC-USDT>okx:BTC-USDT' });
+      DOPE.actions['spreads-retry'](); }""")
     shown.wait_for_function(DRAWN)
     return shown
 
@@ -137,10 +137,9 @@ def test_tabs_have_addresses_and_show_carry_triangles_survival_and_the_map(page:
     assert page.complaints == []
 
 
-def test_nothing_runs_over_the_side_and_links_name_tab_and_pair(serve: Any, visit: Any) -> None:
-    server: Server = serve()
+def test_nothing_runs_over_the_side_and_links_name_tab_and_pair(page: Any) -> None:
     for width, height in ((1366, 768), (412, 860)):
-        page = visit(server, width=width, height=height)
+        page.set_viewport_size({"width": width, "height": height})
         page.click("#rail-spreads")
         page.wait_for_function(DRAWN)
         assert page.evaluate("document.querySelector('.main').scrollWidth <= document.querySelector('.main').clientWidth"), width

@@ -13,6 +13,7 @@ from dope.types import REPLY, Event, Fault, Frame, Instrument, Instruments, List
 from dope.venues import make
 from dope.venues._written import least, step
 from dope.venues.base import Venue
+from tests.examples import some
 from tests.frames import T0, play
 from tests.venues import IDS, sample
 
@@ -95,7 +96,7 @@ def test_one_spoilt_row_is_left_out_and_counted() -> None:
     assert [instrument.native for instrument in known(machine)] == ["OLD-USDT"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some(100), deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("venue", LISTING)
 def test_no_damaged_list_breaks_it(venue: str, data: st.DataObject) -> None:

@@ -34,7 +34,7 @@ KEPT = 6  #: messages that were heard and may come again
 SPEAKS_STEPS = 60  #: of 10 ms, after which a venue has said something if it ever will
 ANY = st.integers(0, 11)
 STEPS = 50
-EXAMPLES, EXAMPLES_FULL = 7, 60  #: of each venue
+EXAMPLES, EXAMPLES_FULL = 4, 60  #: of each venue
 
 
 class Books(RuleBasedStateMachine):

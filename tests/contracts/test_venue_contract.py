@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dope.engine import Engine
 from dope.types import DATA, OPEN, REPLY, TICK, BookUpdate, Fault, Fetch, Frame, Gap, Listed, Send
 from dope.venues import VENUES, make
+from tests.examples import some
 from tests.frames import KEYS, MS, SCRIPTS, T0, closed, opened, play
 from tests.sim.many import many
 from tests.venues import IDS, sample
@@ -94,7 +95,7 @@ def test_junk_becomes_a_counted_fault_and_the_book_goes_on(venue: str, at: int) 
 
 
 @pytest.mark.parametrize("venue", IDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some(150), deadline=None)
 @given(chance=st.randoms(use_true_random=False))
 def test_cut_and_shuffled_bytes_never_raise_and_never_leave_bad_numbers(venue: str, chance: random.Random) -> None:
     run = engine(venue)

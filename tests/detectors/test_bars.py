@@ -14,6 +14,7 @@ from dope.detectors.bars import INTERVALS, KEPT, Bars, TradeBar, bars_of, togeth
 from dope.market.lane import TRADE_RING
 from dope.market.market import Market
 from dope.types import Tick
+from tests.examples import some
 
 NS = 1_000_000_000
 T0 = 1_700_000_000 * NS  #: 800 s behind a full hour
@@ -62,7 +63,7 @@ def told_of(bar: TradeBar, names: Any) -> dict[str, Any]:
     return {name: getattr(bar, name) for name in names}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=some(120), deadline=None)
 @given(TRADES, st.integers(1, 9))
 def test_bars_are_what_the_list_of_trades_says_in_any_grouping(raw: list[Told], every: int) -> None:
     told = sorted(raw, key=lambda each: each[1])

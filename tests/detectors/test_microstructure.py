@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dope.detectors import microstructure, reversion
 from dope.market.lane import Slots, remember
+from tests.examples import some
 from tests.oracle import plain_micro
 
 PRICES = st.sampled_from([0.0, 99.0, 99.5, 100.0, 100.5, math.nan])
@@ -18,7 +19,7 @@ SIZES = st.integers(0, 40).map(lambda n: n / 4)
 TOUCHES = st.lists(st.tuples(PRICES, SIZES, PRICES.map(lambda p: p + 1.0 if p else 0.0), SIZES), min_size=1, max_size=60)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(TOUCHES)
 def test_the_compiled_sum_of_order_flow_is_the_plain_one(touches: list[plain_micro.Touch]) -> None:
     slots = Slots(1)
@@ -28,13 +29,13 @@ def test_the_compiled_sum_of_order_flow_is_the_plain_one(touches: list[plain_mic
     assert slots.flow[slot, 0] == plain_micro.flow(touches)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some(100), deadline=None)
 @given(TOUCHES.filter(lambda touches: all(t[0] != 0.0 and t[2] != 0.0 for t in touches)))
 def test_the_columns_give_that_sum_too(touches: list[plain_micro.Touch]) -> None:
     assert microstructure.flow_events(*np.array(touches).T).sum() == plain_micro.flow(touches)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some(100), deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from([-1, 1])), max_size=60), st.integers(1, 20))
 def test_vpin_splits_trades_at_the_edges_of_buckets(trades: list[tuple[int, int]], bucket: int) -> None:
     size, sign = (np.array([trade[k] for trade in trades], dtype=float) for k in (0, 1))

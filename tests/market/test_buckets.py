@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dope.market import kernel
 from dope.market.buckets import WIDE, bucket_of, fill, nice, price_buckets, step_for
 from dope.market.consolidated import consolidated, order_cost
+from tests.examples import some
 
 LEVEL = st.tuples(st.integers(1, 400), st.integers(1, 500))
 SIDE = st.lists(LEVEL, min_size=1, max_size=40, unique_by=lambda level: level[0])
@@ -29,7 +30,7 @@ def side(raw: list[tuple[int, int]], *, bids: bool) -> list[Level]:
     return [(round(price, 2), size) for price, size in found]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some(150), deadline=None)
 @given(SIDE, SIDE, st.sampled_from([0.05, 0.1, 0.25, 1.0]), st.integers(0, 5))
 def test_the_compiled_buckets_are_the_plain_sums_under_the_touch(
     raw_bids: list[tuple[int, int]], raw_asks: list[tuple[int, int]], step: float, hidden: int
@@ -67,7 +68,7 @@ def test_a_price_on_an_edge_belongs_to_the_bucket_above_it() -> None:
     assert [bucket_of(price, 0.1) for price in (0.3, 0.29999, 0.7, 1.1)] == [3, 2, 7, 11]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some(100), deadline=None)
 @given(SIDE, SIDE, st.sampled_from([0.05, 0.5, 2.0]))
 def test_price_buckets_lose_nothing(raw_bids: list[tuple[int, int]], raw_asks: list[tuple[int, int]], step: float) -> None:
     bids, asks = side(raw_bids, bids=True), side(raw_asks, bids=False)
@@ -79,7 +80,7 @@ def test_price_buckets_lose_nothing(raw_bids: list[tuple[int, int]], raw_asks: l
 BOOKS = st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), SIDE, min_size=1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some(100), deadline=None)
 @given(BOOKS, st.booleans())
 def test_the_consolidated_book_sums_exactly_and_counts_the_venues(raw: dict[str, list[tuple[int, int]]], bids: bool) -> None:
     sides = {venue: side(levels, bids=bids) for venue, levels in raw.items()}

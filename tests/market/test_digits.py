@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dope.market import digits
 from dope.market.compiled import jit
 from dope.market.memory import address
+from tests.examples import some
 
 Number = tuple[int, int, int]
 
@@ -32,7 +33,7 @@ marks = st.binary(max_size=18) | st.text(alphabet='0123456789."-e,]\x80\xfe', ma
 bent = st.tuples(plain, st.integers(0, 16), marks).map(lambda t: t[0][: t[1]] + t[2] + t[0][t[1] :])
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=some(2000), deadline=None)
 @given(plain | bent | marks)
 @example(b'"1234567."')
 @example(b'"1."')

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dope.market import checksums, digits, kernel
+from tests.examples import some
 from tests.oracle.plain_book import PlainBook
 
 
@@ -44,7 +45,7 @@ def streams(draw: st.DrawFn) -> list[tuple[bytes, bytes, bool]]:
     return [(side(draw(levels)), side(draw(levels)), i == 0 or draw(st.integers(0, 9)) == 0) for i in range(draw(st.integers(1, 12)))]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(streams())
 def test_any_stream_gives_the_same_book_as_the_plain_one(stream: list[tuple[bytes, bytes, bool]]) -> None:
     book, scratch, plain = kernel.empty_book(), kernel.new_scratch(64), PlainBook()
@@ -60,7 +61,7 @@ def test_any_stream_gives_the_same_book_as_the_plain_one(stream: list[tuple[byte
         assert ask == (plain.levels("ask", 1) or [(0.0, 0.0)])[0][0]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some(100), deadline=None)
 @given(streams())
 def test_the_checksum_text_is_what_the_plain_book_writes(stream: list[tuple[bytes, bytes, bool]]) -> None:
     book, scratch, plain = kernel.empty_book(), kernel.new_scratch(64), PlainBook()
@@ -114,7 +115,7 @@ def test_a_message_with_one_bad_level_changes_nothing_at_all(bad: bytes) -> None
     assert (book == before).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some(100), deadline=None)
 @given(streams(), st.integers(0, 11), st.integers(0, 4))
 def test_where_levels_have_four_elements_one_of_three_or_five_is_refused(
     stream: list[tuple[bytes, bytes, bool]], which: int, place: int
@@ -135,7 +136,7 @@ def test_where_levels_have_four_elements_one_of_three_or_five_is_refused(
             assert (book == before).all()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 40), st.integers(0, 40))
 def test_no_bytes_whatever_crash_it_or_leave_half_a_message(junk: bytes, cut: int, at: int) -> None:
     book, scratch = kernel.empty_book(), kernel.new_scratch(64)

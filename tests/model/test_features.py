@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dope.model.features import LAGS, STEP_NS, PairFeatures, feature_names
+from tests.examples import some
 from tests.model.markets import START, leg
 
 PRICE = st.floats(min_value=1e-3, max_value=1e5)
@@ -55,7 +56,7 @@ def run(steps, start: int = START):
     return features.names, [features.push(start + i * STEP_NS, a, b) for i, (a, b) in enumerate(steps)]
 
 
-@settings(max_examples=50)
+@settings(max_examples=some(50))
 @given(st.lists(st.tuples(LIVE, LIVE), min_size=20, max_size=45), st.lists(st.integers(0, 44), max_size=2), st.integers(0, 86_400))
 def test_features_equal_the_slow_rolling_reference(steps, dead, offset):
     for i in dead:
@@ -79,7 +80,7 @@ def test_the_seed_names_ten_features_per_leg():
     assert "kraken_volatility" in names
 
 
-@settings(max_examples=50)
+@settings(max_examples=some(50))
 @given(st.lists(st.tuples(LEG, LEG), min_size=30, max_size=60), st.integers(20, 29), st.randoms(use_true_random=False))
 def test_shuffling_the_future_leaves_the_features_of_the_present_unchanged(steps, now, rng):
     _, rows = run(steps)

@@ -6,9 +6,10 @@ import asyncio
 import random
 import selectors
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import httpx
 import msgspec
 
 from dope.engine import Engine
@@ -38,6 +39,8 @@ from dope.types import (
     Trade,
 )
 from dope.venues import VENUES, make
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.net import InOrder, Net, Requests
 
 __all__ = ["EVERY", "HurriedLoop", "Watched", "hurried", "many", "watching"]
 EVERY = tuple(venue.ID for venue in VENUES if venue.BOOKS)
@@ -81,6 +84,13 @@ def hurried(main: Callable[[], Coroutine[Any, Any, None]], speed: float) -> None
         loop.close()
 
 
+def clock_of(loop: asyncio.AbstractEventLoop) -> Clock:
+    """The house's clock in the time of this loop."""
+    if isinstance(loop, VirtualLoop):
+        return loop.clock()
+    return Clock(loop.ns, loop.ns) if isinstance(loop, HurriedLoop) else Clock()
+
+
 # -- the feed and what comes of it ------------------------------------------------------------------------------------
 class Epoch:
     """One connection: its venue and plan, and when it opened, first delivered and ended, ns; 0 = not yet."""
@@ -108,14 +118,13 @@ class Heard:
 class Watched:
     """The real feed and engine over a world; remembers what a venue refused and when each book went LIVE."""
 
-    def __init__(self, endpoints: dict[str, dict[str, str]], symbols: dict[str, Sequence[str]], timing: Timing) -> None:
+    def __init__(self, endpoints: dict[str, dict[str, str]], symbols: dict[str, Sequence[str]], timing: Timing, **seams: Any) -> None:
+        """``seams``: of the feed, ``connect`` and ``client``."""
         loop = asyncio.get_running_loop()
-        self.now = loop.time
-        ns = loop.ns if isinstance(loop, HurriedLoop) else None
-        self.clock = Clock() if ns is None else Clock(ns, ns)
+        self.now, self.clock = loop.time, clock_of(loop)
         self.trades = Heard()
         self.engine = Engine({venue: make(venue, symbols[venue], endpoints[venue]) for venue in endpoints}, (self.trades,))
-        self.feed = Feed(self.engine.venues, self._on_frames, self.clock, random.Random(1), timing=timing)
+        self.feed = Feed(self.engine.venues, self._on_frames, self.clock, random.Random(1), timing=timing, **seams)
         self.refused: list[str] = []  #: acknowledgements that were none, closed connections, answers other than 200, notices
         self.wrong: list[str] = []  #: gaps and faults
         self.left: list[str] = []  #: books that left LIVE
@@ -188,16 +197,30 @@ class Watched:
 @asynccontextmanager
 async def watching(specs: Sequence[ListingSpec], *, symbols: dict[str, Sequence[str]] | None = None, timing: Timing | None = None,
                    **options: Any) -> AsyncIterator[tuple[World, Watched]]:  # fmt: skip
-    """The world of these markets and the feed that watches them, or others; both in the clock of the running loop."""
+    """The world of these markets and the feed that watches them, or others; both in the clock of the running loop.
+
+    Over real sockets, but where time is virtual: there over a network in memory.
+    """
     venues = tuple(dict.fromkeys(spec.venue for spec in specs))
     wanted = {venue: [spec.symbol for spec in specs if spec.venue == venue] for venue in venues} | dict(symbols or {})
     world = World(venues=venues, listings=specs, clock=asyncio.get_running_loop().time, **options)
-    watched = Watched(await world.start(), wanted, timing or Timing())
-    task = asyncio.ensure_future(watched.feed.run())
-    try:
-        yield world, watched
-    finally:
-        watched.over = True
-        await watched.feed.stop()
-        await task
-        await world.stop()
+    async with AsyncExitStack() as stack:
+        seams: dict[str, Any] = {}
+        if isinstance(asyncio.get_running_loop(), VirtualLoop):
+            net = Net(random.Random(1))
+            stack.push_async_callback(net.close)
+            seams = {"connect": net.connect, "client": httpx.AsyncClient(transport=Requests(net, random.Random(2)), timeout=None)}
+            stack.push_async_callback(seams["client"].aclose)
+            for server in world.servers.values():
+                server.port.clients = InOrder()  # type: ignore[assignment]
+                server.port.inside(net)
+        endpoints = await world.start()
+        stack.push_async_callback(world.stop)
+        watched = Watched(endpoints, wanted, timing or Timing(), **seams)
+        task = asyncio.ensure_future(watched.feed.run())
+        try:
+            yield world, watched
+        finally:
+            watched.over = True
+            await watched.feed.stop()
+            await task

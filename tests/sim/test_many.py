@@ -1,4 +1,4 @@
-"""Many symbols at every venue: the real feed starts them over real sockets within all limits that the venues' servers keep."""
+"""Many symbols at every venue: the real feed starts them within all limits that the venues' servers keep, in virtual time."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from dope.feed.clock import Clock
 from dope.sim.listings import ListingSpec
 from dope.venues import make
 from dope.venues.base import MAX_SOCKETS, Venue
-from tests.sim.many import EVERY, Watched, hurried, many, watching
+from tests.sim.many import EVERY, Watched, many, watching
+from tests.simulation.loop import in_virtual_time
 
-SPEED = 4.0
+PACE = 10  #: steps of 10 ms from one action of a market to the next: often enough that no connection is silent
 TIGHT = ("bitfinex", "gemini", "htx", "hyperliquid", "mexc")  #: those with the fewest connections, topics or messages
 
 
@@ -47,19 +49,19 @@ async def start(specs: Sequence[ListingSpec]) -> Watched:
 
 
 def test_a_dozen_symbols_start_at_the_venues_with_the_least_room() -> None:
-    async def run() -> None:
-        await start([spec for venue in TIGHT for spec in many(venue, 12)])
+    async def run(_clock: Clock) -> None:
+        await start([spec for venue in TIGHT for spec in many(venue, 12, pace=PACE)])
 
-    hurried(run, SPEED)
+    in_virtual_time(run)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("venue", EVERY)
 def test_fifty_symbols_start_within_every_limit_that_the_venue_keeps(venue: str) -> None:
-    async def run() -> None:
-        await start(many(venue, 50))
+    async def run(_clock: Clock) -> None:
+        await start(many(venue, 50, pace=PACE))
 
-    hurried(run, SPEED)
+    in_virtual_time(run)
 
 
 @pytest.mark.parametrize("venue", EVERY)
