@@ -11,7 +11,7 @@ from typing import Any
 from dope.errors import BadFault
 from dope.sim.effects import Act, Doing
 from dope.sim.modes import Mode
-from dope.sim.port import Client, Close, Port, Reply
+from dope.sim.port import Client, Close, Reply
 from dope.sim.wires import MAINTENANCE, SHUTDOWN
 
 HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
@@ -100,8 +100,7 @@ class Down(Doing):
 
     def __init__(self, act: Act) -> None:
         super().__init__()
-        self._act = act
-        self._port: Port = act.port
+        self._act, self._port = act, act.port
 
     def start(self) -> Awaitable[None]:
         self._act.did()

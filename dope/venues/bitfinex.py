@@ -32,7 +32,7 @@ import msgspec
 from dope.types import Bar, BookUpdate, Confirmed, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, OpenInfo, Reconnect, Trade
 from dope.venues._minutes import Minutes
 from dope.venues._written import decimals, least, number, volume
-from dope.venues.base import LIST, MS, UNREADABLE, Known, Venue
+from dope.venues.base import ACK_TIMEOUT_NS, LIST, MS, UNREADABLE, Known, Venue
 
 SEQ_ALL, OB_CHECKSUM, TIMESTAMP = 65536, 131072, 32768
 LEN = 100  #: levels a side
@@ -105,6 +105,7 @@ class Bitfinex(Venue):
         self._channels: dict[int, dict[int, str]] = {}  # connection → channel → topic
         self._numbers: dict[int, int] = {}  # connection → number of its newest array
         self._minutes = Minutes()
+        self._nameless: dict[int, dict[str, int]] = {}  # connection → topic that stands without a known channel → since when
         self._pairs: list[msgspec.Raw] = []  # of the list, until and after prices are there
         self._called: dict[str, str] = {}  # its names of currencies → everybody's
         self._last: dict[str, float] = {}  # native name → last price
@@ -182,7 +183,17 @@ class Bitfinex(Venue):
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
         self._channels.pop(frame.conn, None)
         self._numbers.pop(frame.conn, None)
+        self._nameless.pop(frame.conn, None)
         super().on_closed(frame, events)
+
+    def on_tick(self, ts: int, events: list[Event]) -> None:
+        """A subscription that stands, but on which channel was never told, cannot be had again on its connection."""
+        super().on_tick(ts, events)
+        for conn, topics in self._nameless.items():
+            late = [topic for topic, told in topics.items() if ts - told > ACK_TIMEOUT_NS]
+            if late:
+                topics.clear()
+                self.actions.append(Reconnect(conn, f"the channel of {late[0]} was never told"))
 
     # -- frames ------------------------------------------------------------------------------------------------------
     def read(self, frame: Frame, events: list[Event]) -> None:
@@ -270,6 +281,7 @@ class Bitfinex(Venue):
             case "subscribed":
                 wanted = said.channel != "book" or said.prec == "P0"  # other books are rounded, or of single orders
                 self._channels.setdefault(frame.conn, {})[said.chanId] = topic if wanted else ENDED
+                self._nameless.get(frame.conn, {}).pop(topic, None)
                 self.acked(frame, [topic], events)
             case "unsubscribed":
                 self._channels.get(frame.conn, {}).pop(said.chanId, None)
@@ -280,6 +292,8 @@ class Bitfinex(Venue):
             case "error":
                 waiting = [topic] if topic in self.waiting(frame.conn) else []
                 self.acked(frame, waiting, events, ok=said.code == TWICE, reason=f"{said.code} {said.msg}")
+                if said.code == TWICE and topic not in self._channels.get(frame.conn, {}).values():
+                    self._nameless.setdefault(frame.conn, {})[topic] = frame.ts
                 events.append(Notice(frame.ts, self.ID, "error", f"{said.code} {said.msg} {topic}"[:200]))
             case "pong":
                 pass

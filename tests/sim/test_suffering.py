@@ -25,7 +25,7 @@ AT = {
     "reorder": "binance_usdm", "stale_delta": "binance_spot", "seq_reset": "binance_usdm", "seq_wrap": "kucoin", "seq_scope": "bybit",
     "sci_notation": "kraken", "zero_forms": "okx", "gzip_bomb": "htx", "freeze_one": "okx",
     "shutdown_notice": "okx", "maintenance": "bitfinex",
-    "app_ping": "okx", "crossed": "bybit", "locked": "binance_spot", "surge": "okx", "list_new": "okx",
+    "app_ping": "okx", "crossed": "bybit", "locked": "binance_spot", "surge": "okx", "list_new": "okx", "ack_never": "bitfinex",
 }  # fmt: skip
 TURN = ("okx", "binance_spot", "kraken", "bybit", "binance_usdm")
 WHOLE = ("kraken", "binance_spot", "mexc")  #: suffer all kinds
@@ -38,8 +38,8 @@ OWN = dict.fromkeys(
     ("nonfinite", "nonfinite_size", "nonfinite_price", "range", "range_size", "type_list", "null", "null_size", "missing_field", "bigint"),
     READERS,
 ) | {
-    "gap": ("sequence",), "bad_checksum": ("GAP checksum",), "checksum_liar": ("GAP checksum",), "truncated_json": READERS,
-    "crossed": ("CROSSED",), "locked": ("CROSSED",),
+    "gap": ("sequence",), "bad_checksum": ("GAP checksum",), "checksum_liar": ("GAP checksum", "INVALID suspended"),
+    "truncated_json": READERS, "crossed": ("CROSSED",), "locked": ("CROSSED",),
 }  # fmt: skip
 
 

@@ -212,6 +212,19 @@ def test_refusals_name_their_topic_and_a_repeated_subscription_is_none() -> None
     assert "book:tBTCUSD" in waiting and "book:tETHUSD" not in waiting
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_a_subscription_whose_channel_is_never_told_costs_its_connection(told: bool) -> None:
+    run = session()
+    twice = {"event": "error", "msg": "subscribe: dup", "code": 10301, "channel": "book", "symbol": KEY.partition(":")[2]}
+    twice["symbol"] = run.venues["bitfinex"].native(twice["symbol"]) or ""
+    say(run, data(twice), *([subscribed()] if told else []))
+    run.drain()
+    for seconds in (5, 12, 30):
+        run.step(Frame(T0 + seconds * S, "", 0, TICK, b"0"))
+    asked = [action for _, action in run.drain() if isinstance(action, Reconnect)]
+    assert [(action.conn, action.planned) for action in asked] == ([] if told else [(1, False)])
+
+
 def test_names_of_three_letters_are_joined_longer_ones_have_a_colon_and_tethers_are_not_dollars() -> None:
     machine = make("bitfinex", ())
     pairs = {"BTC-USD": "tBTCUSD", "BTC-USDT": "tBTCUST", "USDC-USD": "tUDCUSD", "LINK-USD": "tLINK:USD"}
