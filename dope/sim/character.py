@@ -19,7 +19,9 @@ class Character(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     spread: int = 100  #: percent
     depth: int = 100  #: percent, sizes of new levels
     noise: int = 100  #: percent, how far each market is from the efficient price by itself
-    uneven: bool = True  #: whether orders are of many sizes, one in 32 so large that it takes several levels; otherwise all are alike
+    #: whether orders are of many sizes, one in 32 so large that it takes several levels; otherwise all are alike, and none follows
+    #: another one on its side within a second, but in a burst
+    uneven: bool = True
     jumps_per_minute: float = 6.0  #: of each asset
     bursts_per_minute: float = 6.0  #: of each asset, beside those that follow a jump
     dislocations_per_minute: float = 16.0  #: of the whole market

@@ -23,6 +23,7 @@ CHURN = 10  #: of 256: chance per step of one change in depth
 FLOW = 14  #: of 1024: chance per step of a trade in calm times
 MINUTE_MS = 60_000
 UNIT_USD = 1_000  #: a level holds 1…32 units
+EVEN = 100  #: steps from one order of a side to the next, where orders are even
 PUSHED = 4  #: in a burst with a side orders are so many times as large
 WIDER = 3  #: in the worst moment of a crash spreads are this many times wider than usual, on top
 THINNER = 80  #: and new levels this many percent smaller
@@ -87,6 +88,7 @@ class Market:
         base_per_lot_e8 = spec.lot_e8 * spec.contract_e8 // 10**8
         self._unit = max(1, UNIT_USD * 10**14 // (asset.price * base_per_lot_e8) * asset.spec.depth // 100)
         self._requote_at = -1
+        self._traded = [-EVEN, -EVEN]  # step of the last order on each side
         self.take(character)
         self._quote(self.fair(0))
         self.book.begin()
@@ -187,6 +189,9 @@ class Market:
         if push:
             buy = push > 0
         side = ASK if buy else BID
+        if not self._uneven and step - self._traded[side] < EVEN and self.stir * asset.stir == 1:
+            return
+        self._traded[side] = step
         want = self._unit * (1 + (bits >> 2 & 3)) // (1 + (bits >> 4 & 7)) + 1 if self._uneven else self._unit
         if bits >> 7 & 31 == 0 and self._uneven:
             want *= 20
