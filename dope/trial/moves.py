@@ -29,6 +29,7 @@ from dope.trial.stage import MS, Played
 
 ONSET_MS = 1_000
 SURE = 1.25  #: a move this many times as large as a jump is at least is one, however its market's noise falls
+CLEAR = 2.0  #: where both jumps are so much larger than they must be, noise does not decide which is seen first
 SHARE = 0.10
 ALONE_MS = 3_500  #: with other causes so near, nobody can say how large which was
 SOON_MS = 250
@@ -37,7 +38,7 @@ LOUD_MS = 200
 OVER_MS = 2_000  #: a burst is told when it is over: the second that its last trades are in, and a little more
 NEARLY = 0.75  #: of what makes a burst: what stands out so far may have been taken for one
 KNOWN_S = 31  #: from then on the session knows what is usual
-LINGER_MS = 60  #: quotes follow the price so much later at most, besides the lag of their market
+LINGER_MS = 20  #: quotes follow a clear jump so much later at most, besides the lag of their market
 FADE_MS = RAMP * STEP_MS  #: a displacement goes within this time
 MOVING = ("jump", "dislocation", "crash", "depeg")  #: and bursts with a side
 
@@ -229,9 +230,9 @@ class Moves:
             at = link.leader, jump.t_detect - link.dt
             if not any((hit.told.key, hit.told.t_detect) == at for hit in self._hits):
                 finding.false.append(f"{where}: {link.leader} did not jump {link.dt / MS:.0f} ms before it")
-            elif entry is None or not any((one.key, one.t_detect) == at for one in before):
+            elif entry is None or not (leaders := [one for one in before if (one.key, one.t_detect) == at]):
                 finding.unsure += 1
-            elif link.resolved and self._behind_ms(link) > LINGER_MS:
+            elif link.resolved and self._behind_ms(link) > LINGER_MS and all(one.bps >= CLEAR * one.threshold for one in (jump, *leaders)):
                 finding.false.append(f"{where}: {link.leader} is said to lead, and hears of prices later")
 
     def _behind_ms(self, link: JumpLink) -> float:

@@ -115,6 +115,14 @@ def test_what_was_not_told_is_missed_and_what_was_not_there_is_false(done: Playe
     link = next(each for each in done.witness.links_of_jumps if each.resolved)
     before = msgspec.structs.replace(link, dt=link.dt + 700 * MS)
     assert len(heard(done, links_of_jumps=[before])["link"].false) == 1
+    leader, follower = (next(j for j in done.witness.jumps if j.key == key and j.base == link.base) for key in (link.leader, link.follower))
+    swapped = [
+        msgspec.structs.replace(leader, t_detect=follower.t_detect), msgspec.structs.replace(follower, t_detect=leader.t_detect),
+        *(each for each in done.witness.jumps if each not in (leader, follower)),
+    ]  # fmt: skip
+    turned_round = msgspec.structs.replace(link, leader=link.follower, follower=link.leader, bps=leader.bps)
+    (words,) = heard(done, jumps=swapped, links_of_jumps=[turned_round])["link"].false
+    assert "hears of prices later" in words
 
 
 @pytest.mark.full
