@@ -2,7 +2,8 @@
 
   jump    due: one that was planted, or came by chance, and moved the published mid of a market within ONSET_MS by more than SURE times
           what makes a jump there, with nothing else going on around it. Found: told of that market, in its direction, within ONSET_MS.
-          Off: its size is not that of the published mids from then on by more than SHARE. False: nothing in the journal moved it then.
+          Off: its size is not that of the published mids from then on by more than SHARE. False: nothing in the journal moved it
+          then, nor did its published mid; unsure: nothing did, but its mid went so far by itself.
   burst   due: one that was planted with a side, in a market where within LOUD_MS what was traded on it stood out by SURE times what makes
           a burst. Found: told of that side, beginning within SOON_MS of it. False: neither was one planted there, nor did what was
           traded on that side stand out; unsure: none was planted, but it did.
@@ -29,6 +30,7 @@ from dope.trial.stage import MS, Played
 
 ONSET_MS = 1_000
 SURE = 1.25  #: a move this many times as large as a jump is at least is one, however its market's noise falls
+WAITS_MS = 3_000  #: a link is told when no earlier jump can come any more, so long after its own at most
 CLEAR = 2.0  #: where both jumps are so much larger than they must be, noise does not decide which is seen first
 SHARE = 0.10
 ALONE_MS = 3_500  #: with other causes so near, nobody can say how large which was
@@ -109,8 +111,13 @@ class Moves:
                 self._jump(finding, spec, entry, (start, way), hits)
         for told in left:
             start, end = told.t_start // MS, told.t_detect // MS
-            if id(told) not in taken and not any(True for _ in self._around(self._specs[told.key], start - ONSET_MS, end)):
-                finding.false.append(f"{told.key} at {when(played, end)}: {told.dir * told.bps:+.2f} bps, and nothing moved it")
+            if id(told) in taken or any(True for _ in self._around(self._specs[told.key], start - ONSET_MS, end)):
+                continue
+            true = self._size(told.key, end, told.dir, lasts_ms=told.t_final // MS - end)
+            if abs(told.bps - true) <= SHARE * true:
+                finding.unsure += 1
+            else:
+                finding.false.append(f"{told.key} at {when(played, end)}: {told.dir * told.bps:+.2f} bps, and its mid stayed where it was")
         self._hits = [Hit(told, taken.get(id(told))) for told in left]
         return finding
 
@@ -204,16 +211,17 @@ class Moves:
     def links(self) -> Finding:
         """What was told of pairs of jumps; ``jumps`` must have been asked before."""
         played, finding = self.played, Finding("link")
-        links: dict[tuple[str, float], list[JumpLink]] = {}
+        links: dict[str, list[JumpLink]] = {}
         for link in played.witness.links_of_jumps:
-            links.setdefault((link.follower, link.bps), []).append(link)
+            links.setdefault(link.follower, []).append(link)
         groups: dict[int | None, list[Jump]] = {}
         for hit in sorted(self._hits, key=lambda hit: hit.told.t_detect):
             groups.setdefault(hit.of, []).append(hit.told)
         for entry, jumps in groups.items():
             for n, jump in enumerate(jumps):
                 finding.injected += bool(n and entry is not None)
-                self._link(finding, jump, jumps[:n], links.get((jump.key, jump.bps), []), entry)
+                about = [link for link in links.get(jump.key, ()) if link.bps == jump.bps and 0 <= link.ts - jump.ts <= WAITS_MS * MS]
+                self._link(finding, jump, jumps[:n], about, entry)
         return finding
 
     def _link(self, finding: Finding, jump: Jump, before: Sequence[Jump], links: Sequence[JumpLink], entry: int | None) -> None:
