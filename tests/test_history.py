@@ -124,6 +124,9 @@ def test_rows_of_the_running_session_come_from_memory_and_older_ones_from_its_ta
         session.tail.placed(session.journal.placed())
         return session.tail.since("trade") > of
 
+    def grown(path: Path, size: int) -> bool:
+        return path.stat().st_size > size
+
     session = asyncio.run(run())
     whole = [row for batch in rows for row in batch.to_pylist()]
     histories = Histories(settings(tmp_path), Clock(wall_ns=lambda: LATER + HOUR), lambda: session)
@@ -140,10 +143,12 @@ def test_rows_of_the_running_session_come_from_memory_and_older_ones_from_its_ta
     monkeypatch.setattr(history, "Tape", lambda path, **how: (opened.append(path), Tape(path, **how))[1])
     monkeypatch.setattr(history, "SETTLED_NS", 0)
     for more, read in ((range(8, 9), False), (range(9, 20), True)):  # it grows, and memory lets go of what was read; then of more
+        size = session.tape_paths()[0].stat().st_size
         for n in more:
             batch = tables.batch("trade", [trade_row(n, 10 * n + k) for k in range(10)])
             session.tail.add("trade", batch, session.journal.append_rows("trade", batch))
             whole += batch.to_pylist()
+        until(partial(grown, session.tape_paths()[0], size), "the tape to grow")
         until(partial(lets_go, whole[-30]["ts"] - 1000), "memory to let go of the older ones")
         assert histories.query("trade", "", begin, whole[-1]["ts"] + 1).table.to_pylist() == whole
         assert bool([path for path in opened if path.parent.name == "sim"]) == read, "a tape that grows is read again where it must be"

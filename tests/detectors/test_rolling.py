@@ -23,7 +23,7 @@ STEPS = st.lists(st.tuples(st.sampled_from([1, 1, 7, 45, 61, 599, 3540, 3600, 90
 
 
 @settings(max_examples=60)
-@given(STEPS, st.floats(-1e4, 1e4))
+@given(STEPS, st.sampled_from([0.0, 1e4, -1e6]))
 def test_moments_are_those_of_the_minute_that_runs_and_the_59_before_it(
     steps: list[tuple[int, float | None, float | None]], far: float
 ) -> None:
@@ -42,7 +42,7 @@ def test_moments_are_those_of_the_minute_that_runs_and_the_59_before_it(
             if window:
                 assert (moments.low[row], moments.high[row]) == (min(window), max(window))
                 assert moments.mean[row] == pytest.approx(statistics.fmean(window), abs=1e-6)
-                assert moments.sd[row] == pytest.approx(statistics.stdev(window) if len(window) > 1 else 0.0, abs=1e-4)
+                assert moments.sd[row] == pytest.approx(statistics.stdev(window) if len(window) > 1 else 0.0, abs=1e-6)
             wanted = [told.get(at, (None, None))[row] for at in range(second - RECENT + 1, second + 1)]
             assert [None if math.isnan(v) else v for v in rolling.recent(row).tolist()] == wanted
 
