@@ -23,6 +23,7 @@ from dope.dashboard.app import build, policy
 from dope.settings import Settings
 from dope.storage import storage
 from dope.tables import GAP, History
+from tests.browser import hostile_findings
 from tests.browser.dev_server import listen
 from tests.browser.fake_board import FakeMarket
 from tests.browser.patience import patient
@@ -44,8 +45,9 @@ FORMS = (
 )  # fmt: skip
 PAYLOADS = tuple(form.format(n=n) for n, form in enumerate(FORMS))
 #: what the page chooses its way by, not text: (section or "", field)
-KEPT = {("", "state"), ("", "status"), ("", "source"), ("events", "kind"), ("jobs", "kind"), ("", "breaker")}
-PAGES = ("/", "/spreads", "/depth", "/predict", "/backtest", "/replay", "/venues", "/trust", "/settings")
+KEPT = {("", "state"), ("", "status"), ("", "source"), ("events", "kind"), ("findings", "kind"), ("jobs", "kind"), ("", "breaker")}
+PAGES = ("/", "/spreads", "/depth", "/lead-lag", "/predict", "/backtest", "/replay", "/venues", "/trust", "/settings")
+PLAIN = "SOL-USDT"  #: the one symbol that stays what it is, at one venue: only of its form may be asked
 ROWS = 200  #: rows of an export
 TRADES = 40
 
@@ -70,14 +72,18 @@ class HostileBoard(Board):
         names: dict[str, str] = {}
         now = t_ns // 1_000_000
         events = [{"id": n, "t": now, "kind": "venue", "text": "", "value": "", "tone": ""} for n in range(1, len(PAYLOADS) + 1)]
-        full = {**data, "pred": forecast(now), "jobs": jobs(now, self._turn), "events": events}
+        found = {"kind": "jump", "way": 1, "size": 3.0, "z": 5.0, "took_ms": 9, "t": now - 2500}
+        findings = [{**found, "id": n, "key": row["key"]} for n, row in enumerate(data["instruments"], 1)]
+        full = {**data, "pred": forecast(now), "jobs": jobs(now, self._turn), "events": events, "findings": findings}
         if self._turn % 40 == 0:
             full["mode"] = {**full["mode"], "banner": "a banner"}
         in_turn = sorted(full.items(), key=lambda section: section[0] == "mode")  # its texts are many: those of rows come first
         return super().publish(t_ns, {section: self._poison(value, section, "", names) for section, value in in_turn})
 
     def query(self, kind: str, symbol: str = "", start: int = 0, end: int = 0, **_more: Any) -> Any:
-        """Recordings and how they are kept, saved views, opportunities, commands and past jobs of hostile names."""
+        """Recordings and how they are kept, saved views, opportunities, commands, past jobs and findings of hostile names."""
+        if kind in hostile_findings.KINDS:
+            return hostile_findings.answer(kind, payload, symbol=symbol, span=(start, end), args=_more.get("args") or {})
         if kind == "storage":
             kept = storage(Settings(_env_file=None, data_dir=Path("/nonexistent")), "sim", recording={}, sealing={}, notice="")
             told = {"path": payload(1), "reason": payload(2), "seal_trouble": payload(3), "records_trouble": payload(4)}
@@ -127,6 +133,8 @@ class HostileBoard(Board):
         if isinstance(value, Mapping):
             if section == "events":
                 return {**value, "text": payload(value["id"]), "value": payload(value["id"] + 7), "tone": payload(value["id"] + 3)}
+            if section == "instruments" and value.get("key") == f"okx:{PLAIN}":
+                return {**value, "reason": payload(self._turn)}
             as_key = section == "series" and field == "mid"
             return {self._text(k, names) if as_key else k: self._poison(v, section, k, names) for k, v in value.items()}
         if isinstance(value, list | tuple):

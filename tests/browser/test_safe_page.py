@@ -27,7 +27,7 @@ from dope.api.export import FORMULA
 from dope.board import Board
 from dope.dashboard.app import build, policy
 from dope.settings import Settings
-from tests.browser.hostile import PAGES, PAYLOADS, PLANTED, READY, ROWS, Eye, Guarded, HostileBoard, in_turn
+from tests.browser.hostile import PAGES, PAYLOADS, PLAIN, PLANTED, READY, ROWS, Eye, Guarded, HostileBoard, in_turn
 
 pytestmark = pytest.mark.browser
 DRAWN = {
@@ -35,6 +35,7 @@ DRAWN = {
     "/": "document.querySelectorAll('#chart-graph .scatterlayer .trace').length > 0 && document.querySelector('#opps-grid .ag-row')"
     " && document.querySelectorAll('#matrix-table table').length > 0 && document.querySelectorAll('#tape-rows .ev').length > 5",
     "/depth": "document.querySelector('#depth-symbol') && document.querySelector('#depth-canvas')",
+    "/lead-lag": "document.querySelector('#leadlag-matrix').childElementCount > 0",
     "/predict": "document.querySelectorAll('#predict-graph .scatterlayer .trace').length > 0 && document.querySelector('#pairs-rows tr')",
     "/backtest": "document.querySelectorAll('#backtest-graph .scatterlayer .trace').length > 0"
     " && document.querySelector('#trades-grid .ag-row')",
@@ -46,6 +47,8 @@ DRAWN = {
 #: the panels of the Replay page that ask for themselves show the payloads
 TOLD = """document.querySelectorAll('#commands-rows tr').length >= 20 && document.querySelectorAll('#past-rows tr').length >= 20
   && document.querySelectorAll('#gaps-rows tr').length >= 30 && document.getElementById('storage-facts').textContent.includes('x(')"""
+#: where what the detectors say in payloads stands
+FOUND = {"/spreads": "#across-rows", "/depth": "#depth-costs-rows", "/lead-lag": "#follow-rows"}
 LOOKS = 4  #: rounds over one page
 #: everything that can be pressed, but what leaves the page, freezes it or asks for a file
 PRESS = """() => { for (const node of document.querySelectorAll('[data-act], [data-test^=pair-], .ag-header-cell, .ag-row, option'))
@@ -168,7 +171,7 @@ def test_everything_draws_under_the_policy_without_one_violation(guarded: Eye) -
 def go(page: Any, path: str) -> None:
     """To another page, as a click on the rail does."""
     page.evaluate("(path) => document.querySelector(`.rail a[href='${path}']`).click()", path)
-    page.wait_for_function(f"DOPE.page === {json.dumps(path[1:] or 'live')}")
+    page.wait_for_function(f"DOPE.page === {json.dumps(path[1:].replace('-', '') or 'live')}")
 
 
 def with_samples(publish: Any) -> Any:
@@ -209,6 +212,12 @@ def test_no_text_of_the_board_runs_on_any_page_with_and_without_the_policy(
             told = shown[0].text_content("#tape-rows")
             assert sum(text in told for text in PAYLOADS) == len(PAYLOADS), "the payloads are there to be read"
         assert shown[0].evaluate("window.violated || []") == []
+        if path in FOUND:
+            for page in shown:
+                if path == "/depth":
+                    page.select_option("#depth-symbol", PLAIN)  # of another form nothing is answered
+                page.wait_for_function(f"document.querySelector('{FOUND[path]}').textContent.includes('x(')")
+            look(shown, 1)
         if path == "/replay":
             for page in shown:
                 page.wait_for_function("document.querySelectorAll('#recordings-rows tr').length >= 30")
@@ -256,7 +265,8 @@ def test_this_test_can_fail_and_the_policy_is_the_second_wall(server: Guarded, g
 
 # -- what comes with a link, with the browser's own store, or is typed -----------------------------------------------
 def test_no_link_to_a_page_runs(server: Guarded, bare: Eye) -> None:
-    names = ("asset", "kind", "text", "matrix", "chart", "min", "span", "tour", "replay", "pair")
+    names = ("asset", "kind", "text", "matrix", "chart", "min", "span", "tour", "replay", "pair", "marks", "lead_asset", "lead_clock",
+             "lead_venues")  # fmt: skip
     page: Any = None
     for n, batch in enumerate(in_turn(len(names))):
         url = f"{server.url}{PAGES[n % len(PAGES)]}?{urlencode(dict(zip(names, batch, strict=False)))}#{quote(batch[0])}"

@@ -291,6 +291,10 @@ def test_a_fee_tier_that_is_chosen_is_asked_for_and_shown_once_it_runs(page: Any
     page.wait_for_function("DOPE.state.mode.fees.find((f) => f.venue === 'okx').sell_as === 'maker'")
     assert asked(page, "set") == [{"roles": {"okx": {"sell": "maker"}}}]
     assert page.input_value('#fees-rows tr[data-key="okx:spot"] [data-test="role-sell-okx"]') == "maker"
+    page.evaluate("document.activeElement.blur()")
+    for key, name in (("1", "live"), ("0", "settings")):
+        page.keyboard.press(key)
+        page.wait_for_function(f"DOPE.page === '{name}'")
 
 
 # -- display -------------------------------------------------------------------------------------------------------------
