@@ -254,12 +254,20 @@ class GateVenue(DifferencesVenue):
         text = "" if push.error is None else f"{push.error.code} {push.error.message}"[:200]
         if not text or HAD_ALREADY in text:
             self.acked(frame, topics, events)
+            self._await(frame, topics)
         elif len(topics) > 1:
             for topic in topics:
                 self.ask(frame.conn, frame.ts, "subscribe", [topic])
         else:
             self.acked(frame, topics, events, ok=False, reason=text)
             events.append(Notice(frame.ts, self.ID, "error", text))
+
+    def _await(self, frame: Frame, topics: Sequence[str]) -> None:
+        """The snapshots of these books are due: of markets that it does not have the venue confirms the books, too, and says no more."""
+        for native in [topic.split(".")[1] for topic in topics if topic.startswith("obu:ob.")]:
+            known = self.known.get(native)
+            if known is not None and known.conn < 0:
+                known.conn, known.asked = frame.conn, frame.ts
 
     # -- recordings: differences on a REST snapshot ------------------------------------------------------------------
     def _on_difference(self, frame: Frame, data: Levels, events: list[Event]) -> None:

@@ -67,6 +67,8 @@ GUARDS = (
           "if not 0.0 <= value < math.inf:", "if False:", "tests/contracts/test_parsers.py -k gets_in"),
     Guard("levels of a connection that has ended", "dope/venues/_differences.py",
           "                self._books.closed(known)\n", "                pass\n", f"{CONTRACT} -k ghost"),
+    Guard("a book that is confirmed and never comes", "dope/venues/_gate_wire.py",
+          "            self._await(frame, topics)\n", "            pass\n", "tests/sim/test_suffering.py -k list_new"),
     Guard("subscriptions that nobody confirms", "dope/venues/base.py",
           "refusals.confirmed(topic)", "pass", "tests/contracts/test_refusals.py"),
     # -- books: states -------------------------------------------------------------------------------------------------

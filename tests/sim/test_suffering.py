@@ -25,7 +25,7 @@ AT = {
     "reorder": "binance_usdm", "stale_delta": "binance_spot", "seq_reset": "binance_usdm", "seq_wrap": "kucoin", "seq_scope": "bybit",
     "sci_notation": "kraken", "zero_forms": "okx", "gzip_bomb": "htx", "freeze_one": "okx",
     "shutdown_notice": "okx", "maintenance": "bitfinex",
-    "app_ping": "okx", "crossed": "bybit", "locked": "binance_spot", "surge": "okx", "list_new": "okx", "ack_never": "bitfinex",
+    "app_ping": "okx", "crossed": "bybit", "locked": "binance_spot", "surge": "okx", "list_new": "gate", "ack_never": "bitfinex",
 }  # fmt: skip
 TURN = ("okx", "binance_spot", "kraken", "bybit", "binance_usdm")
 WHOLE = ("kraken", "binance_spot", "mexc")  #: suffer all kinds

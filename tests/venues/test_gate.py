@@ -215,7 +215,10 @@ def test_a_request_refused_for_one_name_is_made_again_name_by_name() -> None:
     told(made, *(answer(ask) for ask in asks if ask not in (trades, candle)))
     assert made.waiting(1) == ["candlesticks:1m,BTC_USDT"]
     made.receive(Frame(T0 + 12 * SECOND, "", 0, TICK, b"0"))
-    assert [ask["payload"] for ask in sent(made)] == [["1m", "BTC_USDT"]]
+    again = sent(made)
+    assert [ask["payload"] for ask in again if ask["channel"] != "spot.obu"] == [["1m", "BTC_USDT"]]
+    books = [(ask["event"], *ask["payload"]) for ask in again if ask["channel"] == "spot.obu"]
+    assert books == [(wish, f"ob.{name}.400") for name in ("BTC_USDT", "NOSUCH_USDT") for wish in ("unsubscribe", "subscribe")]
 
 
 def test_a_stream_that_the_connection_has_already_counts_as_confirmed() -> None:
