@@ -23,7 +23,16 @@ def exchange() -> Iterator[Exchange]:
     made.close()
 
 
-def test_without_a_network_the_sample_market_stands_in_until_a_venue_answers(tmp_path: Path, exchange: Exchange) -> None:
+def train(program: Program) -> None:
+    """As soon as there are enough samples, to the end."""
+    until(lambda: program.live()["pred"]["samples"] >= 20, "enough samples")
+    trained = program.ask("train")
+    until(lambda: program.job(trained)["state"] == "done", "the training")
+    until(lambda: program.live()["pred"]["card"], "the model")
+
+
+@pytest.mark.parametrize("trains", [False, pytest.param(True, marks=pytest.mark.full)])  # samples come one a second
+def test_without_a_network_the_sample_market_stands_in_until_a_venue_answers(tmp_path: Path, exchange: Exchange, trains: bool) -> None:
     with Program(tmp_path, endpoints=exchange.endpoints, live_timeout_s=2, probe_s=0.5, min_samples=20) as program:
         assert program.get("/").status_code == 200
         assert program.get("/health").status_code == 200
@@ -32,10 +41,9 @@ def test_without_a_network_the_sample_market_stands_in_until_a_venue_answers(tmp
         assert program.live()["mode"]["banner"] == BANNER
         assert not program.live()["mode"]["live_available"]
         until(lambda: program.live()["cards"]["closed_n"], "an opportunity that opened and closed")
-        until(lambda: program.live()["pred"]["samples"] >= 20, "enough samples")
-        trained = program.ask("train")
-        until(lambda: program.job(trained)["state"] == "done", "the training")
-        until(lambda: [row for row in program.live()["pred"]["rows"] if row["predicted"] is not None], "predictions")
+        if trains:
+            train(program)
+            until(lambda: [row for row in program.live()["pred"]["rows"] if row["predicted"] is not None], "predictions")
 
         exchange.up()
         until(lambda: program.live()["mode"]["live_available"], "a venue that answers")
@@ -51,15 +59,15 @@ def test_without_a_network_the_sample_market_stands_in_until_a_venue_answers(tmp
         assert live["mode"]["order_size"] == 2500, "what the user set is kept"
         assert live["pred"]["card"] is None and live["pred"]["samples"] < 20, "nothing learned from the sample market"
         until(lambda: gone(simulated), "the end of the sample market's process")
-        until(lambda: program.live()["pred"]["samples"] >= 20, "enough live samples")
-        trained = program.ask("train")
-        until(lambda: program.job(trained)["state"] == "done", "the training")
-        until(lambda: program.live()["pred"]["card"], "the live model")
+        if trains:
+            train(program)
         assert program.end(signal.SIGTERM) == 0
 
     assert {tape.source for tape in list_tapes(tmp_path / "data" / "live")} == {"live"}
     assert {tape.source for tape in list_tapes(tmp_path / "data" / "sim")} == {"sim"}
     assert all(tape.complete for tape in list_tapes(tmp_path / "data"))
+    if not trains:
+        return
     models = {path.relative_to(tmp_path / "models").as_posix() for path in (tmp_path / "models").rglob("*.pkl")}
     assert models == {"spread_predictor.pkl", "sim/spread_predictor.pkl"}
     for source, file in (("sim", "sim/spread_predictor.versions.json"), ("live", "spread_predictor.versions.json")):
