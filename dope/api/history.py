@@ -22,7 +22,8 @@ from dope.api.export import Collected, harmless
 from dope.api.routes import problems, unknown
 from dope.api.security import is_name
 from dope.api.select import moment
-from dope.api.shapes import ColumnOut, ErrorOut, GapOut, HistoryOut, KindOut
+from dope.api.shapes import ErrorOut
+from dope.api.shapes_recorded import ColumnOut, GapOut, HistoryOut, KindOut
 from dope.errors import UnknownName
 from dope.tables import KINDS, History
 

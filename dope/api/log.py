@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query
 
 from dope.api.context import TheWeb, with_times
 from dope.api.routes import problems
-from dope.api.shapes import AuditOut, AuditRowOut, ErrorOut, PastJobOut, PastJobsOut
+from dope.api.shapes import ErrorOut
+from dope.api.shapes_recorded import AuditOut, AuditRowOut, PastJobOut, PastJobsOut
 
 MAX_LIMIT = 1000
 

@@ -14,7 +14,8 @@ from dope.api.context import Current, Refusal, TheWeb, iso
 from dope.api.history import instant, iso_of, rows_of
 from dope.api.routes import problems
 from dope.api.security import is_name
-from dope.api.shapes import ErrorOut, GapOut
+from dope.api.shapes import ErrorOut
+from dope.api.shapes_recorded import GapOut
 from dope.board import Snapshot
 from dope.tables import History
 

@@ -11,7 +11,8 @@ from dope.api.context import Refusal, TheWeb, with_times
 from dope.api.history import instant, iso_of, rows_of
 from dope.api.routes import problems, unknown
 from dope.api.security import is_name
-from dope.api.shapes import ErrorOut, GapRow, GapsOut, StorageOut
+from dope.api.shapes import ErrorOut
+from dope.api.shapes_recorded import GapRow, GapsOut, StorageOut
 from dope.tables import History
 
 DAY_NS = 86_400 * 10**9

@@ -12,7 +12,7 @@ from dope.api.context import Refusal, TheWeb, Web, with_times
 from dope.api.live import Hub
 from dope.api.routes import problems, unknown, writes
 from dope.api.select import moment
-from dope.api.shapes import BundleOut, RecordingOut, ReplayOut
+from dope.api.shapes_recorded import BundleOut, RecordingOut, ReplayOut
 from dope.api.tokens import Tokens, address_of
 from dope.api.wishes import Strict, TapeName
 from dope.board import Command

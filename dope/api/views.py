@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from dope.api.context import Refusal, TheWeb, Web, iso
 from dope.api.routes import problems, unknown, writes
-from dope.api.shapes import ViewOut
+from dope.api.shapes_recorded import ViewOut
 from dope.api.tokens import address_of
 from dope.board import Command
 
