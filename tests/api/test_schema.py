@@ -31,7 +31,8 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 LEFT_OUT = ("negative_data_rejection", "positive_data_acceptance", "ignored_auth")
 #: a POST here is read as one to /replays/{id}/{verb}, and refused as such (422 instead of 405)
 SHADOWED = ("/api/v1/replays/{id}/live",)
-QUICK, FULL = 5, 1000  #: examples per operation
+TRIES = 5
+QUICK, FULL = 5, 200  #: examples per operation
 
 
 def described() -> FastAPI:
@@ -54,11 +55,15 @@ def no_constant(name: str) -> None:
 
 
 def check(house: House, case: schemathesis.Case) -> None:
-    house.publisher.commands.clear()
-    house.app.state.asked.clear()
-    house.publisher.publish()
+    for _ in range(TRIES):
+        house.publisher.commands.clear()
+        house.app.state.asked.clear()
+        house.publisher.publish()
+        answer = case.call(base_url=house.url, headers={"Origin": house.url}, timeout=60)
+        if answer.status_code != 503 or b"published nothing" not in answer.content:
+            break  # else this machine was away for seconds, and the API rightly says so
     checks = [each for each in CHECKS if not (each is unsupported_method and case.path in SHADOWED)]
-    answer = case.call_and_validate(base_url=house.url, headers={"Origin": house.url}, checks=checks, timeout=60)
+    case.validate_response(answer, checks=checks)
     if answer.headers.get("content-type", [""])[0].startswith("application/json") and answer.content:
         json.loads(answer.content, parse_constant=no_constant)
 
@@ -102,5 +107,5 @@ def operation_at(told: dict[str, Any], place: Place) -> Any:
 @pytest.mark.full
 @schema.parametrize()
 @many
-def test_every_operation_answers_as_it_is_described_a_thousand_times(house: House, case: schemathesis.Case) -> None:
+def test_every_operation_answers_as_it_is_described_many_times(house: House, case: schemathesis.Case) -> None:
     check(house, case)
