@@ -17,9 +17,16 @@ MAX_VOLUME = 1e15  #: of a candle, base units
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
+def _float(text: str | float) -> float:
+    """As Python reads it, without what only Python writes: underscores, digits of other scripts, room around. Raises ValueError."""
+    if isinstance(text, str) and (not text.isascii() or "_" in text or text[:1].isspace() or text[-1:].isspace()):
+        raise ValueError(f"not a number: {text[:40]!r}")
+    return float(text)
+
+
 def number(text: str | float) -> float:
     """A positive finite decimal; raises ValueError on everything else, so that no NaN or negative ever gets in."""
-    value = float(text)
+    value = _float(text)
     if not 0.0 < value < math.inf:
         raise ValueError(f"not a positive number: {str(text)[:40]!r}")
     return value
@@ -27,7 +34,7 @@ def number(text: str | float) -> float:
 
 def amount(text: str | float) -> float:
     """A finite decimal of 0 or more, as volumes and sizes that may be gone are told; raises ValueError on everything else."""
-    value = float(text)
+    value = _float(text)
     if not 0.0 <= value < math.inf:
         raise ValueError(f"not an amount: {str(text)[:40]!r}")
     return value
@@ -43,7 +50,7 @@ def volume(text: str | float, unit: float = 1.0) -> float:
 
 def funding_rate(text: str | float) -> float:
     """A fraction of either sign; raises ValueError on everything else."""
-    value = float(text)
+    value = _float(text)
     if not -1.0 < value < 1.0:
         raise ValueError(f"funding rate out of range: {str(text)[:40]!r}")
     return value
@@ -51,7 +58,7 @@ def funding_rate(text: str | float) -> float:
 
 def least(value: str | float) -> float:
     """A least size or value as lists tell it: 0.0 = no limit; raises ValueError on what is none."""
-    found = float(value)
+    found = _float(value)
     if not 0.0 <= found < math.inf:
         raise ValueError(f"not a limit: {str(value)[:40]!r}")
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dope.venues._requests import KEPT, Requests
-from dope.venues._written import funding_rate, volume
+from dope.venues._written import amount, funding_rate, least, number, volume
 
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e15", "x"])
@@ -15,6 +15,14 @@ def test_a_volume_that_cannot_be_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         volume("1e14", 10.0)
     assert volume("2.5", 0.01) == 0.025 and volume(0) == 0.0
+
+
+@pytest.mark.parametrize("text", ["1_0", " 1", "1 ", "\u0661", "1\u00a0", "\n1", "", "0x10"])
+def test_what_only_python_reads_as_a_number_is_none(text: str) -> None:
+    for read in (number, amount, funding_rate, least):
+        with pytest.raises(ValueError):
+            read(text)
+    assert number("1e-3") == 0.001 and number("+1.5") == 1.5 and amount("0") == 0.0 and least(7) == 7.0
 
 
 @pytest.mark.parametrize("text", ["1", "-1", "nan", "-inf", ""])
