@@ -218,14 +218,15 @@ def test_what_cannot_be_pickled_is_refused_at_once(jobs: Jobs) -> None:
 
 
 def test_closing_leaves_no_process() -> None:
+    before = psutil.Process().children(recursive=True)  # of other tests of this process
     jobs = Jobs()
     jobs.start("train", sleep_for_ever, (), 1)
     jobs.start("backtest", ignore_the_polite_end, (), 2)
     wait(jobs, 2, until=running)
     jobs.close()
     assert [state.state for state in jobs.poll()] == ["cancelled", "cancelled"]
-    left = [p for p in psutil.Process().children(recursive=True) if "resource_tracker" not in line_of(p)]
-    assert left == []
+    now = psutil.Process().children(recursive=True)
+    assert [each for each in now if each not in before and "resource_tracker" not in line_of(each)] == []
 
 
 def test_a_worker_ends_when_its_owner_is_killed() -> None:
