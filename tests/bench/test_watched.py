@@ -47,7 +47,7 @@ def test_the_real_program_is_fed_watched_and_measured(monkeypatch: pytest.Monkey
     said: list[Figure] = []
     monkeypatch.setattr(watched, "publish", lambda name, machine, figures: said.extend(figures))
     monkeypatch.setattr(watched, "WARM_S", 4.0)
-    assert watched.main(["--rate", "300", "--rounds", "1", "--settle", "0.5", "--seconds", "1", "--browsers", "0"]) == 0
+    assert watched.main(["--rate", "300", "--rounds", "1", "--settle", "2", "--seconds", "6", "--browsers", "0"]) == 0
     by_name: dict[str, Any] = {each.name: each for each in said}
     assert by_name["ingest, nobody watches: p50"].samples > 100 and by_name["ingest, 20 watchers: p50"].value > 0
     assert by_name["dashboard CPU per client and update"].samples > 20
