@@ -44,12 +44,12 @@ from dope.types import DATA, OPEN, REPLY, TICK, Frame, OpenInfo, ReplyInfo
 
 QUICK, FULL = 1_000_000, 20_000_000  #: messages
 TARGET = 0.05  #: MiB per million
-SECONDS_LEAST = 2_500  #: of market time: series and samples are kept for 1,000 s
+SECONDS_LEAST = 8_000  #: of market time: histories of an hour are full after 3,600 s, which is 9 M of 20 M messages
 EVERY, EVERY_QUICK = 300, 45  #: messages between two planted opportunities
 TURN = 30_000  #: messages of the stream before it begins anew
 BATCH = 64  #: frames per turn of the loop
 SAMPLE_S = 0.25
-DROPPED, DROPPED_QUICK = 0.5, 0.6  #: 10,000 closed opportunities are kept: 3 M messages, 450,000; 1,000 s are 8 M
+DROPPED, DROPPED_QUICK = 0.5, 0.6  #: 10,000 closed opportunities are kept, which takes 3 M messages, 450,000 of a quick run
 TICK_NS = 10_000_000
 NS = 1_000_000_000
 #: a disk that is never far behind: what waits for it is not growth

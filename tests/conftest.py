@@ -18,6 +18,9 @@ os.environ.update(PINNED)
 __all__ = ["figure", "pytest_runtest_makereport"]  # of every test
 
 BROWSER = Path(__file__).parent / "browser"
+#: dealt out first, the longest before all: a long file that comes last keeps the other processes idle
+LONGEST = ("guards/test_guards.py", "simulation/test_seeds.py", "api/test_names.py", "sim/test_gap_recall.py", "api/test_schema.py",
+           "trial/test_recall.py", "trial/test_calm.py", "app/test_sources.py", "browser/test_four_uses.py")  # fmt: skip
 
 settings.register_profile(
     "house", max_examples=some(100), deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -40,4 +43,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             and BROWSER not in item.path.parents]  # fmt: skip
     if lost:
         raise pytest.UsageError(f"make test looks for tests with a browser in {BROWSER.name}/ alone: {', '.join(lost[:5])}")
-    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
+    rank = {BROWSER.parent / path: place for place, path in enumerate(LONGEST)}
+    items.sort(key=lambda item: ("browser" in getattr(item, "fixturenames", ()), rank.get(item.path, len(rank))))

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests import verify
+from tests.conftest import LONGEST
 from tests.figures import VARIABLE, is_met, note, written
 from tests.program import until
 
@@ -86,14 +87,16 @@ def test_what_measures_milliseconds_runs_first_and_alone_and_the_others_run_even
     monkeypatch.setattr(verify, "_pytest", run)
     assert verify.run_tests([], tmp_path / "log", lambda: runs.append("memory")) == 3
     assert runs[0] == f"-n 0 {verify.ALONE}"
-    others, pages = f"-n 3 --dist loadfile --ignore {verify.ALONE} --ignore {verify.PAGES}", f"-n 3 --dist loadfile {verify.PAGES}"
-    assert sorted(runs[1:]) == [others, pages, "memory"], "memory is no time: it may run beside"
+    dealt = "-n 3 --dist loadfile --no-loadscope-reorder"
+    others = f"{dealt} --ignore {verify.ALONE} --ignore {verify.PAGES}"
+    assert sorted(runs[1:]) == [others, f"{dealt} {verify.PAGES}", "memory"], "memory is no time: it may run beside"
     assert verify.BESIDE in [name for name, _, _ in verify.BENCHES]
 
 
-def test_the_file_that_runs_alone_is_there() -> None:
+def test_the_files_that_it_names_are_there() -> None:
     root = Path(__file__).resolve().parent.parent
     assert "pytest.mark.full" in (root / verify.ALONE).read_text(encoding="utf-8")
+    assert all((root / "tests" / path).exists() for path in LONGEST)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def run_tests(arguments: Sequence[str], log: Path, meanwhile: Callable[[], None]
     parts = [arguments] if arguments else [("--ignore", ALONE, "--ignore", PAGES), (PAGES,)]
     with ThreadPoolExecutor(1) as beside:
         done = beside.submit(meanwhile)
-        codes = [_pytest(("-n", "3", "--dist", "loadfile", *part), log) for part in parts]
+        codes = [_pytest(("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *part), log) for part in parts]
         done.result()
     return alone or max(codes)
 
