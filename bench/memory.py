@@ -52,6 +52,7 @@ SAMPLE_S = 0.25
 DROPPED, DROPPED_QUICK = 0.5, 0.6  #: 10,000 closed opportunities are kept, which takes 3 M messages, 450,000 of a quick run
 TICK_NS = 10_000_000
 NS = 1_000_000_000
+MIB = 2**20
 #: a disk that is never far behind: what waits for it is not growth
 BOUNDS = Bounds(flush_s=0.005, sync_s=0.0, total_bytes=64 << 20, free_bytes=0)
 BEHIND = 1_000  #: frames not yet on disk for which the market waits
@@ -87,14 +88,14 @@ class Mallinfo(ctypes.Structure):
                 ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]  # fmt: skip
 
 
-def in_use() -> int:
-    """Bytes that callers of malloc hold now; 0 where glibc does not tell."""
+def parts() -> dict[str, int]:
+    """What the memory consists of now: bytes that callers of malloc hold, bytes that it keeps for them, Python's objects; 0 = not told."""
     asked = getattr(ctypes.CDLL(None), "mallinfo2", None)
     if asked is None:
-        return 0
+        return {"used": 0, "free": 0, "objects": sys.getallocatedblocks()}
     asked.restype = Mallinfo
     told = asked()
-    return int(told.uordblks + told.hblkhd)
+    return {"used": int(told.uordblks + told.hblkhd), "free": int(told.fordblks), "objects": sys.getallocatedblocks()}
 
 
 class Growth:
@@ -102,8 +103,7 @@ class Growth:
 
     def __init__(self) -> None:
         self.messages = 0
-        self.samples: list[tuple[int, int]] = []  #: (messages, bytes)
-        self.used: list[tuple[int, int]] = []  #: likewise, of what malloc's callers hold: the rest is room between
+        self.samples: list[dict[str, int]] = []  #: messages, rss (bytes) and ``parts``
         self._process = psutil.Process()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -111,10 +111,9 @@ class Growth:
 
     def _run(self) -> None:
         while not self._over.wait(SAMPLE_S):
-            self.samples.append((self.messages, self._process.memory_info().rss))
-            self.used.append((self.messages, in_use()))
+            self.samples.append({"messages": self.messages, "rss": self._process.memory_info().rss} | parts())
 
-    def end(self) -> list[tuple[int, int]]:
+    def end(self) -> list[dict[str, int]]:
         self._over.set()
         self._thread.join()
         return self.samples
@@ -147,14 +146,14 @@ def child(messages: int, folder: Path) -> None:
     samples = growth.end()
     journal.close()
     lost = journal.status()["lost"]
-    told = {"samples": samples, "used": growth.used, "signals": session.picture.total, "messages": growth.messages, "lost": lost}
+    told = {"samples": samples, "signals": session.picture.total, "messages": growth.messages, "lost": lost}
     print(json.dumps(told))
 
 
-def slope(samples: Sequence[tuple[int, int]], dropped: float) -> tuple[float, float, int]:
-    """(MiB per million messages, upper end of its 95 % interval, samples used) by least squares, without the first part."""
-    last = samples[-1][0]
-    kept = np.array([(count / 1e6, rss / 2**20) for count, rss in samples if count >= dropped * last])
+def slope(samples: Sequence[dict[str, int]], what: str, unit: int, dropped: float) -> tuple[float, float, int]:
+    """(Growth of ``what`` per million messages, upper end of its 95 % interval, samples used), by least squares, without the first part."""
+    last = samples[-1]["messages"]
+    kept = np.array([(each["messages"] / 1e6, each[what] / unit) for each in samples if each["messages"] >= dropped * last])
     x, y = kept.T
     x = x - x.mean()
     spread = float((x * x).sum())
@@ -164,26 +163,32 @@ def slope(samples: Sequence[tuple[int, int]], dropped: float) -> tuple[float, fl
     return growth, growth + 1.96 * error, len(x)
 
 
-def measure(messages: int) -> list[Figure]:
-    """One child."""
+def measure(messages: int, kept: Path | None = None) -> list[Figure]:
+    """One child; all its samples are left as JSON in ``kept``."""
     shm = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None) as folder:
         command = [sys.executable, "-m", "bench.memory", "--child", folder, "--messages", str(messages)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
     told = json.loads(done.stdout.splitlines()[-1])
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "memory-samples.json").write_text(json.dumps(told), encoding="utf-8")
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(told), encoding="utf-8")
     dropped = DROPPED if messages >= FULL else DROPPED_QUICK
-    growth, upper, used = slope(told["samples"], dropped)
-    peak = max(rss for _, rss in told["samples"]) / 2**20
+    growth, upper, used = slope(told["samples"], "rss", MIB, dropped)
     name = f"memory over {told['messages'] / 1e6:g} M messages"
     target = TARGET if messages >= FULL else None
+
+    def part(words: str, unit: str, what: str, size: int, note: str) -> Figure:
+        grown = slope(told["samples"], what, size, dropped)[0]
+        return figure(f"{name}: growth of {words}", f"{unit} per million", [grown], used, note=note)
+
     return [
         figure(f"{name}: growth", "MiB per million", [growth], used),
         figure(f"{name}: growth, upper 95 % bound", "MiB per million", [upper], used, target=target),
-        figure(f"{name}: growth of what is in use", "MiB per million", [slope(told["used"], dropped)[0]], used,
-               note="the rest is room between objects that malloc keeps"),
-        figure(f"{name}: largest RSS", "MiB", [peak], len(told["samples"])),
+        part("what callers of malloc hold", "MiB", "used", MIB, "arrays, compiled code, libraries"),
+        part("what malloc keeps for them", "MiB", "free", MIB, "room between what is held"),
+        part("Python's objects", "objects", "objects", 1, "small ones lie in areas of 1 MiB, which are given back when empty"),
+        figure(f"{name}: largest RSS", "MiB", [max(each["rss"] for each in told["samples"]) / MIB], len(told["samples"])),
         figure(f"{name}: opportunities opened", "", [told["signals"]], told["messages"]),
         figure(f"{name}: frames not recorded", "", [told["lost"]], told["messages"], target=0.0),
     ]
@@ -198,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         child(chosen.messages, chosen.child)
         return 0
     machine = Machine()
-    publish("memory", machine, measure(chosen.messages))
+    publish("memory", machine, measure(chosen.messages, OUT / "memory-samples.json"))
     return 0
 
 

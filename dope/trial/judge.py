@@ -251,14 +251,14 @@ def arbitrage(played: Played, lives: list[Life]) -> Finding:
             finding.due -= 1
             finding.stale += 1
         elif due:
-            finding.missed.append(f"{_named(life.buy, life.sell)} {_span(played, life.start_ms, life.end_ms)}: {_worth(life)}")
+            finding.missed.append(f"{_named(life.buy, life.sell)} {span(played, life.start_ms, life.end_ms)}: {_worth(life)}")
     for claim in claims:
         if claim.id in matched:
             continue
         if torn(claim):
             finding.unsure += 1
         else:
-            where = f"opportunity {claim.id} {_named(claim.buy, claim.sell)} {_span(played, claim.start_ms, claim.end_ms)}"
+            where = f"opportunity {claim.id} {_named(claim.buy, claim.sell)} {span(played, claim.start_ms, claim.end_ms)}"
             finding.false.append(f"{where}: the published books held none")
     return finding
 
@@ -278,15 +278,12 @@ def _differences(
     life: Life, hits: list[Told], samples: Mapping[tuple[str, str], list[Sample]], played: Played, end: int
 ) -> str:  # fmt: skip
     """How what was told of a life differs from what it was; "" = not at all."""
-    where = f"{_named(life.buy, life.sell)} {_span(played, life.start_ms, life.end_ms)}"
+    where = f"{_named(life.buy, life.sell)} {span(played, life.start_ms, life.end_ms)}"
     last = played.end_ms if hits[-1].end_ms is None else hits[-1].end_ms
     if abs(hits[0].start_ms - life.start_ms) > NEAR_MS or abs(last - end) > NEAR_MS:
-        pieces = ", ".join(f"{_span(played, hit.start_ms, hit.end_ms)} {hit.reason}".rstrip() for hit in hits)
+        pieces = ", ".join(f"{span(played, hit.start_ms, hit.end_ms)} {hit.reason}".rstrip() for hit in hits)
         return f"{where}: told as {pieces}"
-    markets = played.world.sample.markets
-    buy, sell = markets[life.buy].spec, markets[life.sell].spec
-    lot = max(spec.lot_e8 * spec.contract_e8 for spec in (buy, sell)) / 1e16
-    tick = max(buy.tick_e6, sell.tick_e6) / 1e6
+    lot, tick = steps(played, life)
     starts = [since for since, _ in life.looks]
     for sample in samples.get((life.buy, life.sell), ()):
         place = bisect_right(starts, sample.ms) - 1
@@ -298,6 +295,13 @@ def _differences(
         if all(problems):
             return f"{where}: at {when(played, sample.ms)} {problems[-1]}"
     return ""
+
+
+def steps(played: Played, life: Life) -> tuple[float, float]:
+    """(lot, tick): the coarser of both markets, in units of the asset and of price."""
+    markets = played.world.sample.markets
+    specs = markets[life.buy].spec, markets[life.sell].spec
+    return max(spec.lot_e8 * spec.contract_e8 for spec in specs) / 1e16, max(spec.tick_e6 for spec in specs) / 1e6
 
 
 def _apart(sample: Sample, figure: Figure, lot: float, tick: float) -> str:
@@ -339,7 +343,7 @@ def dislocations(played: Played, lives: list[Life]) -> Finding:
             found.detected += 1
             found.latency_ms.append(max(0, min(hits) - min(life.start_ms for life in due)))
         else:
-            found.missed.append(f"event {planted.id} {planted.key} {_span(played, start, end)}: {planted.bps:+.1f} bps")
+            found.missed.append(f"event {planted.id} {planted.key} {span(played, start, end)}: {planted.bps:+.1f} bps")
     return found
 
 
@@ -349,7 +353,8 @@ def when(played: Played, ms: int) -> str:
     return f"{(ms - played.ready_ms) / 1000:.2f} s"
 
 
-def _span(played: Played, start_ms: int, end_ms: int | None) -> str:
+def span(played: Played, start_ms: int, end_ms: int | None) -> str:
+    """From when to when."""
     return f"{when(played, start_ms)} … {'end' if end_ms is None else when(played, end_ms)}"
 
 

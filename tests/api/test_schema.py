@@ -32,7 +32,7 @@ LEFT_OUT = ("negative_data_rejection", "positive_data_acceptance", "ignored_auth
 #: a POST here is read as one to /replays/{id}/{verb}, and refused as such (422 instead of 405)
 SHADOWED = ("/api/v1/replays/{id}/live",)
 TRIES = 5
-QUICK, FULL = 5, 200  #: examples per operation
+QUICK, FULL = 5, 100  #: examples per operation
 
 
 def described() -> FastAPI:

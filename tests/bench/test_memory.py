@@ -8,19 +8,19 @@ import pytest
 
 from bench import memory
 from bench.figures import Figure
+from bench.memory import MIB
 
-MB = 2**20
 
-
-def samples(per_million_mib: float) -> list[tuple[int, int]]:
+def samples(per_million_mib: float) -> list[dict[str, int]]:
     """20 M messages, a sample each 20,000, 3 MiB of noise; the first 5 M fill something by 50 MiB."""
     rng = random.Random(1)
     counts = range(20_000, 20_000_001, 20_000)
-    return [(n, round(MB * (300 + min(n / 1e5, 50) + per_million_mib * n / 1e6 + rng.gauss(0, 3)))) for n in counts]
+    mib = {n: 300 + min(n / 1e5, 50) + per_million_mib * n / 1e6 + rng.gauss(0, 3) for n in counts}
+    return [{"messages": n, "rss": round(MIB * size)} for n, size in mib.items()]
 
 
 def test_a_history_that_is_full_before_it_counts_is_no_growth_and_a_small_leak_is() -> None:
-    flat, leaking = memory.slope(samples(0.0), 0.3), memory.slope(samples(0.2), 0.3)
+    flat, leaking = (memory.slope(samples(growth), "rss", MIB, 0.3) for growth in (0.0, 0.2))
     assert abs(flat[0]) < 0.05 and flat[0] < flat[1] < 0.1
     assert leaking[0] == pytest.approx(0.2, abs=0.05) and leaking[1] > leaking[0] > memory.TARGET
     assert flat[2] == 701

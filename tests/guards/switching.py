@@ -6,19 +6,26 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
+from tests.examples import ALL
 from tests.figures import VARIABLE
 from tests.guards.listed import Guard
 
 ROOT = Path(__file__).resolve().parents[2]
 TAKEN = ("dope", "tests", "assets", "models", "app.py", "pyproject.toml")
 PATIENCE_S = 400
+AT_ONCE = 2  #: each in a copy of its own
 FAILED = 1  #: pytest's code for "some test failed"; an error in the code itself, or no test at all, has another one
 
 
 def copied(folder: Path) -> Path:
     """A copy of the project in ``folder``."""
+    folder.mkdir(exist_ok=True)
     for name in TAKEN:
         source = ROOT / name
         if source.is_dir():
@@ -44,12 +51,30 @@ def noticed(guard: Guard, project: Path) -> bool:
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *_words(guard.tests)]
         environment = {**os.environ, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"}
         environment.pop(VARIABLE, None)  # what fails there is no finding about the project
+        environment.pop(ALL, None)  # `make test` must notice it
         done = subprocess.run(command, cwd=project, env=environment, timeout=PATIENCE_S, capture_output=True, text=True, check=False)
     except subprocess.TimeoutExpired:
         return False  # a test that hangs tells nobody what is wrong
     finally:
         path.write_text(whole, encoding="utf-8")
     return done.returncode == FAILED
+
+
+def all_noticed(guards: Iterable[Guard]) -> Iterator[tuple[Guard, bool]]:
+    """Each guard, in this order, and whether a test fails while it is off; a few at once."""
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
+        free: SimpleQueue[Path] = SimpleQueue()
+        for number in range(AT_ONCE):
+            free.put(copied(Path(folder) / str(number)))
+
+        def look(guard: Guard) -> tuple[Guard, bool]:
+            project = free.get()
+            try:
+                return guard, noticed(guard, project)
+            finally:
+                free.put(project)
+
+        yield from pool.map(look, guards)
 
 
 def _words(tests: str) -> list[str]:

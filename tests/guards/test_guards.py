@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.guards.listed import GUARDS, Guard
-from tests.guards.switching import ROOT, copied, noticed, switched
+from tests.guards.switching import ROOT, all_noticed, copied, noticed, switched
 
 QUICK = ("numbers that begin anew", "leg that is too old")  #: those that `make test` switches off
 
@@ -44,7 +44,7 @@ def test_a_guard_that_nobody_misses_is_told(project: Path) -> None:
 
 
 @pytest.mark.full
-def test_each_is_missed_when_it_is_off(project: Path, figure: Callable[..., None]) -> None:
-    missed = [guard.keeps_out for guard in GUARDS if not noticed(guard, project)]
+def test_each_is_missed_when_it_is_off(figure: Callable[..., None]) -> None:
+    missed = [guard.keeps_out for guard, seen in all_noticed(GUARDS) if not seen]
     figure("guards that a test misses when they are off", len(GUARDS) - len(missed), samples=len(GUARDS))
     assert not missed

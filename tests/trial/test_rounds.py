@@ -13,7 +13,7 @@ from dope.market import loops
 from dope.sim.exact import FEES, Leg, Life, Rules
 from dope.sim.journal import Fault
 from dope.sim.rounds import Rounds
-from dope.trial.rounds import named, rounds, triangles
+from dope.trial.rounds import Ways, rounds, triangles
 from dope.trial.stage import Case, Played, Witness
 from tests.trial.test_recall import played
 
@@ -44,7 +44,7 @@ def test_planted_ways_round_are_found_within_one_tick_in_their_size_and_no_other
     assert not found.missed and not found.false and not found.off, found
     assert found.due >= 2 and found.detected == found.due and found.unsure == 0
     assert max(found.latency_ms) <= TICK_MS
-    opened = {named(told): told for told in done.witness.triangles}
+    opened = {Ways(done).named(told): told for told in done.witness.triangles}
     assert set(opened) == {("okx", "USDT→ETH→BTC→USDT"), ("binance_spot", "USDT→BTC→ETH→USDT")}
     for (venue, _), told in opened.items():
         planted = 80.0 if venue == "okx" else 75.0
