@@ -37,6 +37,7 @@ from dope.sealing import Sealing, keep
 from dope.session import Session
 from dope.settings import Settings
 from dope.sim.scenarios import SCENARIOS
+from dope.slices import Slices
 from dope.sources import Sources
 from dope.storage import storage
 from dope.store.records import NAME, Records
@@ -54,7 +55,6 @@ ALIVE_S = 2.0  #: s without a turn of the loop after which the runtime counts as
 RESULTS_SHOWN = 5  #: results of finished jobs that travel with the board
 SEAL_S = 5.0  #: s between two looks for closed tapes
 SETTLED_S = 10.0  #: s after which everything that a session needs is loaded and compiled
-SLICE_PAUSE_S = 0.001  #: s left to the market between two slices of a publication
 ANSWER_S = 5.0  #: s that a query waits for a turn of the loop
 SWITCH_S = 0.001  #: s that the market waits for another thread to let go of the interpreter; the default of 5 ms was its longest stall
 EXIT_ENGINE_DIED = 70
@@ -379,14 +379,15 @@ class Runtime:
         market = session.engine.market
         sections: dict[str, Any] = {}
         shown = market.now  # what came later may or may not be in it
+        slices = Slices()
         if full:
-            await asyncio.sleep(SLICE_PAUSE_S)
+            await slices.pause()
             sections |= session.picture.slow()
             sections["pred"] = self._training.section(session)
             self._rss_mb = self._process.memory_info().rss / 1e6
         for part in session.picture.drawing(lambda: market.now or self.clock.now()):
             sections |= part
-            await asyncio.sleep(SLICE_PAUSE_S)
+            await slices.pause()
         health = session.feed.health()
         sections["venues"] = session.picture.venue_rows(market.now or self.clock.now(), health)
         sections["mode"] = self._mode(session)

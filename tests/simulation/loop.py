@@ -39,6 +39,10 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
     def time(self) -> float:
         return self._now / 1e9
 
+    def spend(self, seconds: float) -> None:
+        """What runs now takes so long."""
+        self._now += round(seconds * 1e9)
+
     def clock(self, wall_ns: Callable[[], int] = lambda: 0) -> Clock:
         """The house's clock in this time; ``wall_ns`` is how far the machine's clock is off, ns."""
         return Clock(self.ns, lambda: EPOCH_NS + self._now + wall_ns())
