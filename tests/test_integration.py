@@ -16,10 +16,19 @@ import pytest
 from dope import integration
 from dope.errors import StoreError, UnknownName
 from dope.feed.clock import Clock
-from dope.integration import AggregationEngine, DataProcessor, ExchangeConnector, ReplayManager, StorageManager
+from dope.integration import (
+    AggregationEngine,
+    ConnectionStatus,
+    DataProcessor,
+    ExchangeConnector,
+    OrderBookSnapshot,
+    PriceLevel,
+    ReplayManager,
+    StorageManager,
+    TradeEvent,
+)
 from dope.settings import Settings
 from dope.sim.world import World
-from dope.snapshots import ConnectionStatus, OrderBookSnapshot, PriceLevel, TradeEvent
 from dope.tape.format import Meta
 from dope.tape.segment import write_tape
 from tests.frames import MS, T0, okx_script, play

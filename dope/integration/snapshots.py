@@ -45,6 +45,9 @@ class TradeEvent:
     trade_id: str
 
 
+Data = OrderBookSnapshot | TradeEvent
+
+
 @dataclass
 class PriceBuckets:
     """Sizes by price bucket: lower edge → base units; a bucket holds its lower edge and not its upper one."""
