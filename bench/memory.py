@@ -35,7 +35,7 @@ from dope.api.delta import Differ, Discontinuity
 from dope.api.live import encode
 from dope.board import Board
 from dope.feed.clock import Clock
-from dope.runtime import SEAL_S
+from dope.sealer import SEAL_S
 from dope.session import Session
 from dope.tape.format import Meta
 from dope.tape.journal import Journal

@@ -25,10 +25,10 @@ from dope.care.archive import contents
 from dope.errors import DopeError, JobError, UnknownName
 from dope.feed.clock import Clock
 from dope.jobs import ONE_THREAD
-from dope.picture import stopped
 from dope.projector import receive
 from dope.recordings import bundle_path, choose
 from dope.settings import Settings
+from dope.shown import stopped
 
 AT_ONCE = 4  #: replays whose process runs
 REMEMBERED = 20  #: replays, ended ones included

@@ -7,12 +7,11 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as NoAnswer
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
 import psutil
 from loguru import logger
 
@@ -20,48 +19,36 @@ from dope import __version__
 from dope.audit import Audit
 from dope.board import Board
 from dope.commands import MUTED, TIERS, WATCHING, Commands
-from dope.engines import costs, fee_rows
-from dope.errors import DopeError, NoEngine, UnknownName
+from dope.engines import fee_rows
+from dope.errors import DopeError, NoEngine
 from dope.feed.clock import Clock
-from dope.history import SOURCES, Histories
+from dope.history import Histories
 from dope.jobs import Jobs, JobState
+from dope.kept import muting_of, tiers_of, watching_of
 from dope.market.ready import compile_all
-from dope.muting import Muting, muted_from
-from dope.picture import book_row, finite, opportunity_row, stopped
 from dope.promises import Promises
-from dope.readings import READINGS, Asked
-from dope.recordings import bundles, calendar, left_behind, missing, tapes_by_name
-from dope.relay import VenueReader
+from dope.queries import Queries, scenario_row
 from dope.replays import Replays
-from dope.sealing import Sealing, keep
+from dope.sealer import Sealer
 from dope.session import Session
 from dope.settings import Settings
-from dope.sim.scenarios import SCENARIOS
+from dope.shown import stopped
 from dope.slices import Slices
 from dope.sources import Sources
-from dope.storage import storage
 from dope.store.records import NAME, Records
-from dope.tables import KINDS
 from dope.training import Training
-from dope.venues import chosen
 from dope.watch import Watch
 from dope.watchdog import END_S, Watchdog
-from dope.watching import Watching, changes_from
 
 STOP_S = 4.5  #: s within which everything must be flushed and closed
 STUCK_S = 0.5  #: the same for a loop that does not turn any more
 LOOP = "runtime"  #: name of our loop at the watchdog
 ALIVE_S = 2.0  #: s without a turn of the loop after which the runtime counts as dead
 RESULTS_SHOWN = 5  #: results of finished jobs that travel with the board
-SEAL_S = 5.0  #: s between two looks for closed tapes
 SETTLED_S = 10.0  #: s after which everything that a session needs is loaded and compiled
 ANSWER_S = 5.0  #: s that a query waits for a turn of the loop
 SWITCH_S = 0.001  #: s that the market waits for another thread to let go of the interpreter; the default of 5 ms was its longest stall
 EXIT_ENGINE_DIED = 70
-QUERIES = (
-    "opportunities", "events", "book", "spreads", "tapes", "recordings", "bundles", "replays", "replay_board", "views", "log", "past_jobs",
-    "gaps", "storage", "relay", "promises", "scenarios", "moment",
-)  # fmt: skip
 
 T = TypeVar("T")
 
@@ -82,8 +69,7 @@ class Runtime:
         self.watch = Watch()
         self.watchdog = Watchdog(self.watch)
         self._jobs = Jobs()
-        self._sealing = Sealing(keep(settings), clock_ns=self.clock.now)
-        self._left = Sealing(keep(settings), clock_ns=self.clock.now)  #: for sources that are not running
+        self._sealer = Sealer(settings, self.clock, lambda: self.session)
         self.audit = Audit(
             lambda: self._sources.session, board, self.clock, period_s=settings.self_test_s, push_hz=settings.push_hz, seed=self.clock.now()
         )
@@ -91,13 +77,14 @@ class Runtime:
         self._training = Training(settings, self.clock, self._jobs)
         self.records = Records(settings.data_dir / NAME, clock_ms=lambda: self.clock.now() // 1_000_000)
         kept = self.records.kept()
-        watching = self._watching(kept.pop(WATCHING, {}))
-        muting = self._muting(kept.pop(MUTED, {}))
-        tiers = self._tiers(kept.pop(TIERS, {}))
+        watching = watching_of(settings, kept.pop(WATCHING, {}))
+        muting = muting_of(kept.pop(MUTED, {}))
+        tiers = tiers_of(settings, kept.pop(TIERS, {}))
         self._sources = Sources(settings, self.clock, tapes, self._training.begin, kept, self.watch, watching, muting)
         self._sources.tiers = tiers
         self._histories = Histories(settings, self.clock, lambda: self._sources.session)
         self._replays = Replays(settings, self.clock)
+        self._queries = Queries(self, self._histories, self._replays, self._sealer.sealing)
         self._commands = Commands(
             settings, self.clock, board, sources=self._sources, training=self._training, jobs=self._jobs, replays=self._replays,
             records=self.records,
@@ -110,39 +97,11 @@ class Runtime:
         self._process = psutil.Process()
         self._rss_mb = 0.0
 
-    def _watching(self, kept: Any) -> Watching:
-        """What was watched before, as far as it can be read."""
-        symbols, venues = self.settings.symbols, chosen(self.settings.venues)
-        try:
-            return Watching(symbols, venues, changes_from(kept))
-        except ValueError as error:  # kept by another version, or by hand
-            logger.warning("what was watched before is not used: {}", error)
-            return Watching(symbols, venues)
-
-    def _tiers(self, kept: Any) -> dict[str, str]:
-        """Fee tiers that were chosen before, as far as there are such. Raises UnknownName for one in the settings that there is not."""
-        costs(self.settings)
-        try:
-            costs(self.settings, chosen_tiers := dict(kept))
-        except (DopeError, ValueError, TypeError) as error:  # kept by another version, or by hand
-            logger.warning("fee tiers that were chosen before are not used: {}", error)
-            return {}
-        return chosen_tiers
-
-    @staticmethod
-    def _muting(kept: Any) -> Muting:
-        """Whom a user had muted before, as far as it can be read."""
-        try:
-            return Muting(muted_from(kept))
-        except ValueError as error:
-            logger.warning("who was muted before is not used: {}", error)
-            return Muting()
-
     # -- from other threads ------------------------------------------------------------------------------------------
     def start(self) -> None:
         """Start the thread."""
         sys.setswitchinterval(SWITCH_S)
-        self.board.serve(self._commands.ask, self.query)
+        self.board.serve(self._commands.ask, self._queries.query)
         self._thread.start()
         self.watchdog.start()
 
@@ -170,74 +129,7 @@ class Runtime:
         """What runs now; belongs to the loop."""
         return self._sources.session
 
-    def query(
-        self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "", args: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Answers of ``Board.query``: copied between two turns of the loop, made into rows in the asker's thread."""
-        if kind in KINDS:
-            return self._histories.query(kind, symbol, start, end, limit=limit, source=source, venues=(args or {}).get("venues", ()))
-        if kind == "moment":
-            return self._histories.moment((args or {})["symbols"], end, source=source)
-        if kind == "gaps":
-            found = self._histories.query("gap", symbol, start, end, limit=1, source=source)
-            return missing(found, self.settings.data_dir / found.source)
-        if kind not in QUERIES and kind not in READINGS:
-            raise UnknownName("query", kind, (*QUERIES, *READINGS, *KINDS))
-        if kind == "tapes":
-            return [msgspec.to_builtins(info) for info, _ in tapes_by_name(self.settings.data_dir)]
-        if kind == "recordings":
-            return calendar(self.settings.data_dir)
-        if kind == "storage":
-            return self._storage(source)
-        if kind == "scenarios":
-            return [_scenario_row(name) for name in SCENARIOS]
-        if kind == "bundles":
-            return bundles(self.settings.data_dir)
-        if kind == "replays":
-            return self._replays.statuses(symbol)
-        if kind == "replay_board":
-            return self._replays.board(symbol)
-        if kind in ("views", "log", "past_jobs"):
-            return self._from_records(kind, start, limit or 100)
-        session = self.session
-        if not self.alive():
-            raise NoEngine("the engine is not running")
-        if kind == "promises":
-            return self.promises.rows(session)
-        if kind == "relay":
-            return VenueReader(symbol, lambda: self.session, self._between_turns)
-        if session is None:
-            return []
-        if kind == "opportunities":
-            lives = self._between_turns(lambda: [*session.picture.open(), *session.picture.closed])
-            rows = (opportunity_row(life, session.picture.stepped) for life in lives)
-            return [finite(r) for r in rows if symbol in ("", r["symbol"]) and start <= r["opened"] * 1_000_000 <= (end or 2**63)]
-        if kind in READINGS:
-            asked = Asked(symbol, start, end, limit, args or {}, session.engine.market.now, self._between_turns)
-            return READINGS[kind](session, asked)
-        if kind == "events":
-            return self._between_turns(lambda: list(session.picture.events))
-        if kind == "spreads":
-            return [finite(row) for row in self.board.read().data.get("pairs", ()) if row["symbol"] == symbol]
-        market = session.engine.market
-        wanted = [book for book in list(market.books.values()) if book.instrument.symbol == symbol]
-        return self._between_turns(lambda: [finite(book_row(market, book, self.clock.now())) for book in wanted])
-
-    def _storage(self, source: str) -> dict[str, Any]:
-        session = self.session
-        own = session if session is not None and source in ("", session.source) else None
-        recording, sealing = (own.recording(), self._sealing.status()) if own is not None else ({}, {})
-        source = source or (session.source if session is not None else "live")
-        return storage(self.settings, source, recording=recording, sealing=sealing, notice="; ".join(self.records.troubles()))
-
-    def _from_records(self, kind: str, start: int, limit: int) -> list[dict[str, Any]]:
-        if kind == "views":
-            return [view._asdict() for view in self.records.views()]
-        if kind == "log":
-            return [row._asdict() for row in self.records.audit(limit, before=start)]
-        return [job._asdict() for job in self.records.jobs(limit, leave_out=start)]
-
-    def _between_turns(self, read: Callable[[], T]) -> T:
+    def between_turns(self, read: Callable[[], T]) -> T:
         """What ``read`` gives in the loop's own thread, where nothing changes meanwhile. Raises NoEngine."""
         loop = self._loop
         if loop is None or not self.alive():
@@ -286,7 +178,7 @@ class Runtime:
         self._task = task
         self.watchdog.attend(LOOP, self._loop)
         self.promises.start()
-        beside = [self.watch.kept("runtime probe", self._sources.probe), self.watch.kept("runtime sealing", self._seal)]
+        beside = [self.watch.kept("runtime probe", self._sources.probe), self.watch.kept("runtime sealing", self._sealer.run)]
         if self.settings.self_test_s:
             beside.append(self.watch.kept("runtime self-test", self.audit.run))
         for each in beside:
@@ -303,7 +195,8 @@ class Runtime:
             for each in beside:
                 each.cancel()
             await self._sources.close()
-            await asyncio.gather(*(asyncio.to_thread(each.close) for each in (self._jobs, self._sealing, self._left, self._replays)))
+            workers = self._jobs, self._sealer.sealing, self._sealer.left, self._replays
+            await asyncio.gather(*(asyncio.to_thread(each.close) for each in workers))
             self._histories.close()
             self.records.close()
 
@@ -312,32 +205,6 @@ class Runtime:
         if not self._closing and self._task is not None:
             logger.error("{} has ended for good", task.get_name())
             self._task.cancel()
-
-    async def _seal(self) -> None:
-        """For ever: seal what is closed, remove what is too old; once also what sources that do not run have left behind."""
-        left, begun = list(SOURCES), set[Path]()
-        while True:
-            await asyncio.sleep(SEAL_S)
-            session = self.session
-            if session is not None:
-                await asyncio.to_thread(session.tail.tidy)
-            if session is None or session.journal is None:
-                continue
-            if left and not await self._seal_left(session, left[0], begun):
-                left.pop(0)
-            if self._left.busy is None or self._left.busy.parent != session.folder:  # the source was changed to that one meanwhile
-                for tape in await self._sealing.step(session.folder, session.closed_tapes):
-                    session.tail.forget(tape)
-
-    async def _seal_left(self, session: Session, source: str, begun: set[Path]) -> bool:
-        """Begin with the next tape of a source that is not running; False = there is none. Each is tried once per start."""
-        folder = self.settings.data_dir / source
-        if self._left.busy is None and (folder == session.folder or not folder.is_dir()):
-            return False
-        await self._left.step(folder, lambda: [path for path in left_behind(folder) if path not in begun])
-        if self._left.busy is not None:
-            begun.add(self._left.busy)
-        return self._left.busy is not None
 
     async def _publish_for_ever(self) -> None:
         second, shown, settled, period = 0, None, None, 1.0 / self.settings.push_hz
@@ -405,22 +272,17 @@ class Runtime:
         return {
             "source": session.source, "banner": self._sources.banner, "live_available": self._sources.live_available,
             "started": session.picture.started_ns // 1_000_000, "version": __version__,
-            "recording": session.recording() | {"sealed": self._sealing.status()},
+            "recording": session.recording() | {"sealed": self._sealer.sealing.status()},
             "order_size": rules.order_size, "min_net_bps": rules.enter, "leave_net_bps": rules.leave,
             "min_notional": rules.min_notional, "transfer_cost": rules.transfer,
             "buffer_bps": rules.buffer_bps, "paused": False, "stopped": False, "troubles": self.watch.troubles(),
             "clock": session.clocks.trouble(session.engine.market),
-            "scenario": _scenario_row(*self._sources.scenario) if self._sources.scenario else None,
+            "scenario": scenario_row(*self._sources.scenario) if self._sources.scenario else None,
             "notices": self.records.troubles(), "self_test": self.audit.status(),
             "retrain_s": settings.retrain_s,
             "alert_pct": settings.min_profit_threshold,
             "fees": fee_rows(session.arbitrage.costs, rules),
         }  # fmt: skip
-
-
-def _scenario_row(name: str, since: int | None = None) -> dict[str, Any]:
-    scenario = SCENARIOS[name]
-    return {"id": name, "name": scenario.name, "see": scenario.see, "since": since}
 
 
 def _job_rows(states: Sequence[JobState]) -> list[dict[str, Any]]:

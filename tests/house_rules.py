@@ -28,11 +28,9 @@ FLOORS = {
 #: rooms that fill several files without a folder of their own
 RUNTIME = ("session", "history", "sources", "commands", "training", "picture", "replay", "care", "sealing", "workers", "worlds",
            "engines", "recordings", "reel", "player", "projector", "replays", "tail", "storage", "watching", "instruments",
-           "matrices", "relay", "muting", "trial", "scene", "audit", "promises", "readings",
-           "findings")  # fmt: skip
-ROOM_OF = {
-    **dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "snapshots": "integration", "__init__": "errors",
-}  # fmt: skip
+           "matrices", "relay", "muting", "trial", "scene", "audit", "promises", "promise", "growth", "readings",
+           "findings", "queries", "kept", "sealer", "shown", "standing")  # fmt: skip
+ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "__init__": "errors"}
 #: the screens read the board and show it: of what lies below they may know only this
 SCREENS = ("dashboard", "api")
 SCREENS_MAY = ("board", "types", "symbols", "tables", "format", "settings", "errors", "watch")
@@ -65,7 +63,7 @@ SEAMS: dict[str, tuple[frozenset[str], str]] = {
     "app.py": (frozenset({"clock"}), "waits for the web server to listen, and before it ends"),
     "dope/market/compiled.py": (frozenset({"file"}), "machine code is used again only while all its sources are the same"),
     "dope/session.py": (frozenset({"chance"}), "two machines must not reconnect in step"),
-    "dope/integration.py": (frozenset({"chance"}), "likewise"),
+    "dope/integration/connector.py": (frozenset({"chance"}), "likewise"),
 }
 #: the only places that may catch everything, each once: a loop or process whose end must be told
 SUPERVISORS = ("dope/runtime.py", "dope/jobs.py", "dope/watch.py")

@@ -18,8 +18,9 @@ from dope.engine import Engine
 from dope.engines import build_engine, detector_of
 from dope.feed.health import VenueHealth
 from dope.findings import KEPT
-from dope.picture import FAULT_LINES_PER_MIN, Picture, book_row, finite, opportunity_row, stopped
+from dope.picture import FAULT_LINES_PER_MIN, Picture
 from dope.settings import Settings
+from dope.shown import book_row, finite, opportunity_row, stopped
 from dope.types import CLOSED, TICK, Ack, BookState, Fault, Frame
 from tests.frames import MS, T0, okx_book, okx_script, opened, play, spot_script
 

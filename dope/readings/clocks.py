@@ -34,7 +34,7 @@ def _copied(session: Session, asked: Asked) -> dict[str, Any]:
     market, clocks, now = session.engine.market, session.clocks, asked.now
     stamps: dict[str, list[np.ndarray]] = {venue: [] for venue in session.engine.venues}
     books = []
-    for row in session.picture.ages(now):
+    for row in session.picture.standing.ages(now):
         if asked.symbol in ("", row["symbol"]):
             books.append(row)
     for book in market.books.values():

@@ -18,9 +18,9 @@ from dope.detectors.pair import Pair, Sides
 from dope.errors import UnknownName
 from dope.market.curve import Curve, profit_curve
 from dope.market.walk import NOTHING
-from dope.picture import finite
 from dope.readings.asked import Asked
 from dope.session import Session
+from dope.shown import finite
 
 NEAREST = 20  #: names that a refusal tells
 

@@ -158,6 +158,6 @@ def test_delays_of_any_sign_have_their_quantiles() -> None:
 
 def test_each_book_has_its_age_and_its_limit() -> None:
     engine, picture = watching(both())
-    rows = picture.ages(engine.market.now)
+    rows = picture.standing.ages(engine.market.now)
     assert {row["state"] for row in rows} == {LIVE}
     assert all(row["age_ms"] is not None and row["limit_ms"] >= 250 for row in rows)

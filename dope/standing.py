@@ -1,0 +1,153 @@
+"""How each market and each venue stands at this moment, as rows; what is not watched any more has none."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from dope.detectors.arbitrage import Arbitrage
+from dope.detectors.spreads import Spreads
+from dope.engine import Engine
+from dope.market.book import Book
+from dope.matrices import short
+from dope.muting import Muting
+from dope.types import SYNCING, Ack
+from dope.venues.sentinel import KEYS as SENTINEL_KEYS
+
+MS = 1_000_000
+STATES_KEPT = 60  #: changes of a venue's state that are told, of the last hour
+HOUR_MS = 3_600_000
+
+
+class Standing:
+    """Reads one engine; of its own it remembers what the venues confirmed and refused, and the states that they went through."""
+
+    def __init__(self, engine: Engine, arbitrage: Arbitrage, spreads: Spreads) -> None:
+        self.engine, self.arbitrage, self.spreads = engine, arbitrage, spreads
+        self.hidden = frozenset(SENTINEL_KEYS)  #: keys of markets that have no row
+        self._hidden_venues = frozenset[str]()
+        self._acks: dict[str, dict[str, tuple[bool, str]]] = {}  # venue → topic → (ok, why not)
+        self._past: dict[str, deque[tuple[int, str]]] = {}  # venue → (since ms, state)
+
+    def hide(self, venues: Iterable[str], keys: Iterable[str]) -> None:
+        """These venues and markets have no rows any more."""
+        self._hidden_venues, self.hidden = frozenset(venues), frozenset((*keys, *SENTINEL_KEYS))
+
+    def answered(self, ack: Ack) -> None:
+        """A venue confirmed or refused a topic."""
+        self._acks.setdefault(ack.venue, {})[ack.topic] = (ack.ok, ack.reason)
+
+    def books(self) -> list[Book]:
+        """All that have a row."""
+        return [book for key, book in self.engine.market.books.items() if key not in self.hidden]
+
+    def instrument(self, book: Book, now: int) -> dict[str, Any]:
+        """One market with its best prices, while its book is LIVE."""
+        i = book.instrument
+        live = book.state == "LIVE"
+        bid, bid_size, ask, ask_size = book.touch() if live else (0.0, 0.0, 0.0, 0.0)
+        market = self.engine.market
+        funding = market.funding.get(book.key)
+        if funding is not None and i.kind == "reference" and now - funding.ts > market.idle_ns[i.venue]:
+            funding = None  # it has no book whose state would say that it is old
+        ever = book.own_ts > 0
+        check = self.engine.venues[i.venue].INTEGRITY
+        checked = book.checked_ts if check == "checksum" else book.own_ts if check else 0
+        return {
+            "key": book.key, "venue": i.venue, "symbol": i.symbol, "base": i.base, "quote": i.quote, "kind": i.kind,
+            "state": book.state, "reason": self._why(book), "since": book.since // MS,
+            "bid": bid or None, "ask": ask or None, "bid_size": bid_size or None, "ask_size": ask_size or None,
+            "mid": book.mid() if live else None,
+            "age_ms": self.engine.market.age(book, now) / MS if ever else None,
+            "unchanged_ms": (now - book.touch_ts) / MS if ever and book.touch_ts else None,
+            "limit_ms": self._limit_ms(book), "tick": i.tick or None,
+            "check": check or "none", "checked_ms": (now - checked) / MS if checked else None,
+            "gaps": book.gaps, "checksum_bad": book.checksum_mismatches,
+            "depth": {str(bps): [b, a] for bps, (b, a, _) in book.depth((5, 10, 25, 50)).items()} if live else {},
+            "imbalance": book.imbalance() if live else None,
+            "funding": funding.rate if funding else None, "mark": funding.mark if funding else None,
+        }  # fmt: skip
+
+    def ages(self, now: int) -> list[dict[str, Any]]:
+        """How old each book is known to be, and how old it may be."""
+        return [
+            {"key": book.key, "venue": book.instrument.venue, "symbol": book.instrument.symbol, "state": book.state,
+             "age_ms": self.engine.market.age(book, now) / MS if book.own_ts else None,
+             "unchanged_ms": (now - book.touch_ts) / MS if book.own_ts and book.touch_ts else None,
+             "limit_ms": self._limit_ms(book), "sigma_bps": book.sigma or None}
+            for book in self.books()
+        ]  # fmt: skip
+
+    def _why(self, book: Book) -> str:
+        """Why it is not live; of a book that waits, what the venue refused."""
+        if book.state == SYNCING:
+            native = book.instrument.native.lower()
+            for topic, (ok, why) in self._acks.get(book.instrument.venue, {}).items():
+                if not ok and native in topic.lower():
+                    return f"{topic} refused: {why}"
+        return book.reason
+
+    def _limit_ms(self, book: Book) -> float | None:
+        pairs = self.arbitrage.of.get(book.key)
+        return min(self.arbitrage.limit_ns(pair, self.engine.market) for pair in pairs) / MS if pairs else None
+
+    def pairs(self) -> list[dict[str, Any]]:
+        """The spread of every pair in one currency, beside what it usually is."""
+        rows = []
+        for a, b, current, mean, sd, low, high, n in self.spreads.pairs.told():
+            if not self.hidden & {a, b}:
+                i = self.engine.market.books[a].instrument
+                row = {"a": a, "b": b, "symbol": i.symbol, "kind": i.kind, "current": short(current)}
+                rows.append({**row, "mean": short(mean), "sd": short(sd), "min": short(low), "max": short(high), "n": n})
+        return rows
+
+    def bases(self) -> list[dict[str, Any]]:
+        """The basis of every perpetual against its spot, beside what it usually is, and the funding."""
+        rows = []
+        for spot, perp, current, mean, *_ in self.spreads.bases.told():
+            if not self.hidden & {spot, perp}:
+                funding = self.engine.market.funding.get(perp)
+                base = self.engine.market.books[spot].instrument.base
+                rows.append({
+                    "base": base, "spot": spot, "perp": perp, "bps": short(current), "mean": short(mean),
+                    "deviation": None if current is None else short(current - mean),
+                    "funding_8h_bps": funding.rate * 1e4 if funding and funding.rate is not None else None,
+                })  # fmt: skip
+        return rows
+
+    def venues(self, now: int, health: dict[str, Any], muting: Muting) -> list[dict[str, Any]]:
+        """One row per venue, from the feed's health and the market's books."""
+        shown = [venue for venue in self.engine.venues if venue not in self._hidden_venues]
+        return [self._venue(venue, now, health.get(venue), muting.of(venue, now)) for venue in shown]
+
+    def _venue(self, venue_id: str, now: int, health: Any, muted_until: int | None) -> dict[str, Any]:
+        venue, market = self.engine.venues[venue_id], self.engine.market
+        books = [b for b in self.books() if b.instrument.venue == venue_id and b.instrument.kind != "reference"]
+        live = sum(b.state == "LIVE" for b in books)
+        acks = self._acks.get(venue_id, {})
+        delays = market.delays.get(venue_id)
+        late = delays.percentiles() if delays else None
+        state = "down" if health is None else health.state
+        if state in ("live", "rest") and live < len(books):
+            state = "degraded" if live else "connecting"
+        past = self._past.setdefault(venue_id, deque(maxlen=STATES_KEPT))
+        if not past or past[-1][1] != state:
+            past.append((now // MS, state))
+        while len(past) > 1 and past[1][0] < now // MS - HOUR_MS:
+            past.popleft()
+        return {
+            "id": venue_id, "label": venue.LABEL, "short": venue.SHORT, "state": state,
+            "since": health.since // MS if health and health.since else None, "books_live": live, "books_total": len(books),
+            "msgs_s": health.msgs_s if health else 0.0,
+            "excess_p50_ms": late[0] if late else None, "excess_p99_ms": late[1] if late else None,
+            "errors_min": health.errors_min if health else 0, "reconnects": health.reconnects if health else 0,
+            "gaps": sum(b.gaps for b in books), "faults": self.engine.faults.get(venue_id, 0),
+            "checksums_ok": sum(b.checksums_ok for b in books), "checksum_bad": sum(b.checksum_mismatches for b in books),
+            "acks_ok": sum(ok for ok, _ in acks.values()), "acks_total": len(acks),
+            "unacked": [t for t, (ok, _) in acks.items() if not ok][:20],
+            "last_error": health.last_error if health else "",
+            "next_retry": health.next_retry // MS if health and health.next_retry else None,
+            "breaker": health.breaker if health else "closed", "integrity": venue.INTEGRITY or "none",
+            "past": [list(each) for each in past], "muted_until_ns": muted_until,
+        }  # fmt: skip
