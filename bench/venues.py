@@ -23,8 +23,8 @@ from dope.engines import build_engine
 from dope.feed.outbox import PORTION
 from dope.market import kernel
 from dope.settings import load
+from dope.sim.dialogue import Client
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client
 from dope.sim.venue import listings, module
 from dope.types import DATA, LIVE, OPEN, REPLY, Fetch, Frame, OpenInfo, ReplyInfo, Send
 from dope.venues import VENUES

@@ -17,8 +17,9 @@ from collections.abc import Callable, Container
 from typing import NamedTuple
 
 from dope.sim.binance_text import Symbol, listing
+from dope.sim.dialogue import Client, Close, Ping, Rate, Reply, as_json, read_json
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Close, Ping, Port, Rate, Reply, as_json, read_json
+from dope.sim.port import Port
 from dope.sim.truth_log import Voice
 
 MAX_STREAMS = 1024

@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterator, Mapping
 from weakref import WeakKeyDictionary
 
 from dope.sim.book import ASK, BID
+from dope.sim.dialogue import Client, Rate, Reply, as_json, read_json
 from dope.sim.digits import rescaled
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Rate, Reply, as_json, read_json
 from dope.sim.quoting import Candle, Market
 from dope.sim.venue import Message, VenueServer
 

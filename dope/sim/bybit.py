@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from dope.sim.bybit_text import Symbol, listing
+from dope.sim.dialogue import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.quoting import Market
 from dope.sim.venue import Message, VenueServer
 

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from dope.sim.book import ASK, BID
+from dope.sim.dialogue import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.digits import Digits, rescaled
 from dope.sim.listings import ListingSpec
 from dope.sim.market import STEP_MS, SampleMarket
-from dope.sim.port import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.quoting import Fill, Market
 from dope.sim.venue import Message, Pending, VenueServer
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from dope.sim.dialogue import Client, Close, Reply, as_json
 from dope.sim.digits import rescaled
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Close, Reply, as_json
 from dope.sim.quoting import Market
 from dope.sim.venue import Message, VenueServer
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from dope.sim.book import ASK, BID
+from dope.sim.dialogue import Client, Said
 from dope.sim.edits import BIDS, is_bid
 from dope.sim.effects import UPDATE, Act, Doing
-from dope.sim.port import Client, Said
 from dope.sim.quoting import Market
 from dope.sim.wires import Raw, Wire, fields, levels, like, packed_like, read, renumbered, unpacked, written
 

@@ -9,9 +9,9 @@ from http import HTTPStatus
 from typing import Any
 
 from dope.errors import BadFault
+from dope.sim.dialogue import Client, Close, Reply
 from dope.sim.effects import Act, Doing
 from dope.sim.modes import Mode
-from dope.sim.port import Client, Close, Reply
 from dope.sim.wires import MAINTENANCE, SHUTDOWN
 
 HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"

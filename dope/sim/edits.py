@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from dope.sim.book import ASK, BID
+from dope.sim.dialogue import Said
 from dope.sim.effects import Act, Edit, Memory
-from dope.sim.port import Said
 from dope.sim.wires import Raw, fields, levels, like, lists, objects, packed_like, read, renumbered, unpacked, written
 
 HOUR_MS = 3_600_000

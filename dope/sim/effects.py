@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
+from dope.sim.dialogue import ANSWER, Client, Reply, Said
 from dope.sim.journal import Fault, Value
 from dope.sim.market import SampleMarket
-from dope.sim.port import ANSWER, Client, Effect, Port, Reply, Said
+from dope.sim.port import Effect, Port
 from dope.sim.quoting import Market
 from dope.sim.venue import VenueClock
 from dope.sim.wires import Raw, packed_like, read, unpacked, wire, written

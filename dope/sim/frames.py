@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 
 from websockets.frames import Opcode
 
+from dope.sim.dialogue import Client, Said
 from dope.sim.effects import DATA, Act, Doing, Memory
-from dope.sim.port import Client, Said
 from dope.sim.wires import read, renumbered, written
 
 MIB = 1024 * 1024

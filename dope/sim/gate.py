@@ -17,10 +17,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
+from dope.sim.dialogue import Client, Rate, Reply, as_json, read_json
 from dope.sim.gate_text import Symbol, listing
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Rate, Reply, as_json, read_json
 from dope.sim.quoting import Market
 from dope.sim.venue import Message, VenueServer
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from dope.sim.book import ASK, BID
+from dope.sim.dialogue import Client
 from dope.sim.htx_text import DEPTH, HtxServer, Stream, packed
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client
 from dope.sim.quoting import Market
 from dope.sim.venue import Message
 

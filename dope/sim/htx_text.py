@@ -15,10 +15,10 @@ import gzip
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from dope.sim.dialogue import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.digits import Digits
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.quoting import Candle, Fill, Market
 from dope.sim.venue import Message, Pending, VenueServer
 

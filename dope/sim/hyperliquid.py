@@ -16,10 +16,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from dope.sim.book import ASK, BID
+from dope.sim.dialogue import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.digits import Digits, rescaled
 from dope.sim.listings import ListingSpec
 from dope.sim.market import STEP_MS, SampleMarket
-from dope.sim.port import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.quoting import MINUTE_MS, Candle, Fill, Market
 from dope.sim.venue import Message, VenueServer
 

@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from dope.sim.book import ASK, BID
+from dope.sim.dialogue import Client, Rate, Reply, as_json, read_json
 from dope.sim.digits import rescaled
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Rate, Reply, as_json, read_json
 from dope.sim.quoting import Candle, Fill, Market
 from dope.sim.venue import Message, VenueServer
 

@@ -17,10 +17,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from dope.sim.book import ASK, BID
+from dope.sim.dialogue import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.digits import rescaled
 from dope.sim.listings import ListingSpec
 from dope.sim.market import STEP_MS, SampleMarket
-from dope.sim.port import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.quoting import Candle, Fill, Market
 from dope.sim.venue import Message, VenueServer
 

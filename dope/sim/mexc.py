@@ -17,10 +17,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 from dope.sim.book import ASK, BID
+from dope.sim.dialogue import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.digits import rescaled
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Close, Rate, Reply, as_json, read_json
 from dope.sim.protobuf import message, packed, tagged
 from dope.sim.quoting import MINUTE_MS, Candle, Fill, Market
 from dope.sim.venue import Message, Pending, VenueServer

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dope.errors import BadFault
+from dope.sim.dialogue import ANSWER, Client, Close, Reply, Said
 from dope.sim.effects import DATA, Act, Doing
-from dope.sim.port import ANSWER, Client, Close, Reply, Said
 from dope.sim.wires import Raw, packed_like, read, unpacked, written
 
 NOWHERE = "zzq"  #: what a name becomes that is to be refused

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Container
 
+from dope.sim.dialogue import Client, Close, Ping, Rate, Reply, as_json, read_json
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
 from dope.sim.okx_text import KEEPALIVE_MS, Instrument
-from dope.sim.port import Client, Close, Ping, Port, Rate, Reply, as_json, read_json
+from dope.sim.port import Port
 from dope.sim.truth_log import Voice
 
 #: its spot markets come last

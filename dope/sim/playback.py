@@ -21,8 +21,9 @@ import msgspec
 from loguru import logger
 
 from dope.sim.binance import RULES, BinanceTalk
+from dope.sim.dialogue import Client, Close, Ping, Reply
 from dope.sim.okx import OkxTalk
-from dope.sim.port import Client, Close, Ping, Port, Reply
+from dope.sim.port import Port
 from dope.types import DATA, REPLY, Frame, ReplyInfo
 
 PATIENCE_S = 5.0

@@ -14,9 +14,10 @@ from typing import Any
 
 from dope.errors import UnknownName
 from dope.sim.book import ASK, BID
+from dope.sim.dialogue import Client, Close, Ping, Reply
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import Client, Close, Ping, Port, Reply
+from dope.sim.port import Port
 from dope.sim.quoting import Market
 from dope.sim.truth_log import Voice, Words
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from dope.engine import Engine
-from dope.sim.port import Client, Reply
+from dope.sim.dialogue import Client, Reply
 from dope.sim.world import World
 from dope.types import DATA, OPEN, REPLY, Fetch, Frame, OpenInfo, ReplyInfo, Send
 from dope.venues import make

@@ -15,13 +15,14 @@ import msgspec
 
 from dope.engine import Engine
 from dope.market.book import Book
+from dope.sim.dialogue import ANSWER, Client, Close, Reply, Said
 from dope.sim.edits import wrong_checksum
 from dope.sim.effects import Act, Doing
 from dope.sim.journal import Fault
 from dope.sim.kinds import KINDS
 from dope.sim.listings import STEP_MS, ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.port import ANSWER, Client, Close, Effect, Reply, Said
+from dope.sim.port import Effect
 from dope.sim.venue import VenueClock, module
 from dope.sim.wires import Wire, read, unpacked, wire, written
 from dope.types import (

@@ -10,8 +10,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from dope.sim.dialogue import Reply
 from dope.sim.market import SampleMarket
-from dope.sim.port import Reply
 from dope.sim.venue import VenueServer, listings, module
 from tests.sim.many import EVERY, many
 from tests.sim.recipes import PATIENCE_S, open_ws, world

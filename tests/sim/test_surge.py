@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from dope.market.ready import compile_all
+from dope.sim.dialogue import Client, Said
 from dope.sim.journal import Fault as Planting
-from dope.sim.port import Client, Effect, Said
+from dope.sim.port import Effect
 from dope.sim.venue import listings
 from dope.types import BookState, Fault, Gap, Trade
 from dope.venues import VENUES

@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from dope.errors import UnknownName
-from dope.sim.port import Ping
+from dope.sim.dialogue import Ping
 from dope.sim.world import World
 from tests.sim.recipes import BinanceBook, OkxBook, ask, get, hear, hear_until, open_ws, world
 

@@ -15,8 +15,9 @@ import pytest
 
 from dope.feed import Feed
 from dope.feed.clock import Clock
+from dope.sim.dialogue import Client, Close, Ping, Reply
 from dope.sim.journal import Fault
-from dope.sim.port import Client, Close, Ping, Port, Reply
+from dope.sim.port import Port
 from dope.types import LIVE
 from dope.venues import VENUES
 from tests.feed.loopback import Recorder, Wire

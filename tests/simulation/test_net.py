@@ -10,7 +10,8 @@ import pytest
 
 from dope.feed.clock import Clock
 from dope.feed.transport import ConnectFailed, Socket
-from dope.sim.port import Client, Close, Ping, Port, Reply
+from dope.sim.dialogue import Client, Close, Ping, Reply
+from dope.sim.port import Port
 from dope.sim.venue import listings
 from dope.types import LIVE
 from tests.simulation.loop import Stuck, VirtualLoop, in_virtual_time
