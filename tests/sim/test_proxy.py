@@ -16,7 +16,8 @@ from dope.errors import BadFault, UnknownName
 from dope.sim.journal import Fault
 from dope.sim.kinds import LINKS
 from dope.sim.modes import MODES, Mode
-from dope.sim.proxy import LINGER_0, Proxy
+from dope.sim.proxy import Proxy
+from dope.sim.proxy_end import LINGER_0
 from tests.feed.loopback import until
 from tests.sim.recipes import get, hear, open_ws, world
 
