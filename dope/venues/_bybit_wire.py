@@ -1,18 +1,6 @@
-"""What the Bybit V5 venues share: message shapes, subscriptions, books; their files hold names, limits and fees.
+"""What the Bybit V5 venues share: subscriptions, books, REST beside them; their files hold names, limits and fees.
 
-Messages read (the category is in the URL: spot and linear use the same names; the order of keys differs between them):
-    {"topic":"orderbook.50.BTCUSDT","type":"snapshot|delta","ts":…,"data":{"s":"BTCUSDT","b":[["63982.70","6.408"],…],"a":[…],
-      "u":53935309,"seq":760578520138},"cts":…}                    cts = time in the matching engine, ts = time of sending, ms
-    {"topic":"orderbook.1.BTCUSDT",…}     the touch: snapshots only; until 2023 deltas, too (recordings); without a change the
-                                          same again after 3 s
-    {"topic":"publicTrade.BTCUSDT",…,"data":[{"T":…,"s":…,"S":"Buy|Sell","v":size,"p":price,"i":id,"BT":false}]}   S = the taker
-    {"topic":"tickers.BTCUSDT","type":"snapshot|delta",…}          linear: a delta has the changed fields only
-    {"topic":"kline.1.BTCUSDT",…,"data":[{"start":…,"open":…,"confirm":false,…}]}
-    acknowledgement {"success":true,"ret_msg":"","conn_id":…,"req_id":"1","op":"subscribe"}      pong: ret_msg or op "pong"
-    refusal         {"success":false,"ret_msg":"Invalid topic: …",…}
-    GET /v5/market/orderbook    {"retCode":0,"retMsg":"OK","result":{"s":…,"b":[[…]],"a":[[…]],"ts":…,"u":…,"seq":…},…}
-    GET /v5/market/instruments-info, the list of instruments: see `_bybit_list.py`
-
+The messages stand in `_bybit_messages.py`.
 Book recipe: 1 the first message is a snapshot; 2 each delta has ``u`` == the last ``u`` + 1; the same ``u`` again is a
 duplicate; 3 anything else: a message is missing: unsubscribe and subscribe again; 4 a later snapshot replaces the book;
 ``u`` == 1 is one whatever it is called (the service restarted: numbers begin anew); 5 size 0 removes. There is no checksum.
@@ -31,96 +19,36 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from dope.types import Bar, BookUpdate, Event, Fetch, Frame, Funding, Gap, Instrument, Notice, OpenInfo, Quote, ReplyInfo, Trade
-from dope.venues._bundles import exponent_of, moved
+from dope.types import Event, Fetch, Frame, Funding, Gap, Instrument, Notice, OpenInfo, Quote, ReplyInfo
+from dope.venues._bundles import exponent_of
 from dope.venues._bybit_list import LISTING, PAGE, PAGES, Listing, with_limits
+from dope.venues._bybit_messages import (
+    BOOK_PUSH,
+    CANDLES,
+    DEALS,
+    LEVELS,
+    NO,
+    PUSH,
+    REST_BOOK,
+    TICKER,
+    BookPush,
+    Levels,
+    Push,
+    Ticker,
+    bar,
+    best,
+    trade,
+    update,
+)
 from dope.venues._bybit_rest import Comparison
 from dope.venues._requests import Requests
-from dope.venues._written import Count, amount, funding_rate, number, volume
+from dope.venues._written import funding_rate, number
 from dope.venues.base import LIST, MS, Known, Venue
 
-_NO = msgspec.Raw(b"")
 ARGS = 10  #: topics in one request: the limit of spot
 BOOK, TOUCH = "50", "1"  #: depths that are subscribed to
 POLL_PLAN = "rest"  #: name of the plan whose epoch has no socket
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
-
-
-class Levels(msgspec.Struct, gc=False):
-    s: str
-    b: msgspec.Raw = _NO
-    a: msgspec.Raw = _NO
-    u: Count = -1
-    seq: Count = -1
-    ts: int = 0  #: of REST only
-
-
-class BookPush(msgspec.Struct, gc=False):
-    topic: str
-    type: str
-    data: Levels
-    ts: int = 0
-    cts: int = 0
-
-
-class RestBook(msgspec.Struct):
-    retCode: int
-    result: msgspec.Raw = _NO
-    retMsg: str = ""
-
-
-class Push(msgspec.Struct):
-    """Anything else; ``op`` is set in answers only."""
-
-    topic: str = ""
-    type: str = ""
-    ts: int = 0
-    data: msgspec.Raw = _NO
-    op: str = ""
-    success: bool | None = None
-    ret_msg: str = ""
-    req_id: str = ""
-
-
-class Deal(msgspec.Struct, gc=False):
-    T: int
-    s: str
-    S: str
-    v: str
-    p: str
-    i: str
-    BT: bool = False  #: a block trade: agreed outside the book
-
-
-class Candle(msgspec.Struct, gc=False):
-    start: int
-    open: str
-    high: str
-    low: str
-    close: str
-    volume: str
-    confirm: bool
-
-
-class Ticker(msgspec.Struct):
-    """What is used of a ticker; "" = not in this message."""
-
-    symbol: str
-    markPrice: str = ""
-    indexPrice: str = ""
-    fundingRate: str = ""
-    nextFundingTime: str = ""
-    fundingIntervalHour: str = ""
-
-
-_book = msgspec.json.Decoder(BookPush)
-_rest = msgspec.json.Decoder(RestBook)
-_levels = msgspec.json.Decoder(Levels)
-_push = msgspec.json.Decoder(Push)
-_deals = msgspec.json.Decoder(list[Deal])
-_candles = msgspec.json.Decoder(list[Candle])
-_ticker = msgspec.json.Decoder(Ticker)
-_pairs = msgspec.json.Decoder(list[tuple[str, str]])
 
 
 class BybitVenue(Venue):
@@ -147,7 +75,7 @@ class BybitVenue(Venue):
         return f"{self.endpoints['rest']}/v5/market/instruments-info?category={self.CATEGORY}&limit=1000"
 
     def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
-        answer = _rest.decode(body)
+        answer = REST_BOOK.decode(body)
         if answer.retCode != 0:
             raise ValueError(f"{answer.retCode} {answer.retMsg}"[:200])
         page, turn = PAGE.decode(answer.result), int(key.removeprefix(LIST) or 1)
@@ -195,33 +123,33 @@ class BybitVenue(Venue):
         if b'"orderbook.' in frame.data and b'"ret_msg"' not in frame.data:
             self._on_levels(frame, events)
             return
-        push = _push.decode(frame.data)
+        push = PUSH.decode(frame.data)
         if push.op or push.success is not None:
             self._on_answer(frame, push, events)
             return
         channel = push.topic.partition(".")[0]
         if channel == "publicTrade":
-            for deal in _deals.decode(push.data):
+            for deal in DEALS.decode(push.data):
                 known = self.entitled(frame, deal.s, events)
                 if known is not None and not deal.BT:
-                    events.append(_trade(frame.ts, known.instrument, deal))
+                    events.append(trade(frame.ts, known.instrument, deal))
         elif channel in ("tickers", "kline"):
             native = push.topic.rpartition(".")[2]
             known = self.entitled(frame, native, events)
             if known is not None and channel == "tickers":
                 events += self._on_ticker(frame, known.instrument, push)
             elif known is not None and push.topic.startswith("kline.1."):
-                events += [_bar(frame.ts, known.instrument, candle) for candle in _candles.decode(push.data)]
+                events += [bar(frame.ts, known.instrument, candle) for candle in CANDLES.decode(push.data)]
         else:
             events.append(self.fault(frame, "unknown message"))
 
     def _on_levels(self, frame: Frame, events: list[Event]) -> None:
-        push = _book.decode(frame.data)
+        push = BOOK_PUSH.decode(frame.data)
         data = push.data
         known = self.entitled(frame, data.s, events)
         if known is None:
             return
-        if data.b is _NO or data.a is _NO or data.u < 0:
+        if data.b is NO or data.a is NO or data.u < 0:
             raise ValueError("a book without sides or number")
         if push.type not in ("snapshot", "delta"):
             raise ValueError("a book without type")
@@ -248,7 +176,7 @@ class BybitVenue(Venue):
             self.lost(known, frame.ts, events)
             return
         known.last = data.u
-        events.append(_update(frame.ts, known, (push.cts or push.ts) * MS, data, snapshot=snapshot))
+        events.append(update(frame.ts, known, (push.cts or push.ts) * MS, data, snapshot=snapshot))
 
     def _on_touch(self, frame: Frame, instrument: Instrument, push: BookPush) -> list[Event]:
         data, native = push.data, instrument.native
@@ -258,15 +186,15 @@ class BybitVenue(Venue):
         elif conn != frame.conn or old is None or data.u != last + 1:
             self._quotes.pop(native, None)
             return []  # before its snapshot, or behind a hole: the next snapshot comes within 3 s
-        bid, bid_size = _best(data.b, instrument, (old.bid, old.bid_size))
-        ask, ask_size = _best(data.a, instrument, (old.ask, old.ask_size))
+        bid, bid_size = best(data.b, instrument, (old.bid, old.bid_size))
+        ask, ask_size = best(data.a, instrument, (old.ask, old.ask_size))
         quote = Quote(frame.ts, instrument.key, (push.cts or push.ts) * MS, data.seq, bid, bid_size, ask, ask_size)
         self._quotes[native] = frame.conn, data.u, quote
         self._comparison.note(native, (data.seq, bid, ask))
         return [quote]
 
     def _on_ticker(self, frame: Frame, instrument: Instrument, push: Push) -> list[Event]:
-        new = _ticker.decode(push.data)
+        new = TICKER.decode(push.data)
         if new.symbol != instrument.native:
             raise ValueError("a ticker of another symbol than its topic")
         conn, old = self._tickers.get(instrument.native, (-1, None))
@@ -320,13 +248,13 @@ class BybitVenue(Venue):
         known = self.known.get(info.key.partition(":")[2])
         if known is None or info.status != 200:
             return  # refusals and failures are counted where they are asked
-        answer = _rest.decode(body)
+        answer = REST_BOOK.decode(body)
         if answer.retCode != 0:
             self._unknown.add(known.native)
             events.append(Notice(frame.ts, self.ID, "error", f"{known.native}: {answer.retCode} {answer.retMsg}"[:200]))
             return
-        data, newest = _levels.decode(answer.result), self._polled.get(frame.conn)
-        if data.s != known.native or data.b is _NO or data.a is _NO or data.seq < 0:
+        data, newest = LEVELS.decode(answer.result), self._polled.get(frame.conn)
+        if data.s != known.native or data.b is NO or data.a is NO or data.seq < 0:
             raise ValueError("not the book that was asked for")
         if newest is None:
             if known.conn == frame.conn and known.last is not None:
@@ -334,40 +262,11 @@ class BybitVenue(Venue):
         elif known.conn in (-1, frame.conn) and data.seq >= newest.get(known.native, -1):
             newest[known.native] = data.seq  # an answer that was overtaken is older than what is there
             known.conn, known.last, known.asked = frame.conn, -1, None
-            events.append(_update(frame.ts, known, data.ts * MS, data, snapshot=True))
+            events.append(update(frame.ts, known, data.ts * MS, data, snapshot=True))
 
     def _compare(self, frame: Frame, known: Known, data: Levels, events: list[Event]) -> None:
-        bid, ask = (_best(side, known.instrument, (0.0, 0.0))[0] for side in (data.b, data.a))
+        bid, ask = (best(side, known.instrument, (0.0, 0.0))[0] for side in (data.b, data.a))
         if self._comparison.refutes(known.native, (data.seq, bid, ask)):
             self._comparison.forget(known.native)
             events.append(Notice(frame.ts, self.ID, "error", f"{known.native}: REST tells another book time and again"))
             self.lost(known, frame.ts, events, "snapshot")
-
-
-def _update(ts: int, known: Known, ts_exch: int, data: Levels, *, snapshot: bool) -> BookUpdate:
-    """The levels of a message, with prices per coin."""
-    exponent = exponent_of(known.instrument)
-    bids, asks = moved(bytes(data.b), exponent), moved(bytes(data.a), exponent)
-    return BookUpdate(ts, known.key, ts_exch, snapshot, data.seq, bids, asks)
-
-
-def _best(side: msgspec.Raw, instrument: Instrument, old: tuple[float, float]) -> tuple[float, float]:
-    """Price and size of the one level of this side; ``old`` where it has not changed; zeros where it is gone."""
-    rows = _pairs.decode(side)
-    for price, size in rows:
-        if amount(size) != 0.0:
-            return number(price + exponent_of(instrument)), number(size)
-    return (0.0, 0.0) if rows else old
-
-
-def _trade(ts: int, instrument: Instrument, deal: Deal) -> Trade:
-    if deal.S not in ("Buy", "Sell"):
-        raise ValueError("a trade without a side")
-    price, size = number(deal.p + exponent_of(instrument)), number(deal.v) * (instrument.contract_value or 1.0)
-    return Trade(ts, instrument.key, deal.T * MS, price, size, deal.S.lower(), deal.i)
-
-
-def _bar(ts: int, instrument: Instrument, candle: Candle) -> Bar:
-    o, h, low, c = (number(text + exponent_of(instrument)) for text in (candle.open, candle.high, candle.low, candle.close))
-    traded = volume(candle.volume, instrument.contract_value or 1.0)
-    return Bar(ts, instrument.key, candle.start * MS, 60, o, h, low, c, traded, candle.confirm)

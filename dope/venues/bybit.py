@@ -1,4 +1,4 @@
-"""Bybit V5 spot: touch, depth 50, trades and 1-minute candles over one socket; the messages stand in `_bybit_wire.py`.
+"""Bybit V5 spot: touch, depth 50, trades and 1-minute candles over one socket; the messages stand in `_bybit_messages.py`.
 
 Limits: at most 10 topics in one request, 21 000 characters of topics on one connection, 500 new connections in 5 min;
 a client that is silent for 10 min is cut. The spot ticker has neither bid nor ask: it is not used.
