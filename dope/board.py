@@ -183,7 +183,7 @@ class Board:
         "scenarios".
         "replay_board" gives the Board of the replay whose id is ``symbol``; "storage" one row about how a source's recording is kept.
         "relay" gives a reader of the venue ``symbol``: its ``read(depth)`` gives what is new since the last time (``dope/relay.py``).
-        "promises" what the program promises of itself and how it stands: rows of ``dope/promises.py``.
+        "promises" what the program promises of itself and how it stands: rows of ``dope/promise.py``.
         "log" gives rows with ids below ``start`` (0 = all), "past_jobs" leaves out the newest ``start``.
         A kind of ``dope.tables.KINDS`` gives a ``History`` of [start, end) ns UTC (``end`` 0 = now) of one ``source`` ("" = what runs now);
         of a spread ``args`` may name ``venues``: between these alone. "moment" gives {symbol: History of "spread"} of all of

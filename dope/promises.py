@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -16,72 +16,20 @@ import msgspec
 from dope.audit import ARRIVED_NS, Audit
 from dope.board import Board
 from dope.feed.clock import Clock
+from dope.growth import Slope
+from dope.promise import Row, at_most, in_words, judged, within
 from dope.quantiles import Quantiles
 from dope.session import Session
 from dope.types import GAP
 from dope.watchdog import Watchdog
 
 MS, NS = 1_000_000, 1_000_000_000
-SAMPLES = 600  #: of the memory's size; when they are full every second one goes and the pace is halved
 STALE_SLACK_MS = 300.0  #: silence is looked at every 0.1 s, and the row was drawn a moment ago
 GAP_S = 65.0  #: s after which a book that was lost must be whole again while its venue is there
 MEMORY_MESSAGES = 20_000_000  #: fewer say nothing about growth
 MEMORY_SLOPE = 0.05  #: MiB per million messages
 REFUSED = 1e-4  #: share of messages that may be unreadable
 WAITING = 50_000  #: frames that may wait for the disk
-
-
-class Slope:
-    """How fast memory grows with the messages: least squares over samples of the whole run but its first third."""
-
-    def __init__(self) -> None:
-        self._at: list[tuple[float, float]] = []  # (million messages, MiB)
-        self._every = self._turn = 0
-
-    def add(self, messages: int, mib: float) -> None:
-        """One sample; kept, or not when samples are kept at a slower pace by now."""
-        self._turn += 1
-        if self._turn <= self._every:
-            return
-        self._turn = 0
-        self._at.append((messages / 1e6, mib))
-        if len(self._at) >= SAMPLES:
-            self._at[:] = self._at[::2]
-            self._every = 2 * self._every + 1
-
-    def found(self) -> tuple[float, float, int, int]:
-        """MiB per million messages, half of its 95 % interval (infinite for too few), million messages spanned, samples."""
-        used = self._at[len(self._at) // 3 :]
-        n = len(used)
-        if n < 10 or used[-1][0] <= used[0][0]:
-            return 0.0, math.inf, 0, n
-        mean_x, mean_y = math.fsum(x for x, _ in used) / n, math.fsum(y for _, y in used) / n
-        spread = math.fsum((x - mean_x) ** 2 for x, _ in used)
-        slope = math.fsum((x - mean_x) * (y - mean_y) for x, y in used) / spread
-        rest = math.fsum((y - mean_y - slope * (x - mean_x)) ** 2 for x, y in used) / (n - 2)
-        return slope, 1.96 * math.sqrt(rest / spread), int((used[-1][0] - used[0][0]) * 1e6), n
-
-
-class Row(msgspec.Struct, kw_only=True):
-    """One promise. ``p50``, ``p99``, ``max``, ``limit`` in ``unit``; ``needed`` = samples below which nothing is said."""
-
-    id: str
-    promise: str
-    promised: str
-    measured: str = ""
-    limit: float
-    unit: str
-    p50: float | None = None
-    p99: float | None = None
-    max: float | None = None
-    value: float | None = None
-    samples: int = 0
-    needed: int = 1
-    of: str = ""  #: what is counted as one sample
-    since: int = 0  #: ms UTC
-    state: str = "few"  #: "kept" | "broken" | "few"
-    how: str
-    test: str
 
 
 class Promises:
@@ -154,7 +102,7 @@ class Promises:
         return [msgspec.to_builtins(row) for row in found]
 
     def _fast(self, session: Session | None) -> list[Row]:
-        detect = _within(
+        detect = within(
             Row(id="tick_signal", promise="A message is judged as soon as it is here", promised="99 % within 50 ms", limit=50.0, unit="ms",
                 needed=1000, of="batches of messages",
                 how="From the stamp at the socket to the end of all detectors, of the oldest message of each batch",
@@ -169,8 +117,8 @@ class Promises:
         )  # fmt: skip
         if self._board.screen is not None:
             screen.p50, screen.p99, screen.samples = self._board.screen
-            screen.measured, screen.state = _figures(screen), _judge(screen, screen.p99 <= screen.limit)
-        published = _within(
+            screen.measured, screen.state = in_words(screen), judged(screen, screen.p99 <= screen.limit)
+        published = within(
             Row(id="published", promise="The picture is drawn anew all the time", promised=f"99 % within {3 * self._period * 1e3:.0f} ms",
                 limit=3 * self._period * 1e3, unit="ms", needed=100, of="publications", how="From one publication of the board to the next",
                 test="tests/test_runtime.py"),
@@ -192,7 +140,7 @@ class Promises:
         if status["state"] == "off":
             row.measured, row.needed = "switched off (DOPE_SELF_TEST_S=0)", 1
         wrong = sum(bad.values()) - bad.get("late", 0)
-        row.state = _judge(row, status["state"] != "failed" and not wrong and bad.get("late", 0) <= max(1.0, run / 100))
+        row.state = judged(row, status["state"] != "failed" and not wrong and bad.get("late", 0) <= max(1.0, run / 100))
         stages = (
             ("self_test_signal", "… from its message to the signal", 250.0, self._audit.to_signal),
             ("self_test_board", "… from the signal to the board", 1000.0 + 2000.0 * self._period, self._audit.to_board),
@@ -200,7 +148,7 @@ class Promises:
         )
         how = ("Message stamped → signal told by the engine", "Signal told → its row published", "Row published → the page's script has it")
         return [row, *(
-            _within(Row(id=name, promise=words, promised=f"within {limit:.0f} ms", limit=limit, unit="ms", needed=100, of="self-tests",
+            within(Row(id=name, promise=words, promised=f"within {limit:.0f} ms", limit=limit, unit="ms", needed=100, of="self-tests",
                         how=text, test="tests/trust/test_self_test.py"), figures, self.started)
             for (name, words, limit, figures), text in zip(stages, how, strict=True)
         )]  # fmt: skip
@@ -208,13 +156,13 @@ class Promises:
     def _loops(self) -> list[Row]:
         names = {"runtime": "The market's loop never stands still", "web": "The web server's loop never stands still"}
         rows = [
-            _within(Row(id=f"loop_{name}", promise=names[name], promised="99 % within 50 ms", limit=50.0, unit="ms",
+            within(Row(id=f"loop_{name}", promise=names[name], promised="99 % within 50 ms", limit=50.0, unit="ms",
                         needed=600, of="probes",
                         how="A thread knocks at the loop ten times a second and measures how late it answers",
                         test="tests/test_supervision.py"), figures, self.started)
             for name, figures in self._watchdog.figures().items() if name in names
         ]  # fmt: skip
-        pauses = _within(
+        pauses = within(
             Row(id="gc", promise="Collecting garbage stops nothing for long", promised="99 % within 20 ms", limit=20.0, unit="ms",
                 needed=50, of="collections", how="Told by the interpreter at the beginning and the end of each collection",
                 test="tests/trust/test_promises.py"),
@@ -238,7 +186,7 @@ class Promises:
         return row
 
     def _shown(self) -> Row:
-        return _none(
+        return at_most(
             Row(id="stale", promise="A price that is not known to be current is never shown", promised="never", limit=0.0, unit="rows",
                 needed=60, of="rows looked at", how="Each second all rows that show a price: is the book LIVE, and its age within the "
                 "silence limit of its venue, and both legs of what is open within theirs", test="tests/market/test_freshness.py"),
@@ -255,12 +203,12 @@ class Promises:
             test="tests/contracts/test_venue_contract.py",
         )  # fmt: skip
         row.measured = f"{gaps} found, the longest open one for {self._worst_gap_s:.0f} s" if gaps else ""
-        row.state = _judge(row, self._worst_gap_s <= GAP_S)
+        row.state = judged(row, self._worst_gap_s <= GAP_S)
         return row
 
     def _refused(self, session: Session) -> Row:
         refused, messages = sum(session.engine.faults.values()), _messages(session)
-        return _none(
+        return at_most(
             Row(id="refused", promise="Messages are read; those that cannot be are refused as a whole and counted",
                 promised=f"at most 1 in {1 / REFUSED:,.0f} refused", limit=REFUSED * messages, unit="messages", needed=10_000,
                 of="messages", how="Faults told by the readers of the venues' formats", test="tests/contracts/test_parsers.py"),
@@ -272,13 +220,13 @@ class Promises:
             return []
         status = session.journal.status()
         lost, all_of_them = status["lost"] + status["rows_lost"], status["frames"] + status["waiting"] + status["rows"]
-        whole = _none(
+        whole = at_most(
             Row(id="recorded", promise="Everything that reaches the engine is recorded", promised="nothing lost", limit=0.0,
                 unit="frames and rows", needed=1000, of="frames and rows", how="Counted by the recorder",
                 test="tests/tape/test_journal.py"),
             lost, all_of_them, self._session_since, f"{lost} of {all_of_them} lost",
         )  # fmt: skip
-        queue = _within(
+        queue = within(
             Row(id="queue", promise="The disk keeps up", promised=f"99 % below {WAITING:,} frames", limit=float(WAITING), unit="frames",
                 needed=60, of="looks", how="Frames that wait for the disk, once a second", test="tests/tape/test_journal.py"),
             self.waiting, self.started, scale=1,
@@ -288,38 +236,3 @@ class Promises:
 
 def _messages(session: Session) -> int:
     return sum(health.messages for health in session.feed.health().values())
-
-
-def _judge(row: Row, good: bool) -> str:
-    return "few" if row.samples < row.needed else "kept" if good else "broken"
-
-
-def _within(row: Row, figures: Quantiles, since: int, *, scale: float = MS) -> Row:
-    """Whether 99 % of the figures stay below the row's limit; ``scale`` = their unit in the row's."""
-    row.samples, row.since = figures.count, since // MS
-    if figures.count:
-        row.p50, row.p99, row.max = ((figures.at(share) or 0) / scale for share in (0.5, 0.99, 1.0))
-        row.measured = _figures(row)
-        row.state = _judge(row, (row.p99 or 0.0) <= row.limit)
-    return row
-
-
-def _none(row: Row, bad: int, count: int, since: int, measured: str) -> Row:
-    """Whether no more than the row's limit of so many were bad."""
-    row.samples, row.since, row.value, row.measured = count, since // MS, float(bad), measured if count else ""
-    row.state = _judge(row, bad <= row.limit)
-    return row
-
-
-def _figures(row: Row) -> str:
-    parts = [(name, getattr(row, name)) for name in ("p50", "p99", "max")]
-    return " · ".join(f"{name} {_plain(value)} {row.unit}" for name, value in parts if value is not None)
-
-
-def _plain(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
-
-
-def summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """How many are kept, broken, and not to be said yet."""
-    return {state: sum(row["state"] == state for row in rows) for state in ("kept", "broken", "few")}

@@ -17,7 +17,9 @@ from websockets.exceptions import ConnectionClosed
 from dope.audit import Audit
 from dope.board import Board
 from dope.feed.clock import Clock
-from dope.promises import MEMORY_MESSAGES, Promises, Slope, summed
+from dope.growth import Slope
+from dope.promise import summed
+from dope.promises import MEMORY_MESSAGES, Promises
 from dope.watch import Watch
 from dope.watchdog import Watchdog
 from tests.program import ROOT, until
