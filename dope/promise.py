@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import msgspec
 
 from dope.quantiles import Quantiles
@@ -64,8 +61,3 @@ def in_words(row: Row) -> str:
 
 def _plain(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
-
-
-def summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """How many are kept, broken, and not to be said yet."""
-    return {state: sum(row["state"] == state for row in rows) for state in ("kept", "broken", "few")}
