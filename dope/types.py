@@ -7,6 +7,7 @@ per one unit of base; sizes in base currency (contracts are converted by the ins
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -269,9 +270,9 @@ class Signal(Event, frozen=True):
 
     KIND: ClassVar[str] = ""  #: kind of its line: "jump", "burst", "link"…
 
+    @abstractmethod
     def line(self, label: Callable[[str], str]) -> tuple[str, str, str]:
         """(text, value with unit, tone: "pos" | "neg" | "warn" | "") for people; ``label`` gives a venue's name by its id."""
-        raise NotImplementedError
 
 
 # -- actions: what a venue asks the feed to do -----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The rules of the house as functions over source code: each takes modules and gives back complaints, one line each."""
+"""The rules of the house that one file can break, as functions over source code: each takes a module and gives back complaints."""
 
 from __future__ import annotations
 
@@ -262,64 +262,19 @@ def measures(module: Module) -> Iterator[tuple[str, str, int]]:
         yield where, "parameters", len(parameters(function))
 
 
+def unsaid(module: Module) -> Iterator[str]:
+    """What a derived class must say is an abstract method: one that raises NotImplementedError is missed only when it is called."""
+    for function in functions(module):
+        body = function.body[ast.get_docstring(function) is not None :]
+        only = body[0] if len(body) == 1 else None
+        raised = only.exc if isinstance(only, ast.Raise) else None
+        if raised is not None and dotted(raised.func if isinstance(raised, ast.Call) else raised) == "NotImplementedError":
+            yield f"{module.path}:{function.lineno}: {function.name} only raises NotImplementedError: mark it abc.abstractmethod"
+
+
 def sizes(module: Module) -> Iterator[str]:
     """Nothing is so long that nobody reads it."""
     yield from (f"{where}: {many} {what}, at most {HARD[what]}" for where, what, many in measures(module) if many > HARD[what])
 
 
-RULES: tuple[Rule, ...] = (floors, purity, venue_names, names, opening, signatures, blind_excepts, seams, sizes)
-
-
-# -- all modules together --------------------------------------------------------------------------------------------
-def graph(every: Iterable[Module]) -> dict[str, set[str]]:
-    """module → modules that it imports, of these only."""
-    listed = list(every)
-    known = {module.name for module in listed}
-    return {module.name: {nearest for _, name in imports(module) if (nearest := _nearest(name, known)) and nearest != module.name}
-            for module in listed}  # fmt: skip
-
-
-def _nearest(name: str, known: set[str]) -> str | None:
-    """The module that an imported name lives in: ``dope.types.Frame`` → ``dope.types``."""
-    while name and name not in known:
-        name = name.rpartition(".")[0]
-    return name or None
-
-
-def reach(edges: dict[str, set[str]], start: Iterable[str]) -> set[str]:
-    seen: set[str] = set()
-    waiting = list(start)
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting.extend(edges.get(name, ()))
-    return seen
-
-
-def cycles(every: Iterable[Module]) -> list[str]:
-    """Modules that import themselves through others."""
-    edges = graph(every)
-    return [f"{name} imports itself through {', '.join(sorted(edges[name]))}" for name in edges if name in reach(edges, edges[name])]
-
-
-def directly_tested(program: Iterable[Module], tests: Iterable[Module]) -> set[str]:
-    """Modules of the program that a test file imports or, if they can be started, starts: ``"app.py"``, ``"dope.sim"``."""
-    listed, read = list(program), list(tests)
-    known = {module.name for module in listed}
-    said = {node.value for test in read for node in ast.walk(test.tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    started = {module.name for module in listed if {module.path, module.name.removesuffix(".__main__")} & said and _starts(module)}
-    return started | {nearest for test in read for _, name in imports(test) if (nearest := _nearest(name, known))}
-
-
-def _starts(module: Module) -> bool:
-    return module.name.endswith("__main__") or "__main__" in module.text
-
-
-def untested(program: Iterable[Module], tests: Iterable[Module]) -> list[str]:
-    """Modules with code that no test imports, neither by name nor through another module of the same room."""
-    listed = list(program)
-    rooms = {module.name: module.room for module in listed}
-    edges = {name: {other for other in others if rooms[other] == rooms[name]} for name, others in graph(listed).items()}
-    seen = reach(edges, directly_tested(listed, tests))
-    return [module.path for module in listed if module.name not in seen and any(functions(module))]
+RULES: tuple[Rule, ...] = (floors, purity, venue_names, names, opening, signatures, blind_excepts, seams, unsaid, sizes)

@@ -13,6 +13,9 @@ from textwrap import dedent
 
 import pytest
 
+from dope.sim.venue import module as server_of
+from dope.venues import ARCHIVED, SENTINELS, VENUES
+from tests import house_graph
 from tests import house_rules as house
 from tests.house_rules import Module, Rule
 
@@ -34,11 +37,23 @@ def test_checks_and_benchmarks_keep_the_rules_that_concern_them(rule: Rule) -> N
 
 
 def test_no_module_imports_itself_through_others() -> None:
-    assert not house.cycles(PROGRAM)
+    assert not house_graph.cycles(PROGRAM)
+
+
+def test_every_class_says_what_those_above_it_leave_to_it() -> None:
+    missing = house_graph.unanswered(PROGRAM)
+    assert not missing, "\n".join(missing)
+
+
+def test_every_venue_and_every_simulated_one_can_be_made() -> None:
+    """Also those from which others derive."""
+    served = [server_of(venue.ID).Server for venue in VENUES]
+    unfinished = {each.__name__: sorted(each.__abstractmethods__) for each in (*VENUES, *ARCHIVED, *SENTINELS, *served)}
+    assert len(unfinished) > 20 and not any(unfinished.values())
 
 
 def test_every_module_is_imported_by_a_test() -> None:
-    missing = house.untested(PROGRAM, TESTS)
+    missing = house_graph.untested(PROGRAM, TESTS)
     assert not missing, "no test imports these, not even through their room:\n" + "\n".join(missing)
 
 
@@ -63,7 +78,7 @@ def test_what_is_long_is_printed_to_be_read() -> None:
     long = [entry for module in PROGRAM for entry in house.measures(module) if entry[2] > house.SOFT[entry[1]]]
     for where, what, many in sorted(long, key=lambda entry: (entry[1], -entry[2])):
         print(f"{many:4} {what:18} {where}")
-    for path in sorted({module.name for module in PROGRAM} - house.directly_tested(PROGRAM, TESTS)):
+    for path in sorted({module.name for module in PROGRAM} - house_graph.directly_tested(PROGRAM, TESTS)):
         print(f"     tested through others {path}")
     for place, (whats, why) in house.SEAMS.items():
         print(f"     seam {'+'.join(sorted(whats))}: {place}, {why}")
@@ -112,6 +127,8 @@ MANY = ", ".join(f"a{i}: int" for i in range(11))
         (house.seams, "dope/feed/a.py", "x = path.open('rb')", "takes the file"),
         (house.seams, "dope/feed/a.py", "import asyncio\nx = asyncio.open_connection('h', 1)", "takes the socket"),
         (house.seams, "dope/tape/a.py", "import time\nx = time.monotonic()", "takes the clock"),
+        (house.unsaid, "dope/a.py", "class A:\n    def f(self) -> int:\n        raise NotImplementedError", "f only raises"),
+        (house.unsaid, "dope/a.py", "def f() -> int:\n    'Some.'\n    raise NotImplementedError('f')", "f only raises"),
         (house.sizes, "dope/a.py", "\n" * 501, "501 lines of file, at most 500"),
         (house.sizes, "dope/a.py", LONG_FUNCTION, "82 lines of function, at most 80"),
         (house.sizes, "dope/a.py", f"def f({MANY}) -> None: ...", "11 parameters, at most 10"),
@@ -135,6 +152,7 @@ def test_bad_code_is_complained_about(rule: Rule, path: str, code: str, complain
         (house.seams, "dope/feed/a.py", "import time\ndef f(clock: Clock = time.monotonic) -> None: clock()"),
         (house.seams, "dope/sim/a.py", "import random\nx = random.Random(7)"),
         (house.seams, "dope/feed/a.py", "breaker.open()\nfeed.open('okx')"),
+        (house.unsaid, "dope/a.py", "def f(x: int) -> int:\n    if x:\n        raise NotImplementedError\n    return x"),
     ],
 )
 def test_good_code_is_left_alone(rule: Rule, path: str, code: str) -> None:
@@ -148,7 +166,31 @@ def test_a_circle_of_three_is_found() -> None:
         Module("dope/feed/c.py", "def f() -> None:\n    from dope.feed import a"),
         Module("dope/feed/d.py", "import dope.feed.a"),
     ]
-    assert [line.split()[0] for line in house.cycles(ring)] == ["dope.feed.a", "dope.feed.b", "dope.feed.c"]
+    assert [line.split()[0] for line in house_graph.cycles(ring)] == ["dope.feed.a", "dope.feed.b", "dope.feed.c"]
+
+
+ABOVE = "class Above(ABC):\n    @abstractmethod\n    def line(self) -> str: ...\n    @abc.abstractmethod\n    def read(self) -> str: ...\n"
+BETWEEN = "from dope.a import Above as Up\nclass Between(Up):\n    def line(self) -> str: return ''\n"
+
+
+@pytest.mark.parametrize(
+    ("last", "missing"),
+    [
+        ("class Last(Between): ...", ["dope.c.Last does not say read"]),
+        ("class Last(Between):\n    read: str", ["dope.c.Last does not say read"]),
+        ("class Last(Between):\n    def read(self) -> str: return ''", []),
+        ("class Last(Between):\n    read = Between.line", []),
+        ("class Other: ...\nclass Last(Other, Between): ...", ["dope.c.Last does not say read"]),
+        ("from dope import hand\nclass Last(hand.Between): ...", ["dope.c.Last does not say read"]),
+        ("class Last(Between[int]): ...", ["dope.c.Last does not say read"]),
+        ("class Last(Between): ...\nclass Below(Last):\n    def read(self) -> str: return ''", []),
+        ("class Aside:\n    @abstractmethod\n    def line(self) -> str: ...", ["dope.b.Between does not say read"]),
+    ],
+)
+def test_a_class_that_leaves_out_what_one_above_it_leaves_to_it_is_found(last: str, missing: list[str]) -> None:
+    again = "from dope.b import Between as Between\n"  # handed on, as a room's first file does
+    modules = [Module("dope/a.py", ABOVE), Module("dope/b.py", BETWEEN), Module("dope/hand.py", again)]
+    assert house_graph.unanswered([*modules, Module("dope/c.py", "from dope.hand import Between\n" + last)]) == missing
 
 
 def test_a_module_that_no_test_reaches_is_found() -> None:
@@ -157,7 +199,8 @@ def test_a_module_that_no_test_reaches_is_found() -> None:
         Module("dope/feed/a.py", "import dope.feed.b\nimport dope.tape.d\n" + code),
         *(Module(path, code) for path in ("dope/feed/b.py", "dope/feed/c.py", "dope/tape/d.py")),
     ]
-    assert house.untested(program, [Module("tests/feed/test_a.py", "from dope.feed.a import f")]) == ["dope/feed/c.py", "dope/tape/d.py"]
+    tests = [Module("tests/feed/test_a.py", "from dope.feed.a import f")]
+    assert house_graph.untested(program, tests) == ["dope/feed/c.py", "dope/tape/d.py"]
 
 
 def test_the_map_of_floors_knows_every_room_that_exists() -> None:

@@ -7,6 +7,7 @@ Prices count in 1e-6 of the quote currency, sizes in UNIT of the base currency.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import lcm
@@ -77,7 +78,7 @@ class Life(msgspec.Struct):
         return next((figure for since, figure in reversed(self.looks) if since <= now_ms), None)
 
 
-class Living:
+class Living(ABC):
     """Something that may pay, by the sides of some books, and the life that it is in. ``buy`` and ``sell`` name it."""
 
     def __init__(self, buy: str, sell: str, rules: Rules, least: Fraction) -> None:
@@ -88,13 +89,13 @@ class Living:
         self._fell: int | None = None
         self._above: int | None = None
 
+    @abstractmethod
     def pays(self, sides: Sequence[Levels]) -> bool:
         """Whether the touches alone earn something."""
-        raise NotImplementedError
 
+    @abstractmethod
     def worth(self, sides: Sequence[Levels]) -> Figure | None:
         """The largest profit and its size; None = nothing is earned."""
-        raise NotImplementedError
 
     def loss_bps(self, sides: Sequence[Levels]) -> Fraction:
         """What the touches alone bring, bps, where nothing is earned: it says whether a life may go on."""

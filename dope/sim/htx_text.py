@@ -12,6 +12,7 @@ Written from the venue's documentation; the readers in ``dope.venues`` are anoth
 from __future__ import annotations
 
 import gzip
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -138,9 +139,9 @@ class HtxServer(VenueServer):
             return Reply(429, '{"status":"error","err-code":"too-many-requests","err-msg":"too many requests"}')
         return Reply(200, f'{{"status":"ok","data":[{",".join(self.listing(m.spec) for m in self.markets.values())}],{self.listed_at()}}}')
 
+    @abstractmethod
     def listing(self, spec: ListingSpec) -> str:
         """A row of the list of instruments."""
-        raise NotImplementedError
 
     def listed_at(self) -> str:
         """What stands behind the rows."""

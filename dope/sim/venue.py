@@ -7,6 +7,7 @@ Nothing here or there reads the code of ``dope/venues``: what they have in commo
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
@@ -41,7 +42,7 @@ class VenueClock:
         return getattr(self.sample, name)
 
 
-class VenueServer:
+class VenueServer(ABC):
     """One venue over the sample market. A client's ``topics`` map what it subscribed to → whether its first message has gone out."""
 
     PING = Ping(None, None)  #: protocol pings of the venue
@@ -56,17 +57,17 @@ class VenueServer:
         self.voice = Voice(self.READS, {m.spec.native: m.key for m in self.markets.values()})
 
     # -- what a venue's server says ------------------------------------------------------------------------------------
+    @abstractmethod
     def admit(self, path: str, now: float) -> Reply | None:
         """None lets a WebSocket in at ``path``, a Reply refuses it."""
-        raise NotImplementedError
 
     def opened(self, client: Client) -> list[Message]:
         """What a client hears before it asks."""
         return []
 
+    @abstractmethod
     def heard(self, client: Client, text: str, now: float) -> list[Message] | Close:
         """Answers to one text; new topics are in ``client.topics`` (as False) afterwards."""
-        raise NotImplementedError
 
     def rest(self, path: str, query: dict[str, str], now: float) -> Reply:
         """The answer to one GET."""
@@ -80,15 +81,15 @@ class VenueServer:
         """What a new subscription gets at once (a snapshot, or nothing); None = later, when its time has come."""
         return ()
 
+    @abstractmethod
     def changes(self, market: Market, wanted: Mapping[str, list[Client]]) -> Iterator[tuple[str, Message]]:
         """``(topic, message)`` of this step for the wanted topics of one market; called once per market and step."""
-        raise NotImplementedError
 
     def deliver(self, clients: list[Client], topic: str, message: Message) -> None:
         """Send a message of a topic to those who want it; venues that number each connection write it for each."""
         self.port.send(clients, message, binary=isinstance(message, bytes), topic=topic)
 
-    def beat(self) -> None:
+    def beat(self) -> None:  # noqa: B027 - not every venue has such
         """Once per step, after all messages: heartbeats, pings of the venue, time-outs."""
 
     # -- what is done with it ------------------------------------------------------------------------------------------

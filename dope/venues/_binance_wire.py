@@ -14,6 +14,7 @@ Names of contracts like 1000SHIB or 1MBABYDOGE count bundles of coins (see `_bun
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -245,9 +246,9 @@ class BinanceVenue(DifferencesVenue):
     def listed(self, key: str, body: bytes) -> Iterable[Instrument]:
         return self.each(_listings.decode(body).symbols, self._listing)
 
+    @abstractmethod
     def term(self, row: Listing) -> str | None:
         """What stands behind base and quote in the symbol: "" on spot, "-PERP", the day of a dated future; None = of no kind read here."""
-        raise NotImplementedError
 
     def _listing(self, raw: msgspec.Raw) -> Instrument | None:
         row = _listing.decode(raw)

@@ -15,6 +15,7 @@ when it names none) count as refused; the others are asked for again at once wit
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -83,9 +84,9 @@ class BybitVenue(Venue):
             self.actions.append(Fetch(0, f"{LIST} {turn + 1}", f"{self._listed_at()}&cursor={page.nextPageCursor}"))
         return self.each(page.rows, self._listing)
 
+    @abstractmethod
     def market(self, row: Listing) -> Instrument | None:
         """The market of a row without its steps and limits; None = of no kind that is read here. Raises ValueError."""
-        raise NotImplementedError
 
     def _listing(self, raw: msgspec.Raw) -> Instrument | None:
         row = LISTING.decode(raw)

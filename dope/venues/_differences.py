@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
 from dope.types import BookUpdate, Event, Fault, Fetch, Frame, ReplyInfo
@@ -105,13 +106,13 @@ class DifferencesVenue(Venue):
         super().__init__(symbols, endpoints)
         self._books = Differences(self.ID, self._fetch, chained=self.CHAINED)
 
+    @abstractmethod
     def snapshot_at(self, native: str) -> tuple[str, int]:
         """(address behind the REST host, weight) of a snapshot."""
-        raise NotImplementedError
 
+    @abstractmethod
     def snapshot(self, frame: Frame, known: Known, body: bytes) -> tuple[int, BookUpdate]:
         """Its number and levels. Raises one of ``UNREADABLE``."""
-        raise NotImplementedError
 
     def _fetch(self, conn: int, native: str, delay_s: float) -> None:
         path, weight = self.snapshot_at(native)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -116,9 +117,9 @@ class HtxVenue(Venue):
         self._since: dict[int, dict[str, int]] = {}  # connection → channel → ms of its acknowledgement
         self._handlers: dict[str, Handler] = {"trade.detail": self._on_deals, "kline.1min": self._on_candle, **self.handlers()}
 
+    @abstractmethod
     def handlers(self) -> dict[str, Handler]:
         """Further channels, by what follows the market in their name."""
-        raise NotImplementedError
 
     def replied(self, frame: Frame, message: Message, events: list[Event]) -> None:
         """The answer to a request for data, good or bad."""

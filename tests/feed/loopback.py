@@ -8,12 +8,12 @@ import contextlib
 import hashlib
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from dope.feed import Clock, Feed, Timing
-from dope.types import DATA, KIND_NAMES, TICK, Frame, Limits, Plan
-from dope.venues.base import Venue
+from dope.types import DATA, KIND_NAMES, TICK, Event, Frame, Instrument, Limits, Plan
+from dope.venues.base import Known, Venue
 from tests.simulation.loop import in_virtual_time
 
 __all__ = ["in_virtual_time"]  # for code whose network is replaced at the seam
@@ -39,6 +39,24 @@ class Wire(Venue):
 
     def plan(self) -> tuple[Plan, ...]:
         return self._plans
+
+    def native(self, symbol: str) -> str | None:
+        return None
+
+    def instrument(self, native: str) -> Instrument | None:
+        return None
+
+    def topics(self, socket: str, native: str) -> tuple[str, ...]:
+        return ()
+
+    def requests(self, conn: int, wish: str, topics: Sequence[str]) -> tuple[tuple[str, Sequence[str]], ...]:
+        return ()
+
+    def read(self, frame: Frame, events: list[Event]) -> None:
+        """Nobody reads it."""
+
+    def again(self, known: Known, ts: int) -> None:
+        """Nobody is there to be asked."""
 
 
 class Recorder:

@@ -69,7 +69,7 @@ GUARDS = (
           "                self._books.closed(known)\n", "                pass\n", f"{CONTRACT} -k ghost"),
     Guard("a book that is confirmed and never comes", "dope/venues/_gate_wire.py",
           "            self._await(frame, topics)\n", "            pass\n", "tests/sim/test_suffering.py -k list_new"),
-    Guard("subscriptions that nobody confirms", "dope/venues/base.py",
+    Guard("subscriptions that nobody confirms", "dope/venues/_subscriptions.py",
           "refusals.confirmed(topic)", "pass", "tests/contracts/test_refusals.py"),
     # -- books: states -------------------------------------------------------------------------------------------------
     Guard("a book whose checksum is wrong", "dope/market/market.py",
