@@ -18,7 +18,7 @@ import msgspec
 
 from dope.types import Event, Frame, Funding, Instrument, Limits, Notice, Plan
 from dope.venues._written import number
-from dope.venues.base import Venue
+from dope.venues.base import Known, Venue
 
 #: asset id → coin, general knowledge as of 2026-11
 ASSETS = {
@@ -62,6 +62,9 @@ class Coincap(Venue):
         url = f"{self.endpoints['ws']}/prices?assets={','.join(IDS[symbol] for symbol in symbols)}"
         key = self.endpoints.get("key", "")
         return (Plan("prices", url, symbols, secret=f"&apiKey={quote(key, safe='')}" if key else ""),)
+
+    def again(self, known: Known, ts: int) -> None:
+        """There is no book to be asked for."""
 
     # -- frames --------------------------------------------------------------------------------------------------------
     def read(self, frame: Frame, events: list[Event]) -> None:
