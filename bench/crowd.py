@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,8 @@ import psutil
 from bench.figures import Figure, Machine, figure, publish, quantiles
 from bench.pixels import Phase, ways
 from bench.run import ROOT
-from bench.watched import ADDRESS, PATIENCE_S, Chromium, chromium
+from bench.started import PATIENCE_S, started
+from bench.watched import Chromium, chromium
 from dope.sim.crowd import many
 
 VENUES = ("binance_spot", "binance_usdm", "okx", "bybit", "bybit_linear", "kraken", "coinbase_exchange", "gate", "kucoin", "htx",
@@ -63,20 +63,8 @@ def program(folder: Path, endpoints: dict[str, dict[str, str]]) -> Iterator[tupl
     wanted = {"DOPE_ENDPOINTS": json.dumps(endpoints), "DOPE_VENUES": ",".join(VENUES), "DOPE_SYMBOLS": ",".join(symbols)}
     env = {**os.environ, **places, **wanted}
     command = [sys.executable, "app.py", "serve", "--source", "live", "--port", "0"]
-    with subprocess.Popen(command, stdout=-1, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=env) as process:
-        try:
-            assert process.stdout is not None
-            said = ""
-            while not (found := ADDRESS.search(said)):
-                line = process.stdout.readline()
-                if not line:
-                    raise RuntimeError(f"the program did not start: {said[-2000:]}")
-                said += line
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            yield found[1], psutil.Process(process.pid)
-        finally:
-            process.terminate()
-            process.wait(PATIENCE_S)
+    with started(command, env) as (url, process):
+        yield url, psutil.Process(process.pid)
 
 
 class Look:

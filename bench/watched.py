@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -32,15 +31,16 @@ from bench import latency, slowest
 from bench.figures import Figure, Machine, figure, publish, quantiles
 from bench.pixels import HOOK, TAKE, Phase, pixels
 from bench.run import ROOT
+from bench.started import PATIENCE_S, started
 
 RATE = 2_000.0  #: messages a second
 BROWSERS, WATCHERS = 5, 20
 WARM_S = 6.0
 TURN_S = 10.0  #: of the stream before it begins anew
-PATIENCE_S = 60.0
-ADDRESS = re.compile(r"is at (http://\S+)/")
 SWITCHES = ("no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync",
             "disable-renderer-backgrounding", "disable-background-timer-throttling", "disable-backgrounding-occluded-windows")  # fmt: skip
+
+
 @contextmanager
 def program(rate: float, folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Sender and program; gives the page's address and the program. Afterwards both have left their notes in ``folder``."""
@@ -49,22 +49,12 @@ def program(rate: float, folder: Path) -> Iterator[tuple[str, subprocess.Popen[s
         assert sender.stdin is not None and sender.stdout is not None
         port = sender.stdout.readline().strip()
         command = [sys.executable, "-m", "bench.served", port, str(folder / "done.npz"), str(folder)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT) as served:
+        with started(command) as (url, served):
             try:
-                assert served.stdout is not None
-                said = ""
-                while not (found := ADDRESS.search(said)):
-                    line = served.stdout.readline()
-                    if not line:
-                        raise RuntimeError(f"the program did not start: {said}")
-                    said += line
-                threading.Thread(target=served.stdout.read, daemon=True).start()
-                yield found[1], served
+                yield url, served
             finally:
                 sender.stdin.close()
                 sender.wait(PATIENCE_S)
-                served.terminate()
-                served.wait(PATIENCE_S)
 
 
 class Plain:
