@@ -1,4 +1,4 @@
-"""Turns engine, feed health, model and jobs into the plain sections of a Snapshot (their shape: ``dope/board.py``)."""
+"""What a screen needs of one engine over time, as sections of a Snapshot (their shape: ``dope/board.py``): events, lives, prices."""
 
 from __future__ import annotations
 

@@ -209,6 +209,12 @@ def test_the_map_of_floors_knows_every_room_that_exists() -> None:
     assert len(PROGRAM) > 5 and all(isinstance(module, Module) for module in PROGRAM)
 
 
+def test_the_architecture_names_every_file_of_the_runtime() -> None:
+    text = (house.ROOT / "dope" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", text.partition("looked for")[2].partition("##")[0]))
+    assert named == {"runtime", *house.RUNTIME}
+
+
 def test_no_two_tests_of_one_file_share_a_name() -> None:
     """The second would silently replace the first."""
     for module in TESTS:
