@@ -4,7 +4,7 @@
   "use strict";
   const DOPE = window.DOPE, { $, fmt } = DOPE;
   const QUIET = ["#2DD4BF", "#C792EA", "#F2C94C", "#7FB4E6", "#8FCB7B", "#E38BB0", "#A9B6C6", "#5CC8E0", "#B9A06A", "#9A8CF0", "#6FBF9F", "#D4A5A5"];
-  const MAX_LINES = 12, MAX_MARKS = 100, KEPT = 600, MIN_GAP_MS = 950, BUDGET_MS = 60;
+  const MAX_LINES = 12, MAX_MARKS = 100, KEPT = 600, MIN_GAP_MS = 950, BUDGET_MS = 60, TOP = 12, BOTTOM = 28, LABEL = 14;   // px: above and below the plot, from one name to the next
   const MARKS = { jump: ["jumps", "triangle-up", "triangle-down"], burst: ["bursts", "diamond", "diamond-open"] };   // name, up, down
   let last = 0, pause = MIN_GAP_MS, zoomed = false, cursor = null;
 
@@ -99,22 +99,30 @@
       button.title = !on ? `Mark ${MARKS[kind][0]} on the lines` : `${fmt.number(all)} ${MARKS[kind][0]} in view${shown < all ? `, the ${fmt.number(shown)} with the largest z are marked` : ""}${since[kind] ? `; known since ${fmt.clock(since[kind])}` : ""}`;
     }
   }
+  /* Where the names stand at the right of so many px: [line, share of the height], each at its line's end or as near as the others leave
+     room for; where there is none for all of them, those in the middle are left out, and the pointer tells them. */
+  function places(ranked, [from, to], height) {
+    const room = Math.max(2, Math.floor(height / LABEL)), seen = ranked.filter((l) => l.end >= from && l.end <= to), last = Math.min(seen.length, room) - 1;
+    const shown = seen.length <= room ? seen : [...seen.slice(0, Math.ceil(room / 2)), ...seen.slice(seen.length - Math.floor(room / 2))];
+    const at = shown.map((l) => ((l.end - from) / (to - from)) * height);
+    at.forEach((_, n) => { at[n] = Math.min(at[n], n ? at[n - 1] - LABEL : height); });
+    for (let n = last; n >= 0; n -= 1) at[n] = Math.max(at[n], n < last ? at[n + 1] + LABEL : 0);
+    return shown.map((l, n) => [l, at[n] / height]);
+  }
   function layout(f) {
     const price = DOPE.view.chart === "px", ys = f.ranked.flatMap((l) => l.y.filter((v) => v !== null)), low = Math.min(...ys), high = Math.max(...ys), pad = (high - low || 1) * 0.08;
-    const tall = $("chart-graph").clientHeight || 260, step = ((high - low + 2 * pad) * 14) / Math.max(60, tall - 40);
-    let room = Infinity;
-    const notes = f.ranked.map((l) => {
-      room = Math.min(room - step, l.end);
+    const graph = $("chart-graph").querySelector(".js-plotly-plot"), old = zoomed && graph && graph.layout ? graph.layout : null;
+    const span = old ? old.yaxis.range : ys.length ? [low - pad, high + pad] : [0, 1];
+    const notes = places(f.ranked, span, Math.max(60, ($("chart-graph").clientHeight || 260) - TOP - BOTTOM)).map(([l, at]) => {
       const top = l === f.high || l === f.low, digits = l.x.tick ? fmt.decimals(l.x.tick) : 2, text = `${f.name(l)} ${price ? fmt.number(l.end, digits) : fmt.signed(l.end, 1)}`.replace(/[<>&]/g, "");
-      return { xref: "paper", x: 1.005, y: room, xanchor: "left", yanchor: "middle", showarrow: false, text: top ? `<b>${text}</b>` : text, font: { size: 11, color: l.colour } };
+      return { xref: "paper", x: 1.005, yref: "paper", y: at, xanchor: "left", yanchor: "middle", showarrow: false, text: top ? `<b>${text}</b>` : text, font: { size: 11, color: l.colour } };
     });
     const base = { color: "#8090A6", gridcolor: "#18212d", zerolinecolor: "#2D3A4B", tickfont: { size: 11 }, fixedrange: false };
-    const graph = $("chart-graph").querySelector(".js-plotly-plot"), old = zoomed && graph && graph.layout ? graph.layout : null;
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: "Inter, sans-serif", color: "#A9B6C6", size: 11 }, separators: fmt.separators(), showlegend: false, autosize: true,
-      margin: { l: price ? 70 : 44, r: 14 + Math.ceil(Math.max(8, ...notes.map((a) => a.text.replace(/<.?b>/g, "").length)) * 6.1), t: 12, b: 28 }, hovermode: "x", hoverlabel: { bgcolor: "#151D28", bordercolor: "#2D3A4B", font: { family: "Inter, sans-serif", size: 11.5, color: "#E8EEF5" } },
+      margin: { l: price ? 70 : 44, r: 14 + Math.ceil(Math.max(8, ...notes.map((a) => a.text.replace(/<.?b>/g, "").length)) * 6.1), t: TOP, b: BOTTOM }, hovermode: "x", hoverlabel: { bgcolor: "#151D28", bordercolor: "#2D3A4B", font: { family: "Inter, sans-serif", size: 11.5, color: "#E8EEF5" } },
       xaxis: Object.assign({ type: "date", hoverformat: "%H:%M:%S.%L", tickformat: "%H:%M:%S", nticks: innerWidth < 560 ? 4 : 7 }, base, old ? { range: old.xaxis.range, autorange: false } : {}),
-      yaxis: Object.assign({ zeroline: !price, tickformat: price ? "," : "", ticksuffix: "", nticks: 7 }, base, old ? { range: old.yaxis.range, autorange: false } : ys.length ? { range: [Math.min(low - pad, room - step), high + pad] } : {}),
+      yaxis: Object.assign({ zeroline: !price, tickformat: price ? "," : "", ticksuffix: "", nticks: 7 }, base, old ? { range: old.yaxis.range, autorange: false } : ys.length ? { range: span } : {}),
       annotations: notes, shapes: cursor && f.t.length && cursor >= f.t[0] ? [{ type: "line", xref: "x", yref: "paper", x0: fmt.stamp(cursor), x1: fmt.stamp(cursor), y0: 0, y1: 1, line: { color: "#2DD4BF", width: 1, dash: "dot" } }] : [],
       dragmode: "zoom",
     };

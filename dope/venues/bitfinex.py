@@ -9,16 +9,13 @@ Messages read (numbers are bare; a message may grow at its end):
     [chanId,"cs",-1118812,seq,ms]                        checksum of the book as it stands
     [chanId,"te",[id,ms,amount,price],seq,ms]            trade, amount < 0 = the taker sold; "tu" says it again later
     [chanId,[ms,open,close,high,low,volume],seq,ms]      candle;  [chanId,"hb",seq,ms] each 15 s, also of channels not yet confirmed
-    GET conf/pub:info:pair,pub:map:currency:sym  [[["BTCUSD",[null,null,null,"0.00004","2000.0",…]],…],[["UST","USDt"],["DSH","DASH"],…]]
-      the fourth is the least order        GET tickers?symbols=ALL  [["tBTCUSD",bid,size,ask,size,change,relative,last,…],["fUSD",…],…]
+    GET conf/…, GET tickers, the list of instruments: see `_bitfinex_list.py`
 
 Book recipe: 1 ask for numbers, checksums and times before anything else; 2 the first array of a book is its snapshot, also an
 empty one; 3 count 0 removes from the side that the sign of the amount names (bids > 0), else the level is set; what falls out
 behind 100 levels is told as removed; 4 each array of the connection, whatever it is about, has the number after the last one's;
 the same one twice is the same message; after any other all books of the connection are asked for anew; 5 a checksum is that of the
 best 25 ranks, bid and ask in turn, asks below zero, numbers as JavaScript writes them, as a signed CRC32.
-The list names what trades, and nothing else: there is no status. Prices have five significant digits: ``tick`` is the step at the last
-price of when the list was read. Perpetuals have a list of their own; TEST… is paper.
 The ticker is not read: its sizes are sums over 25 levels. Sides stand in signs: levels are turned one by one.
 Not verified: the codes of info messages; names of more than three letters on either side of a pair (with a colon).
 """
@@ -30,9 +27,10 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dope.types import Bar, BookUpdate, Confirmed, Event, Fee, Fetch, Frame, Instrument, Limits, Notice, OpenInfo, Reconnect, Trade
+from dope.venues._bitfinex_list import ABROAD, HOME, PairList, list_requests, parted
 from dope.venues._minutes import Minutes
-from dope.venues._written import decimals, least, number, volume
-from dope.venues.base import ACK_TIMEOUT_NS, LIST, MS, UNREADABLE, Known, Venue
+from dope.venues._written import number, volume
+from dope.venues.base import ACK_TIMEOUT_NS, MS, UNREADABLE, Known, Venue
 
 SEQ_ALL, OB_CHECKSUM, TIMESTAMP = 65536, 131072, 32768
 LEN = 100  #: levels a side
@@ -40,12 +38,6 @@ RESTART, MAINTENANCE, MAINTENANCE_OVER = 20051, 20060, 20061
 TWICE = 10301  #: an error: subscribed to already, only not confirmed yet
 ENDED = ""  #: topic of a channel that was given up
 TAGGED = frozenset((b'"te"', b'"tu"', b'"cs"'))  #: what follows such a word belongs to it
-ABROAD = {"USDT": "UST", "USDC": "UDC"}  #: currencies that have another name here
-HOME = {theirs: ours for ours, theirs in ABROAD.items()}
-PAIRS, PRICES = f"{LIST} pairs", f"{LIST} prices"
-DIGITS, LOT = 5, 1e-8  #: significant digits of a price, step of a size
-LEAST, LAST = 3, 7  #: places of the least order in a pair's row, of the last price in a ticker
-PAPER = "TEST"
 #: tick (five digits at the price of late 2026), lot and least order (both base) of the default symbols, as of 2026-11 (general
 #: knowledge; the venue's list is the authority)
 MARKETS = {
@@ -72,11 +64,6 @@ class Said(msgspec.Struct):
     platform: Platform | None = None
 
 
-_conf = msgspec.json.Decoder(tuple[list[msgspec.Raw], list[tuple[str, str]]])
-_pair = msgspec.json.Decoder(tuple[str, list[msgspec.Raw]])
-_tickers = msgspec.json.Decoder(list[msgspec.Raw])
-_ticker = msgspec.json.Decoder(list[str | int | float | None])
-_least = msgspec.json.Decoder(str | int | float | None)
 _said = msgspec.json.Decoder(Said)
 _parts = msgspec.json.Decoder(list[msgspec.Raw])
 _rows = msgspec.json.Decoder(list[list[msgspec.Raw]])
@@ -106,9 +93,7 @@ class Bitfinex(Venue):
         self._numbers: dict[int, int] = {}  # connection → number of its newest array
         self._minutes = Minutes()
         self._nameless: dict[int, dict[str, int]] = {}  # connection → topic that stands without a known channel → since when
-        self._pairs: list[msgspec.Raw] = []  # of the list, until and after prices are there
-        self._called: dict[str, str] = {}  # its names of currencies → everybody's
-        self._last: dict[str, float] = {}  # native name → last price
+        self._pairs = PairList(self.ID)
 
     # -- names -------------------------------------------------------------------------------------------------------
     def native(self, symbol: str) -> str | None:
@@ -119,7 +104,7 @@ class Bitfinex(Venue):
         return "t" + ("" if len(parts[0]) == len(parts[1]) == 3 else ":").join(parts)
 
     def instrument(self, native: str) -> Instrument | None:
-        parts = _parted(native)
+        parts = parted(native)
         if parts is None:
             return None
         base, quote = (HOME.get(name, name) for name in parts)
@@ -127,31 +112,12 @@ class Bitfinex(Venue):
         return Instrument(self.ID, f"{base}-{quote}", native, base, quote, "spot", tick=tick, lot=lot, min_size=least)
 
     def listings(self) -> list[Fetch]:
-        place = f"{self.endpoints['rest']}/v2/"
-        return [Fetch(0, PAIRS, place + "conf/pub:info:pair,pub:map:currency:sym"), Fetch(0, PRICES, place + "tickers?symbols=ALL")]
+        return list_requests(self.endpoints["rest"])
 
     def listed(self, key: str, body: bytes) -> Iterable[Instrument] | None:
         """A pair is known when both are there: which least order it has, and at which price it trades."""
-        if key == PAIRS:
-            self._pairs, names = _conf.decode(body)
-            self._called = {theirs: ours.upper() for theirs, ours in names if ours.isalnum()}
-        else:
-            self._last = dict(price for raw in _tickers.decode(body) if (price := _price(raw)) is not None)
-        if not (self._pairs if key == PAIRS else self._last):
-            raise ValueError("an empty list")
-        return self.each(self._pairs, self._listing) if self._pairs and self._last else None
-
-    def _listing(self, raw: msgspec.Raw) -> Instrument | None:
-        name, fields = _pair.decode(raw)
-        native = f"t{name}"
-        parts = _parted(native)
-        if parts is None:
-            raise ValueError(f"not a pair: {name}"[:60])
-        if name.startswith(PAPER):
-            return None
-        base, quote = (HOME.get(part) or self._called.get(part, part) for part in parts)
-        tick, size = float(f"1e{-decimals(self._last[native], DIGITS)}"), least(_least.decode(fields[LEAST]) or 0.0)
-        return Instrument(self.ID, f"{base}-{quote}", native, base, quote, "spot", 1.0, False, tick, LOT, size)
+        rows = self._pairs.take(key, body)
+        return None if rows is None else self.each(rows, self._pairs.instrument)
 
     # -- requests ----------------------------------------------------------------------------------------------------
     def topics(self, socket: str, native: str) -> list[str]:
@@ -311,25 +277,6 @@ class Bitfinex(Venue):
             if not said.platform.status:
                 events.append(Notice(frame.ts, self.ID, "status", "the venue is in maintenance"))
             self.trading(frame, bool(said.platform.status), events)
-
-
-def _parted(native: str) -> tuple[str, str] | None:
-    """The venue's own names of base and quote; None where this is no spot pair."""
-    name = native[1:]
-    base, _, quote = name.partition(":") if ":" in name else (name[:3], "", name[3:])
-    fits = ":" in name or len(name) == 6
-    if native[:1] != "t" or not fits or not (base.isalnum() and quote.isalnum()) or quote.endswith("F0"):
-        return None  # F0: perpetuals are not read
-    return base, quote
-
-
-def _price(raw: msgspec.Raw) -> tuple[str, float] | None:
-    """Name and last price of a ticker; None where there is none: a pair without is one that cannot be read."""
-    try:
-        row = _ticker.decode(raw)
-        return str(row[0]), number(row[LAST] or 0.0)
-    except UNREADABLE:
-        return None
 
 
 def _opens(array: bytes) -> bytes:
