@@ -183,7 +183,7 @@ class HtxVenue(Venue):
 
     def _on_deals(self, frame: Frame, known: Known, message: Message, events: list[Event]) -> None:
         """The first message, before or after the acknowledgement, repeats the last trade before it: history, not news."""
-        if message.ch in self._unacked.get(frame.conn, ()):
+        if message.ch in self.subscriptions.unacked.get(frame.conn, ()):
             return
         since = self._since.get(frame.conn, {}).get(message.ch, 0)
         value = known.instrument.contract_value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from dope.venues._refusals import Refusals
 
@@ -11,18 +11,18 @@ class Subscriptions:
     """All connections of one venue; times are ns."""
 
     def __init__(self) -> None:
-        self._unacked: dict[int, dict[str, int]] = {}  # connection → topic → when it was asked for
+        self.unacked: dict[int, dict[str, int]] = {}  #: connection → topic → when it was asked for
         self._refusals: dict[int, Refusals] = {}  # by connection
         self._free: dict[int, int] = {}  # connection → when all that is to be sent has left
 
     def asked(self, conn: int, topics: Iterable[str], at: int) -> None:
         """These topics are asked for, in a text that leaves ``at`` this time."""
-        self._unacked.setdefault(conn, {}).update(dict.fromkeys(topics, at))
+        self.unacked.setdefault(conn, {}).update(dict.fromkeys(topics, at))
 
     def answered(self, conn: int, topic: str, ts: int, *, ok: bool) -> None:
         """The venue confirmed or refused this topic."""
         refusals = self._refusals.setdefault(conn, Refusals())
-        waited = self._unacked.get(conn, {}).pop(topic, None) is not None
+        waited = self.unacked.get(conn, {}).pop(topic, None) is not None
         if ok:
             refusals.confirmed(topic)
         elif waited:
@@ -30,14 +30,14 @@ class Subscriptions:
 
     def waiting(self, conn: int) -> list[str]:
         """Topics that are neither confirmed nor refused."""
-        return list(self._unacked.get(conn, ()))
+        return list(self.unacked.get(conn, ()))
 
     def late(self, since: int) -> list[tuple[int, list[str]]]:
         """(connection, topics) of those that were asked for before ``since`` and have no answer."""
-        found = [(conn, [topic for topic, asked in topics.items() if asked < since]) for conn, topics in self._unacked.items()]
+        found = [(conn, [topic for topic, asked in topics.items() if asked < since]) for conn, topics in self.unacked.items()]
         return [(conn, topics) for conn, topics in found if topics]
 
-    def due(self, ts: int) -> list[tuple[int, Sequence[str]]]:
+    def due(self, ts: int) -> list[tuple[int, list[str]]]:
         """(connection, topics) of those that were refused and are to be asked for again now."""
         return [(conn, refusals.due(ts)) for conn, refusals in self._refusals.items()]
 
@@ -49,5 +49,5 @@ class Subscriptions:
 
     def closed(self, conn: int) -> None:
         """The connection has ended."""
-        for kept in (self._unacked, self._refusals, self._free):
+        for kept in (self.unacked, self._refusals, self._free):
             kept.pop(conn, None)

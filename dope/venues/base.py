@@ -59,7 +59,7 @@ class Venue(Markets):
         self.endpoints = {**self.ENDPOINTS, **(endpoints or {})}
         self.seen: dict[str, int] = {}  #: DATA frames about each market (by key) that could be read
         self._accept: dict[int, frozenset[str] | None] = {}  # connection → native names, None = any
-        self._subscriptions = Subscriptions()
+        self.subscriptions = Subscriptions()
 
     def plan(self) -> tuple[Plan, ...]:
         """The connections to open. Each OPEN frame names its plan; the venue then asks to send its subscriptions.
@@ -153,12 +153,12 @@ class Venue(Markets):
         if not topics:
             return
         if wish == "subscribe":
-            self._subscriptions.asked(conn, topics, ts)
+            self.subscriptions.asked(conn, topics, ts)
         for text, asked in self.requests(conn, wish, topics):
             self.actions.append(Send(conn, text, tuple(asked)))
             leaves = self.leaves(conn, ts)
             if wish == "subscribe":
-                self._subscriptions.asked(conn, asked, leaves)
+                self.subscriptions.asked(conn, asked, leaves)
 
     def renew(self, known: Known, ts: int, topic: str) -> None:
         """Unsubscribe the topic of a book and subscribe it anew: its first message is a snapshot."""
@@ -167,24 +167,24 @@ class Venue(Markets):
 
     def leaves(self, conn: int, ts: int) -> int:
         """When a text that is to be sent now leaves: behind those before it, at the pace of ``LIMITS.messages_per_s``."""
-        return self._subscriptions.leaves(conn, ts, self.LIMITS.messages_per_s)
+        return self.subscriptions.leaves(conn, ts, self.LIMITS.messages_per_s)
 
     def acked(self, frame: Frame, topics: Iterable[str], events: list[Event], *, ok: bool = True, reason: str = "") -> None:
         """The venue confirmed or refused these topics of this connection."""
         for topic in topics:
-            self._subscriptions.answered(frame.conn, topic, frame.ts, ok=ok)
+            self.subscriptions.answered(frame.conn, topic, frame.ts, ok=ok)
             events.append(Ack(frame.ts, self.ID, frame.conn, topic, ok, reason[:200]))
 
     def waiting(self, conn: int) -> list[str]:
         """Topics of this connection that are not confirmed yet."""
-        return self._subscriptions.waiting(conn)
+        return self.subscriptions.waiting(conn)
 
     def on_tick(self, ts: int, events: list[Event]) -> None:
         """Ask again for what nobody confirmed or refused in time, what was refused a while ago, and snapshots that never came."""
-        for conn, topics in self._subscriptions.late(ts - ACK_TIMEOUT_NS):
+        for conn, topics in self.subscriptions.late(ts - ACK_TIMEOUT_NS):
             events += [Ack(ts, self.ID, conn, topic, False, "not confirmed within 10 s") for topic in topics]
             self.ask(conn, ts, "subscribe", topics)
-        for conn, topics in self._subscriptions.due(ts):
+        for conn, topics in self.subscriptions.due(ts):
             self.ask(conn, ts, "subscribe", topics)
         for known in self.known.values():
             if known.asked is not None and ts - known.asked > ACK_TIMEOUT_NS:
@@ -197,7 +197,7 @@ class Venue(Markets):
         """The connection has ended: nobody knows its books any more."""
         self._accept.pop(frame.conn, None)
         self.halted.discard(frame.conn)
-        self._subscriptions.closed(frame.conn)
+        self.subscriptions.closed(frame.conn)
         for known in self.known.values():
             if known.conn == frame.conn:
                 known.conn, known.last, known.asked = -1, None, None
