@@ -90,6 +90,6 @@ def test_a_list_that_is_asked_for_too_often_is_refused_and_the_last_one_holds(ve
                         server.rest(path, {}, 5.0)
             (read,), (refused,) = told
             assert isinstance(read, Instruments) and isinstance(refused, Fault) and words in refused.reason
-            assert len(machine._listed) == read.count
+            assert len(machine.offers()) == read.count
 
     asyncio.run(scene())

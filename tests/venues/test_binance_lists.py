@@ -112,7 +112,7 @@ def read(venue: str, rows: list[dict[str, Any]]) -> tuple[list[Instrument], Inst
     machine = make(venue, ())
     (told,) = machine.receive(answer(venue, "list", json.dumps({"symbols": rows}).encode()))
     assert isinstance(told, Instruments | Fault)
-    return list(machine._listed.values()), told
+    return list(machine.offers().values()), told
 
 
 def test_a_row_without_a_tick_is_left_out_and_one_without_a_least_value_has_none() -> None:

@@ -23,7 +23,7 @@ def test_a_page_that_is_not_the_last_one_asks_for_the_next_under_a_key_of_its_ow
     (told,) = machine.receive(answer("bybit_linear", "list 2", bybit.listed("linear", bybit_linear.ROWS[1:2])))
     assert isinstance(told, Instruments) and told.count == 1 and not machine.actions
     assert [machine.name_of(symbol) for symbol in ("BTC-USDT-PERP", "BTC-USDC-PERP")] == ["BTCUSDT", "BTCPERP"]
-    assert all(native in machine._listed for native in ("BTCUSDT", "BTCPERP")), "one page does not drop the other"
+    assert all(native in machine.offers() for native in ("BTCUSDT", "BTCPERP")), "one page does not drop the other"
 
 
 def test_pages_without_end_are_not_followed_without_end() -> None:

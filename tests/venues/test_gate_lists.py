@@ -20,7 +20,7 @@ def read(venue: str, *rows: dict[str, Any]) -> tuple[list[Instrument], int]:
     """What the list says, and how many rows could not be read."""
     machine = make(venue, ())
     told = machine.receive(answer(venue, "list", json.dumps(rows).encode()))
-    return list(machine._listed.values()), sum(event.unread for event in told if isinstance(event, Instruments))
+    return list(machine.offers().values()), sum(event.unread for event in told if isinstance(event, Instruments))
 
 
 def test_a_count_of_decimals_that_cannot_be_one_and_a_limit_below_zero_are_left_out() -> None:

@@ -52,9 +52,9 @@ def test_what_the_list_says_of_a_contract_is_what_its_trades_are_counted_in() ->
 def test_rows_with_impossible_steps_are_left_out_and_missing_limits_are_none() -> None:
     bare = {name: value for name, value in htx.ROWS[0].items() if name not in ("lominoa", "minov")}
     machine, unread = read("htx", {**htx.ROWS[1], "pp": 99}, {**htx.ROWS[2], "ap": -1}, bare)
-    assert unread == 2 and [(i.native, i.min_size, i.min_notional) for i in machine._listed.values()] == [("btcusdt", 0.0, 0.0)]
+    assert unread == 2 and [(i.native, i.min_size, i.min_notional) for i in machine.offers().values()] == [("btcusdt", 0.0, 0.0)]
     machine, unread = read("htx_linear", htx_linear.row("ETH-USDT", 0, 0.1), htx_linear.row("SOL-USDT", 1, 0), htx_linear.ROWS[0])
-    assert (unread, list(machine._listed)) == (2, ["BTC-USDT"])
+    assert (unread, list(machine.offers())) == (2, ["BTC-USDT"])
 
 
 @pytest.mark.parametrize(
