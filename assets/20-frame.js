@@ -141,7 +141,7 @@
     const pills = [...map.values()].map((venue) => {
       const [css, glyph] = DOPE.venueShape(venue), since = fmt.age(Math.max(0, DOPE.now() - venue.since) / 1000);
       const tail = venue.state === "live" ? fmt.number(venue.excess_p50_ms, venue.excess_p50_ms < 10 ? 1 : 0) : many ? since : `${DOPE.venueWord(venue)} ${since}`;
-      return [venue.id, css + (DOPE.muted(venue) ? " muted" : ""), glyph, venue.short, tail, venue.label];
+      return [venue.id, css + (DOPE.muted(venue) ? " muted" : ""), glyph, venue.short, tail, venue.label, since];
     });
     holder.classList.toggle("many", many);
     const same = holder.childElementCount === pills.length && pills.every((pill, i) => holder.children[i].dataset.value === pill[0]);
@@ -149,11 +149,19 @@
       { type: "button", "data-act": "venue", "data-value": pill[0], "data-test": "venue-" + pill[0] },
       DOPE.h("span", { class: "g" }), DOPE.h("b"), DOPE.h("span", { class: "ms" }))));
     pills.forEach((pill, i) => {
-      const node = holder.children[i], [id, css, glyph, name, tail, label] = pill;
+      const node = holder.children[i], [id, css, glyph, name, tail, label, since] = pill;
       node.className = "vp " + css;
-      node.title = `${label}: ${DOPE.venueWord(map.get(id))}, median excess delay ${fmt.number(map.get(id).excess_p50_ms, 1)} ms${DOPE.muted(map.get(id)) ? ", " + DOPE.muted(map.get(id)) : ""}`;
+      node.title = `${label}: ${DOPE.venueWord(map.get(id))} for ${since}, median excess delay ${fmt.number(map.get(id).excess_p50_ms, 1)} ms${DOPE.muted(map.get(id)) ? ", " + DOPE.muted(map.get(id)) : ""}`;
       [glyph, name, tail].forEach((text, k) => { if (node.children[k].textContent !== text) node.children[k].textContent = text; });
     });
+  }
+
+  /* Whether the pills have room with what stands behind their names: asked by laying them out, so once a second only. */
+  function fit() {
+    const holder = $("venues");
+    if (!holder) return;
+    holder.classList.remove("tight");
+    holder.classList.toggle("tight", holder.scrollHeight > holder.clientHeight + 1);
   }
 
   let lastBytes = 0, lastMessages = 0;
@@ -175,6 +183,7 @@
   function second() {
     mode(); banners(); statusBar();
     if (!DOPE.paused()) venues(DOPE.state.venues);
+    fit();
     DOPE.touch("second");
   }
   DOPE.ready(() => {
