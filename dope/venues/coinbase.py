@@ -15,7 +15,9 @@ channels together: a hole means that any of its books may lack a change: all are
 before is a duplicate, a smaller one a restart of the numbers, which is a gap, too; 3 a message that could not be read leaves its number
 open, so that the next one shows the hole; 4 a snapshot is the whole book, several MB for BTC-USD (ccxt #23597: above 10 MB); 5 new_quantity
 is the new size, 0 removes. Levels are objects: each is read and written again. When the price has walked through the levels that are
-kept, a new connection is opened beside the old one: its snapshot begins where the market is now.
+kept, a new connection is opened beside the old one: its snapshot begins where the market is now; 7 the levels of a snapshot have no times
+(1970), and the numbers say nothing about its age: only the time of the message does. One that was made before the heartbeat that it
+follows is not used; one that was kept somewhere and sent in a new message cannot be told from a new one.
 
 The venue sends data of BTC-USDC as BTC-USD, as both have one book: it is asked for as BTC-USD and counts for whichever of the two is
 watched (the list names both); USDT-USDC and EURC-USDC are markets of their own. Trade side is the maker's (nautilus 2026; elsewhere read
@@ -45,6 +47,7 @@ MARKETS = {
     "USDT-USD": (0.00001, 0.01), "USDT-USDC": (0.0001, 0.01),
 }  # fmt: skip
 MIN_NOTIONAL = 1.0
+OLD_NS = 1_000_000_000  #: messages of one connection are not farther out of their order
 PRODUCT = re.compile(r"([A-Z0-9]{1,20})-([A-Z0-9]{2,10})")
 _NO = msgspec.Raw(b"")
 
@@ -142,6 +145,7 @@ class Coinbase(Venue):
     def __init__(self, symbols: Sequence[str], endpoints: dict[str, str] | None = None) -> None:
         super().__init__(symbols, endpoints)
         self._last: dict[int, int] = {}  # connection → number of its newest message
+        self._said: dict[int, str] = {}  # connection → time of its newest heartbeat or confirmation
         self._refused: set[int] = set()  # connections on which something was
 
     # -- names -------------------------------------------------------------------------------------------------------
@@ -230,8 +234,10 @@ class Coinbase(Venue):
             case "market_trades":
                 self._on_trades(frame, push, events)
             case "heartbeats":
+                self._said[frame.conn] = push.timestamp
                 events.append(Confirmed(frame.ts, self.ID, frame.conn))
             case "subscriptions":
+                self._said[frame.conn] = push.timestamp
                 listed = {f"{channel}:{name}" for state in _states.decode(push.events) for channel, names in state.subscriptions.items()
                           for name in (names if channel + ":" != HEARTBEATS else [""])}  # fmt: skip
                 confirmed = [topic for topic in self.waiting(frame.conn) if topic in listed]
@@ -264,6 +270,9 @@ class Coinbase(Venue):
             if change.type not in ("snapshot", "update"):
                 raise ValueError("a book that is neither snapshot nor update")
             snapshot, levels = change.type == "snapshot", change.updates
+            if snapshot and self._is_old(frame, push):
+                events.append(self.fault(frame, f"a snapshot of {push.timestamp}, after {self._said[frame.conn]}"))
+                continue  # as if it had not come: it is asked for again
             bids = [(level.price_level, level.new_quantity) for level in levels if level.side == "bid"]
             asks = [(level.price_level, level.new_quantity) for level in levels if level.side == "offer"]
             if len(bids) + len(asks) != len(levels):
@@ -279,6 +288,11 @@ class Coinbase(Venue):
                 known.last = push.sequence_num
                 events.append(BookUpdate(frame.ts, known.key, stamp, snapshot, push.sequence_num, *texts))
 
+    def _is_old(self, frame: Frame, push: Push) -> bool:
+        """Whether this message was made long before one that came before it."""
+        before, made = utc_ns(self._said.get(frame.conn, "")), utc_ns(push.timestamp)
+        return before - made > OLD_NS and made > 0
+
     def _on_trades(self, frame: Frame, push: Push, events: list[Event]) -> None:
         for told in _trades.decode(push.events):
             for deal in told.trades if told.type == "update" else ():
@@ -291,6 +305,7 @@ class Coinbase(Venue):
 
     def on_closed(self, frame: Frame, events: list[Event]) -> None:
         self._last.pop(frame.conn, None)
+        self._said.pop(frame.conn, None)
         self._refused.discard(frame.conn)
         super().on_closed(frame, events)
 

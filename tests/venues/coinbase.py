@@ -22,9 +22,10 @@ class Told:
 
     def __init__(self) -> None:
         self.numbers = itertools.count()
+        self.stamp = STAMP
 
     def message(self, channel: str, *events: object) -> tuple[int, bytes]:
-        return data({"channel": channel, "timestamp": STAMP, "sequence_num": next(self.numbers), "events": list(events)})
+        return data({"channel": channel, "timestamp": self.stamp, "sequence_num": next(self.numbers), "events": list(events)})
 
     def book(self, kind: str, bids: Levels, asks: Levels, product: str = "BTC-USD") -> tuple[int, bytes]:
         rows = [

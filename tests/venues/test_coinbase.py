@@ -103,6 +103,30 @@ def test_a_snapshot_that_never_comes_is_asked_for_again_although_all_is_confirme
     assert [ask["type"] for ask in asked(venue)] == ["unsubscribe", "subscribe"]
 
 
+def test_a_snapshot_that_was_made_before_the_message_that_it_follows_is_not_used_and_asked_for_again() -> None:
+    venue, told = connected(BOTH[:1])
+    hear(venue, told.state(level2=["BTC-USD"], market_trades=["BTC-USD"], heartbeats=["heartbeats"]))
+    told.stamp = STAMP.replace(":20.", ":18.")
+    found = hear(venue, told.book("snapshot", [("99", "1")], [("101", "1")]))
+    assert [type(event) for event in found] == [Fault] and "snapshot of 2023" in found[0].reason  # type: ignore[attr-defined]
+    told.stamp = STAMP
+    assert hear(venue, told.book("update", [("99", "2")], [])) == [], "nothing to build on"
+    hear(venue, (TICK, b"0"), ts=T0 + 11 * 10**9)
+    assert [ask["type"] for ask in asked(venue)] == ["unsubscribe", "subscribe"]
+    told.stamp = STAMP.replace(":20.", ":19.5")
+    almost = hear(venue, told.book("snapshot", [("99", "1")], [("101", "1")]))
+    assert isinstance(almost[-1], BookUpdate), "out of order by less than a second"
+
+
+def test_a_clock_of_the_venue_that_is_set_back_costs_no_more_than_one_snapshot() -> None:
+    venue, told = connected(BOTH[:1])
+    hear(venue, told.beat())
+    told.stamp = STAMP.replace(":20.", ":10.")
+    assert isinstance(hear(venue, told.book("snapshot", [("99", "1")], [("101", "1")]))[-1], Fault)
+    hear(venue, told.beat())
+    assert isinstance(hear(venue, told.book("snapshot", [("99", "1")], [("101", "1")]))[-1], BookUpdate)
+
+
 def test_data_of_usdc_markets_come_under_usd_and_keep_their_own_quote() -> None:
     assert make("coinbase", ()).native("BTC-USD-PERP") is None
     venue, told = connected(("BTC-USDC", "USDT-USDC"))
