@@ -302,11 +302,15 @@ class Fetch(msgspec.Struct, frozen=True):
 
 
 class Reconnect(msgspec.Struct, frozen=True):
-    """Drop the connection and connect again. ``planned`` = the venue announced it: open the new one first."""
+    """Drop the connection and connect again.
+
+    ``planned`` = the venue announced it: open the new one first. ``refused`` = it takes nothing that we ask for: wait for long.
+    """
 
     conn: int
     reason: str
     planned: bool = False
+    refused: bool = False
 
 
 Action = Send | Fetch | Reconnect

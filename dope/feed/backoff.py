@@ -12,6 +12,7 @@ CAP_S = 60.0  #: upper bound of any delay
 RESET_AFTER_S = 60.0  #: good data for this long forgets earlier failures
 OPEN_AFTER = 5  #: consecutive failures that open the breaker
 SLOW_S = 60.0  #: retry period where trying harder cannot help (blocked, refused, maintenance)
+REFUSED_MOST_S = 3600.0  #: longest wait where no subscription is taken
 
 
 class Backoff:
@@ -128,6 +129,11 @@ def of_status(status: int, words: str, retry_after_s: float = 0.0) -> Trouble:
     if 300 <= status < 500:
         return Trouble(f"refused the connection (HTTP {status})", "refused", max(retry_after_s, SLOW_S))
     return Trouble(words, "down", retry_after_s)
+
+
+def of_refusal(before: int, words: str) -> Trouble:
+    """The venue took no subscription, as on so many links in a row ``before``: the wait doubles, up to an hour."""
+    return Trouble(words, "refused", min(SLOW_S * 2.0 ** min(before, 30), REFUSED_MOST_S))
 
 
 def of_close(code: int, reason: str) -> Trouble:

@@ -12,11 +12,13 @@ from dope.feed import backoff
 from dope.feed.backoff import Backoff, Breaker, Trouble
 from dope.feed.clock import Clock
 from dope.feed.fetch import ANSWER_S
-from dope.feed.link import Link, LinkRules, Registry
+from dope.feed.link import REFUSED, Link, LinkRules, Registry
 from dope.feed.outbox import Outbox
 from dope.feed.pace import ConnectPace
 from dope.feed.transport import NO_CLOSE_FRAME, OPEN_TIMEOUT_S, Connect, ConnectFailed
 from dope.types import Plan
+
+REFUSED_SETTLES = 3  #: times ``Timing.settle_s`` after a refusal: all that is asked for must have been answered
 
 Address = Callable[[Plan], Awaitable[str]]
 
@@ -75,14 +77,17 @@ class Connection:
         self._shared = shared
         self._backoff = Backoff(shared.rng, base_s=shared.timing.base_s, cap_s=shared.timing.cap_s)
         self._changed = asyncio.Event()  #: the link ended, or is to be replaced, or somebody is in a hurry
+        self._due = 0  # ns, end of the wait of back-off
+        self._refusals = 0  # links in a row on which the venue took nothing that was asked for
         self._replace = False
         self._hurry = False
         self._leaving: Link | None = None
 
     @property
     def live(self) -> bool:
-        """An open link that has delivered data, be it the one that is about to be replaced."""
-        return any(link is not None and not link.over and link.last > 0 for link in (self.link, self._leaving))
+        """An open link that has delivered data, be it the one that is about to be replaced; after a refusal only one that has settled."""
+        links = (self._leaving,) if self._refusals and self.trouble is not None else (self.link, self._leaving)
+        return any(link is not None and not link.over and link.last > 0 for link in links)
 
     def messages(self) -> int:
         """Messages received so far over all epochs."""
@@ -106,8 +111,10 @@ class Connection:
             raise
 
     def replace(self) -> None:
-        """Open a new link first, then close this one."""
+        """Open a new link first, then close this one. What was refused says nothing about what is asked for now."""
         self._replace = True
+        if self._refusals and not self._has_old():
+            self._due = 0
         self._changed.set()
 
     def hurry(self) -> None:
@@ -128,18 +135,18 @@ class Connection:
 
         ``hurry`` ends the first two.
         """
-        due = self._shared.clock.now() + int(delay * 1e9)
+        self._due = self._shared.clock.now() + int(delay * 1e9)
         while True:
-            await self._wait_turn(due)
+            await self._wait_turn()
             if self._has_old() or self._desk.breaker.state != "open":
                 return
 
-    async def _wait_turn(self, due: int) -> None:
+    async def _wait_turn(self) -> None:
         clock, breaker = self._shared.clock, self._desk.breaker
-        while not self._hurry and (due > clock.now() or (not self._has_old() and breaker.wait_s() > 0)):
+        while not self._hurry and (self._due > clock.now() or (not self._has_old() and breaker.wait_s() > 0)):
             cooling = 0.0 if self._has_old() else breaker.wait_s()
-            left = max((due - clock.now()) / 1e9, min(cooling, 1.0))
-            self.next_try = max(due, breaker.until if breaker.state == "open" else 0)
+            left = max((self._due - clock.now()) / 1e9, min(cooling, 1.0))
+            self.next_try = max(self._due, breaker.until if breaker.state == "open" else 0)
             await self._changed_within(left)
         self._hurry = False
         if not self._has_old():
@@ -191,11 +198,11 @@ class Connection:
         """Until the link has ended or is to be replaced."""
         timing, clock = self._shared.timing, self._shared.clock
         ends = clock.now() + int(timing.life_s * self._shared.rng.uniform(0.9, 1.0) * 1e9)
-        settled = False
+        settled, patience = False, timing.settle_s * (REFUSED_SETTLES if self._refusals else 1)
         while not link.over and not self._replace:
             if link.last and self._leaving is not None and min(link.good_s(), link.asked_s()) >= timing.overlap_s:
                 self._leaving.end(1000, "replaced by a new connection")
-            if not settled and link.last and clock.now() - link.opened_at >= timing.settle_s * 1e9:
+            if not settled and link.last and clock.now() - link.opened_at >= patience * 1e9:
                 settled, self.trouble = True, None
                 self._desk.breaker.success()
             if clock.now() >= ends:
@@ -203,7 +210,12 @@ class Connection:
                 break
             busy = self._leaving is not None or not settled
             await self._changed_within(min(0.1, timing.settle_s) if busy else (ends - clock.now()) / 1e9)
-        if link.over:
+        if link.over and link.code == REFUSED and not link.by_peer:
+            self._desk.breaker.success()  # it is there, and answers
+            self._note(backoff.of_refusal(self._refusals, link.reason))
+            self._refusals += 1
+        elif link.over:
+            self._refusals = 0
             self._note(backoff.of_close(link.code, link.reason) if link.by_peer else Trouble(link.reason))
 
     def link_ended(self, link: Link) -> None:

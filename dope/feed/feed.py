@@ -16,7 +16,7 @@ from dope.feed.connection import Connection, Shared, Timing, VenueDesk
 from dope.feed.fetch import Fetcher
 from dope.feed.health import VenueHealth, errors_in_last_minute, judge
 from dope.feed.inlet import Inlet
-from dope.feed.link import LinkRules, Registry
+from dope.feed.link import REFUSED, LinkRules, Registry
 from dope.feed.outbox import OnFrames, Outbox
 from dope.feed.pace import ConnectPace, WeightPace
 from dope.feed.polling import Polling
@@ -188,7 +188,7 @@ class Feed:
             elif isinstance(action, Reconnect) and action.planned:
                 self._desks[venue_id].replace(action.conn)
             else:
-                link.end(1000, action.reason)
+                link.end(REFUSED if action.refused else 1000, action.reason)
 
     def tell(self, kind: int, data: bytes) -> None:
         """A frame of our own between those of the venues, handed over at once."""

@@ -16,6 +16,7 @@ from dope.feed.transport import NO_CLOSE_FRAME, PROTOCOL_ERROR, TOO_BIG, Socket
 from dope.types import CLOSED, DATA, OPEN, SENT, ClosedInfo, Frame, OpenInfo, Plan
 
 BEAT_BELOW = 256  #: bytes; a shorter message may be a ping of the venue, or answer ours, and prove nothing about the data
+REFUSED = 4003  #: our own code of an end: the venue takes nothing that was asked for
 QUEUE_MAX = 1000  #: texts waiting to be sent on one connection
 
 

@@ -31,6 +31,7 @@ class Contract(ABC):
     ENDPOINTS: dict[str, str] = {}
     SOCKETS: tuple[tuple[str, str], ...] = ()  #: (name of the plan, path after the ws endpoint), one connection or more each
     LIMITS = Limits()
+    BARE: tuple[str, ...] = ()  #: topics that bring no data
     SPARE = 0  #: of a market's topics so many of the last are done without where connections have no room for all
     BOOKS = True  #: False: prices for reference only, no book ever goes LIVE; only watched when named
     NUMBERED = True

@@ -9,6 +9,7 @@ class Refusals:
     """Those of one connection."""
 
     def __init__(self) -> None:
+        self.taken = False  #: something was confirmed
         self._topics: dict[str, tuple[int, int]] = {}  # topic → (ns when it is asked for again, ns between the last two times)
 
     def refused(self, topic: str, ts: int) -> None:

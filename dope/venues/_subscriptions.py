@@ -19,14 +19,20 @@ class Subscriptions:
         """These topics are asked for, in a text that leaves ``at`` this time."""
         self.unacked.setdefault(conn, {}).update(dict.fromkeys(topics, at))
 
-    def answered(self, conn: int, topic: str, ts: int, *, ok: bool) -> None:
-        """The venue confirmed or refused this topic."""
+    def answered(self, conn: int, topic: str, ts: int, *, ok: bool, bare: bool = False) -> bool:
+        """The venue confirmed or refused this topic, which brings no data when it is ``bare``. True = something asked for is refused."""
         refusals = self._refusals.setdefault(conn, Refusals())
         waited = self.unacked.get(conn, {}).pop(topic, None) is not None
         if ok:
             refusals.confirmed(topic)
+            refusals.taken = refusals.taken or not bare
         elif waited:
             refusals.refused(topic, ts)
+        return waited and not ok
+
+    def hopeless(self, conn: int) -> bool:
+        """Everything is answered, and nothing that brings data was taken: nothing will ever come of this connection."""
+        return not self.unacked.get(conn) and not (conn in self._refusals and self._refusals[conn].taken)
 
     def waiting(self, conn: int) -> list[str]:
         """Topics that are neither confirmed nor refused."""

@@ -171,9 +171,12 @@ class Venue(Markets):
 
     def acked(self, frame: Frame, topics: Iterable[str], events: list[Event], *, ok: bool = True, reason: str = "") -> None:
         """The venue confirmed or refused these topics of this connection."""
+        refused = False
         for topic in topics:
-            self.subscriptions.answered(frame.conn, topic, frame.ts, ok=ok)
+            refused |= self.subscriptions.answered(frame.conn, topic, frame.ts, ok=ok, bare=topic in self.BARE)
             events.append(Ack(frame.ts, self.ID, frame.conn, topic, ok, reason[:200]))
+        if refused and self.subscriptions.hopeless(frame.conn):
+            self.actions.append(Reconnect(frame.conn, f"every subscription was refused: {reason}"[:200], refused=True))
 
     def waiting(self, conn: int) -> list[str]:
         """Topics of this connection that are not confirmed yet."""

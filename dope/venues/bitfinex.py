@@ -80,6 +80,7 @@ class Bitfinex(Venue):
     IDLE_S = 17.0  # each channel beats each 15 s
     CHECKSUM = "signed25"
     SPARE = 1  # candles
+    BARE = ("conf",)
     FEES = (
         Fee("bitfinex", "spot", 10.0, 20.0, "base", "ccxt 4.5.90 (one source says zero since December 2025)", "2026-11-01", "low"),
     )  # fmt: skip

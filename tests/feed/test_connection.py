@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from dope.feed.backoff import Breaker
 from dope.feed.clock import Clock
 from dope.feed.connection import Connection, Shared, Timing, VenueDesk
-from dope.feed.link import LinkRules, Registry
+from dope.feed.health import judge
+from dope.feed.link import REFUSED, Link, LinkRules, Registry
 from dope.feed.outbox import Outbox
 from dope.feed.pace import ConnectPace
 from dope.feed.transport import ConnectFailed, Listener
@@ -279,6 +280,64 @@ def test_a_blocked_venue_is_asked_once_a_minute_or_less() -> None:
         assert all(b - a >= 60 for a, b in itertools.pairwise(peer.attempts))
         trouble = house.connections[0].trouble
         assert trouble is not None and trouble.state == "blocked"
+        await house.close(peer)
+
+    in_virtual_time(main)
+
+
+async def take_nothing(peer: Peer, listener: Listener) -> None:
+    """Open and answer, but no subscription is taken: so we end it."""
+    assert isinstance(listener, Link)
+    listener.opened(End())
+    listener.message(b"no such market")
+    await asyncio.sleep(1.0)
+    listener.end(REFUSED, "every subscription was refused: no such market")
+
+
+def test_a_venue_that_takes_no_subscription_is_asked_ever_more_rarely_and_is_told_to_refuse() -> None:
+    async def main(clock: Clock) -> None:
+        takes = False
+
+        async def behave(peer: Peer, listener: Listener) -> None:
+            if takes:
+                await deliver(peer, listener)
+            else:
+                peer.later(take_nothing(peer, listener))
+
+        peer = Peer(clock, behave)
+        house = House(clock, peer)
+        await asyncio.sleep(2.0)
+        states = set()
+        for _ in range(6 * 3600):
+            states.add(judge(house.connections))
+            await asyncio.sleep(1.0)
+        assert states == {"refused"}, "also while it is tried once more"
+        waits = [b - a for a, b in itertools.pairwise(peer.attempts)]
+        assert all(wait >= min(60.0 * 2**n, 3600.0) for n, wait in enumerate(waits)) and 8 <= len(peer.attempts) <= 12
+        assert house.breaker.state == "closed", "the venue is there"
+        takes = True
+        await asyncio.sleep(3700.0)
+        assert judge(house.connections) == "live"
+        await house.close(peer)
+
+    in_virtual_time(main)
+
+
+def test_what_is_asked_for_anew_is_asked_at_once_although_the_last_wish_was_refused() -> None:
+    async def main(clock: Clock) -> None:
+        async def behave(peer: Peer, listener: Listener) -> None:
+            peer.later(take_nothing(peer, listener))
+
+        peer = Peer(clock, behave)
+        house = House(clock, peer)
+        await asyncio.sleep(30.0)
+        (connection,) = house.connections
+        connection.plan = Plan("p0", "ws://wire/", ("ETH-USDT",))
+        connection.replace()
+        await asyncio.sleep(5.0)
+        assert len(peer.attempts) == 2
+        await asyncio.sleep(50.0)
+        assert len(peer.attempts) == 2
         await house.close(peer)
 
     in_virtual_time(main)

@@ -212,6 +212,22 @@ def test_refusals_name_their_topic_and_a_repeated_subscription_is_none() -> None
     assert "book:tBTCUSD" in waiting and "book:tETHUSD" not in waiting
 
 
+def refused(channel: str, name: str) -> tuple[int, bytes]:
+    where = {"key": name} if channel == "candles" else {"symbol": name}
+    return data({"event": "error", "msg": "symbol: invalid", "code": 10300, "channel": channel, **where})
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_connection_on_which_everything_was_refused_is_given_up_for_long_and_one_that_has_anything_is_kept(taken: bool) -> None:
+    run = session()
+    run.drain()
+    say(run, data({"event": "conf", "status": "OK", "flags": 229376}), refused("book", "tBTCUSD"))
+    assert not [action for _, action in run.drain() if isinstance(action, Reconnect)], "not all has been answered yet"
+    say(run, refused("candles", "trade:1m:tBTCUSD"), subscribed(channel="trades") if taken else refused("trades", "tBTCUSD"))
+    found = [action for _, action in run.drain() if isinstance(action, Reconnect)]
+    assert found == ([] if taken else [Reconnect(1, "every subscription was refused: 10300 symbol: invalid", refused=True)])
+
+
 @pytest.mark.parametrize("told", [False, True])
 def test_a_subscription_whose_channel_is_never_told_costs_its_connection(told: bool) -> None:
     run = session()
