@@ -15,7 +15,7 @@ from dope.detectors.jumps import Jump
 from dope.detectors.linker import Linker, _Pair
 from dope.detectors.paths import Paths
 from dope.engines import detector_of
-from dope.market.freshness import RING, RING_AT
+from dope.market.delays import RING, RING_AT
 from dope.market.lane import remember
 from dope.readings import leadlag
 from dope.readings.asked import Asked

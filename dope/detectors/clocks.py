@@ -3,7 +3,7 @@
 Receive times come from a monotonic clock that was anchored to UTC once, so a step of the system clock changes no time, age or order here:
 it shows as the distance between the two, which each tick carries. A venue's clock cannot be read; what can be known is the smallest
 receive − stamp time, of any sign, and how it moves: that is its error plus the shortest way of a message, which nothing tells apart.
-Only when it is set back, its own stamps show it (``market/freshness.py``): that is told, too.
+Only when it is set, its own stamps show it (``market/delays.py``): that is told, too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from dope.market.freshness import MINUTE, DelayFloor
+from dope.market.delays import MINUTE, DelayFloor
 from dope.market.market import Market
 from dope.types import SENTINEL, Event, Signal, Tick
 
@@ -37,7 +37,7 @@ class ClockParameters(msgspec.Struct, frozen=True):
 class ClockStep(Signal, frozen=True):
     """A clock was set by ``step_ms``: the system clock between two ticks, which now stands ``offset_ms`` from ours, or that of ``venue``.
 
-    A venue's is seen when it is set back, by so much at least; ``offset_ms`` is then its smallest receive − stamp time.
+    A venue's is below zero when it was set back, by so much at least; ``offset_ms`` is then its smallest receive − stamp time.
     """
 
     KIND = "clock"
@@ -48,7 +48,8 @@ class ClockStep(Signal, frozen=True):
 
     def line(self, label: Callable[[str], str]) -> tuple[str, str, str]:
         if self.venue:
-            return f"The clock of {label(self.venue)} was set back; its delays are measured anew", f"{self.step_ms:+.0f} ms", "warn"
+            way = "forward" if self.step_ms > 0 else "back"
+            return f"The clock of {label(self.venue)} was set {way}; its delays are measured anew", f"{self.step_ms:+.0f} ms", "warn"
         way = "forwards" if self.step_ms > 0 else "backwards"
         return f"The system clock was set {way}; times here go on as before", f"{self.step_ms:+.0f} ms", "warn"
 
@@ -65,7 +66,7 @@ class Clocks:
         self.steps: deque[ClockStep] = deque(maxlen=STEPS)
         self.minima: dict[str, deque[tuple[int, int]]] = {}
         self._minute = self._second = 0
-        self._set_back: dict[str, int] = {}  # venue → how often its clock was set back so far
+        self._set: dict[str, int] = {}  # venue → how often its clock was set so far
 
     def on(self, event: Event, market: Market) -> Sequence[Event]:
         if not isinstance(event, Tick):
@@ -85,14 +86,14 @@ class Clocks:
         return found
 
     def _of_venues(self, now: int, market: Market) -> list[ClockStep]:
-        """Venues whose clocks were set back since the last look."""
+        """Venues whose clocks were set since the last look."""
         found = []
         for venue, delay in market.delays.items():
-            count, back = delay.steps
-            if count != self._set_back.get(venue, 0) and not venue.startswith(SENTINEL):
-                self._set_back[venue] = count
+            count, step = delay.steps
+            if count != self._set.get(venue, 0) and not venue.startswith(SENTINEL):
+                self._set[venue] = count
                 self.minima.pop(venue, None)  # how its clock drifts is learnt from one piece of it
-                found.append(ClockStep(now, -back / MS, (delay.floor or 0) / MS, venue))
+                found.append(ClockStep(now, step / MS, (delay.floor or 0) / MS, venue))
         return found
 
     def _keep(self, market: Market) -> None:

@@ -12,7 +12,8 @@ import zlib
 import numpy as np
 
 from dope.market import checksums, kernel, lane
-from dope.market.freshness import NS, DelayFloor, Rhythm
+from dope.market.delays import NS, DelayFloor
+from dope.market.freshness import Rhythm
 from dope.market.lane import Slots
 from dope.market.walk import vwap
 from dope.types import SYNCING, BookState, Instrument, Quote

@@ -8,7 +8,7 @@ import numpy as np
 
 from dope.market import kernel
 from dope.market.compiled import inlined, jit
-from dope.market.freshness import late_in
+from dope.market.delays import late_in
 from dope.market.lane import (
     ALL,
     ASK,

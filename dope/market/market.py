@@ -9,7 +9,8 @@ import msgspec
 from dope.market import digits, kernel
 from dope.market.book import LIES, LIES_NS, SUSPENSION_NS, Book
 from dope.market.compared import Doubts, differing
-from dope.market.freshness import NS, DelayFloor, next_sigma
+from dope.market.delays import NS, DelayFloor
+from dope.market.freshness import next_sigma
 from dope.market.lane import BOOK_SENT, QUOTE_MEMORY_NS, QUOTE_SENT, WILD_MOVE, Slots, remember
 from dope.types import (
     CROSSED,

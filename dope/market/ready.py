@@ -8,8 +8,8 @@ from dope.market import bursting, jumping, kernel, lane_run, large
 from dope.market.book import CHECKSUMS, Book
 from dope.market.buckets import fill
 from dope.market.candles import fold
+from dope.market.delays import DelayFloor
 from dope.market.digits import AHEAD
-from dope.market.freshness import DelayFloor
 from dope.market.lane import BOOK_SENT, Log, Names, Slots, Templates, remember
 from dope.market.loops import BUY, SELL, Loops
 from dope.market.overlaps import overlap_sums

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from dope.detectors.clocks import wander_ms
-from dope.market.freshness import DELAYS_SEEN, resolution_ns
+from dope.market.delays import DELAYS_SEEN
+from dope.market.freshness import resolution_ns
 from dope.readings.asked import Asked
 from dope.session import Session
 from dope.types import SENTINEL

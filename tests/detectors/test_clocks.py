@@ -12,7 +12,8 @@ import pytest
 from dope.detectors.clocks import DRIFT_MINUTES, Clocks, ClockStep, wander_ms
 from dope.detectors.parameters import Tuning
 from dope.engine import Engine
-from dope.market.freshness import MINUTE, DelayFloor, resolution_ns, simultaneous, spread_ms
+from dope.market.delays import MINUTE, DelayFloor
+from dope.market.freshness import resolution_ns, simultaneous, spread_ms
 from dope.readings.asked import Asked
 from dope.readings.clocks import clock_rows
 from dope.types import LIVE, SET, TICK, Event, Frame, Instrument, Tick
@@ -86,6 +87,20 @@ def test_a_venues_clock_that_is_set_back_is_told_once_and_marks_its_opportunitie
     assert not picture.fast(engine.market.now)["opps"][0]["clock_step"]
     picture.note(found[0])
     assert picture.fast(engine.market.now)["opps"][0]["clock_step"]
+
+
+def test_a_venues_clock_that_is_set_forward_is_told_once() -> None:
+    engine, picture = watching(both())
+    clocks = next(each for each in engine.detectors if isinstance(each, Clocks))
+    step(engine, picture, [Frame(T0 + 95 * MS, "", 0, TICK, b"0"), *dear()])
+    streams, delay = np.zeros((1, 2), dtype=np.int64), engine.market.delays["okx"]
+    for i in range(140):
+        ts = T0 + (100 + 20 * i) * MS
+        delay.heard(ts, ts - 5 * MS + (300 * MS if i >= 80 else 0), (streams, 0, 0), 1)
+    found = clocks.on(Tick(T0 + 4 * S, 0), engine.market)
+    assert [(event.venue, event.step_ms, event.offset_ms) for event in found if isinstance(event, ClockStep)] == [("okx", 300.0, -295.0)]
+    assert clocks.on(Tick(T0 + 5 * S, 0), engine.market) == []
+    assert found[0].line(str.upper) == ("The clock of OKX was set forward; its delays are measured anew", "+300 ms", "warn")  # type: ignore[attr-defined]
 
 
 def test_legs_whose_ages_differ_by_more_than_half_a_second_are_not_comparable() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from dope.market.freshness import NS, DelayFloor, Rhythm, age_limit_ns, next_sigma
+from dope.market.delays import NS, DelayFloor
+from dope.market.freshness import Rhythm, age_limit_ns, next_sigma
 
 MS = 1_000_000
 
@@ -63,11 +65,61 @@ def test_a_venues_clock_that_is_set_makes_nothing_late_for_more_than_seconds(ste
     feed.run(1.2)
     assert -6.0 < feed.off() < 60.0
     assert (feed.floor.percentiles() or (0.0,))[0] < 60.0, "and what came before it was known was not late"
-    count, back = feed.floor.steps
-    assert (count, -60.0 < back / MS + step_s * 1e3 <= 0.0) == ((1, True) if step_s < 0.0 else (0, back / MS + step_s * 1e3 <= 0.0))
+    count, step = feed.floor.steps
+    assert count == 1 and -6.0 < step / MS - step_s * 1e3 < 60.0
+    assert max(feed.floor.minutes) - min(feed.floor.minutes) < 10 * MS, "what was measured by the clock of before is forgotten"
     feed.ahead = 0
     feed.run(3.0)
     assert -6.0 < feed.off() < 60.0, "there and back again"
+    assert feed.floor.steps[0] == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_waited_and_waits_no_more_sets_no_clock_forward(seed: int) -> None:
+    """All that was ever heard had waited as long; then it comes sooner at once, and with it what was sent meanwhile."""
+    feed = Feed(seed)
+    feed.held = int(random.Random(f"held {seed}").uniform(0.3, 3.0) * NS)
+    feed.run(10.0)
+    feed.held = 0
+    feed.run(5.0)
+    assert -6.0 < feed.off() < 6.0, "fresh at once"
+    assert feed.floor.steps == (0, 0)
+
+
+def test_of_two_queues_that_end_at_once_the_one_that_is_read_first_shows_no_clock() -> None:
+    floor, streams, begin, held = DelayFloor(), np.zeros((4, 2), dtype=np.int64), 1_000 * NS, NS
+
+    def send(numbers: range, arrive: Callable[[int], int]) -> None:
+        """Each 20 ms a message; all but every fiftieth over one connection."""
+        for number in numbers:
+            sent, slot = begin + number * 20 * MS, 1 + number % 3 if number % 50 else 0
+            floor.heard(arrive(sent), sent, (streams, slot, 0), 1 if slot else 2)
+
+    send(range(500), lambda sent: sent + 5 * MS + held)
+    over = begin + 500 * 20 * MS + held
+    floor.heard(over, over - 25 * MS, (streams, 0, 0), 2)
+    send(range(501, 550), lambda sent: over)
+    send(range(551, 800), lambda sent: sent + 5 * MS)
+    assert floor.steps == (0, 0)
+
+
+def test_a_clock_that_is_set_forward_where_the_venue_is_silent_for_as_long_is_not_believed() -> None:
+    feed = Feed(4, every_ms=4_000.0)
+    feed.run(200.0)
+    feed.ahead = NS
+    feed.run(60.0)
+    assert feed.floor.steps == (0, 0) and feed.off() < 6.0
+
+
+def test_another_connection_whose_messages_come_sooner_sets_no_clock() -> None:
+    feed = Feed(5)
+    feed.held = NS
+    feed.run(5.0)
+    feed.floor.heard(feed.now, feed.now - 5 * MS, (feed.streams, 0, 0), 2)
+    for i in range(200):
+        received = feed.now + i * 20 * MS
+        feed.floor.heard(received, received - 5 * MS, (feed.streams, i % 4, 0), 2)
+    assert feed.floor.steps == (0, 0)
 
 
 @pytest.mark.parametrize("seed", range(3))

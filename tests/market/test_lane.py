@@ -10,7 +10,7 @@ import pytest
 
 from dope.market import kernel, lane, lane_run, lane_text
 from dope.market.compiled import jit
-from dope.market.freshness import new_delays
+from dope.market.delays import new_delays
 from dope.market.memory import address
 from dope.venues import VENUES
 from tests.frames import okx_book, okx_quote, okx_trade, spot_diff, spot_quote, spot_trade, usdm_diff, usdm_quote, usdm_trade

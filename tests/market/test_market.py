@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dope.market.book import Book
-from dope.market.freshness import DelayFloor
+from dope.market.delays import DelayFloor
 from dope.market.lane import RING, Slots
 from dope.market.market import Market
 from dope.types import BookState, BookUpdate, Event, Gap, Instrument, Notice, Quote, Touch, Trade
