@@ -34,6 +34,10 @@ def _asset(kind: str, at_s: float, duration_s: float, **params: Value) -> Fault:
     return Fault(kind=kind, at_s=at_s, duration_s=duration_s, params=params)
 
 
+def _jump(at_s: float, asset: str, bps: float) -> Fault:
+    return Fault(kind="jump", at_s=at_s, params={"asset": asset, "bps": bps})
+
+
 def _venue(kind: str, venue: str, at_s: float, duration_s: float = 0.0, **params: Value) -> Fault:
     return Fault(kind=kind, venue=venue, at_s=at_s, duration_s=duration_s, params=params)
 
@@ -56,6 +60,12 @@ SCENARIOS = {
         Scenario(
             "burst", "Burst", "Every 30 s trades and updates of all assets come many times as often for 10 s; no book is lost.",
             timeline=tuple(_asset("burst", 5.0, 10.0, asset=asset, factor=20.0) for asset in ("BTC", "ETH", "SOL")), every_s=30.0,
+        ),
+        Scenario(
+            "jumps", "Jumps",
+            "Every 4 s each asset jumps by 15 bp, up and down in turn: markets follow one after the other, and soon it is said who leads.",
+            CALM, tuple(_jump(at, asset, way * 15.0) for way, at_s in ((1, 0.0), (-1, 4.0)) for asset, at in
+                        (("BTC", at_s + 1.0), ("ETH", at_s + 2.0), ("SOL", at_s + 3.0))), every_s=8.0,
         ),
         Scenario(
             "flash-crash", "Flash crash",

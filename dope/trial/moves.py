@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -52,6 +53,13 @@ class Hit(NamedTuple):
     of: int | None
 
 
+def way_of(entry: Planted, spec: ListingSpec) -> int:
+    """Which way a jump of an asset moves a market: +1, −1 where prices are in that asset, and against it; 0 = it does not."""
+    if entry.params.get("asset") not in (spec.asset, spec.currency) or spec.asset == spec.currency:
+        return 0
+    return (1 if float(entry.params["bps"]) > 0 else -1) * (1 if entry.params["asset"] == spec.asset else -1)
+
+
 class Moves:
     """All of one play. ``seen`` must have read what was published before anything is asked."""
 
@@ -69,9 +77,14 @@ class Moves:
         start = self.played.at(entry.start_ms)
         return start, self.played.at(entry.end_ms) if entry.end_ms else start, entry
 
-    def _watched(self) -> Iterator[ListingSpec]:
+    def watched(self) -> Iterator[ListingSpec]:
+        """The markets that the session has books of."""
         books = self.played.session.engine.market.books
         return (spec for key, spec in self._specs.items() if key in books)
+
+    def planted_jumps(self) -> Iterator[tuple[int, Planted]]:
+        """Those of the journal, also what came by chance: (when, ms; which)."""
+        return ((start, entry) for start, _, entry in self._causes if entry.kind == "jump")
 
     def _concerns(self, entry: Planted, spec: ListingSpec) -> bool:
         if entry.venue:
@@ -96,15 +109,11 @@ class Moves:
         for told in left:
             of.setdefault(told.key, []).append(told)
         taken: dict[int, int] = {}  # id() of what was told → entry
-        for start, _, entry in self._causes:
-            if entry.kind != "jump":
-                continue
+        for start, entry in self.planted_jumps():
             finding.injected += 1
-            bps = float(entry.params["bps"])
-            for spec in self._watched():
-                if entry.params["asset"] not in (spec.asset, spec.currency) or spec.asset == spec.currency:
+            for spec in self.watched():
+                if not (way := way_of(entry, spec)):
                     continue
-                way = (1 if bps > 0 else -1) * (1 if entry.params["asset"] == spec.asset else -1)
                 hits = [each for each in of.get(spec.key, ()) if start <= each.t_detect // MS <= start + ONSET_MS and each.dir == way]
                 for hit in hits:
                     taken[id(hit)] = entry.id
@@ -123,12 +132,11 @@ class Moves:
 
     def _jump(self, finding: Finding, spec: ListingSpec, entry: Planted, onset: tuple[int, int], hits: list[Jump]) -> None:
         start, way = onset
-        least, true = self._restless.least_bps(spec, start), self._size(spec.key, start, way)
-        others = [each for each in self._around(spec, start - ALONE_MS, start + ALONE_MS) if each.id != entry.id]
-        due = least is not None and true >= SURE * least and not others and self._readable(spec.key, start) and not self._late(start)
+        due = self._clear(spec, entry, start, way)
         finding.due += due
         if not hits:
             if due:
+                true = self._size(spec.key, start, way)
                 finding.missed.append(f"event {entry.id} jump at {spec.key} {when(self.played, start)}: {way * true:+.2f} bps")
             return
         finding.detected += due
@@ -138,6 +146,26 @@ class Moves:
         if due and abs(told - true) > SHARE * true:
             where = f"event {entry.id} jump at {spec.key} {when(self.played, start)}"
             finding.off.append(f"{where}: {told:.2f} bps instead of {true:.2f}")
+
+    def _clear(self, spec: ListingSpec, entry: Planted, start: int, way: int) -> bool:
+        """Whether this jump must be told of this market, however its noise falls."""
+        least = self._restless.least_bps(spec, start)
+        if least is None or self._size(spec.key, start, way) < SURE * least:
+            return False
+        others = any(each.id != entry.id for each in self._around(spec, start - ALONE_MS, start + ALONE_MS))
+        return not others and self._readable(spec.key, start) and not self._late(start)
+
+    def shown_ms(self, spec: ListingSpec, entry: Planted, start: int) -> int | None:
+        """When the published mid of this market had gone so far with this jump that it was one; None where that is not clear."""
+        way = way_of(entry, spec)
+        if not way or not self._clear(spec, entry, start, way):
+            return None
+        least = self._restless.least_bps(spec, start) or 0.0
+        before = self.seen.between(spec.key, int(start - self._restless.parameters.window_ms) + 1, start - 1)
+        times, mids = self.seen.mid_ms[spec.key], self.seen.mids[spec.key]
+        stood = min(before) if way > 0 else max(before)
+        after = range(bisect_left(times, start), bisect_right(times, start + ONSET_MS))
+        return next((times[n] for n in after if way * math.log(mids[n] / stood) * 1e4 >= least), None)
 
     def _size(self, key: str, at: int, way: int, *, lasts_ms: int = ONSET_MS) -> float:
         """By how much the published mid went that way from this instant on, bps, from where it stood in the time before that counts."""
@@ -172,7 +200,7 @@ class Moves:
             finding.injected += 1
             side = str(entry.params.get("side", ""))
             told_by_then = end <= played.end_ms - OVER_MS
-            for spec in self._watched():
+            for spec in self.watched():
                 if not side or not self._burst_of(entry, spec) or not books[spec.key].trades:
                     continue
                 stands_out = self._loud.greatest((spec.key, side), start, start + LOUD_MS + BUCKET_MS) >= SURE * self._loud.parameters.z

@@ -14,6 +14,7 @@ from dope.trial import rounds
 from dope.trial.alarms import alarms
 from dope.trial.crossing import crossings
 from dope.trial.judge import Finding, arbitrage, dislocations, legs, reread, rules_of
+from dope.trial.leads import Leading
 from dope.trial.moves import Moves
 from dope.trial.seen import Seen
 from dope.trial.stage import Case, Played, play, ready
@@ -45,7 +46,8 @@ def report(played: Played) -> dict[str, Any]:
     lives, moves = exact.finish(played.end_ms), Moves(played, seen)
     findings = [
         dislocations(played, lives), arbitrage(played, lives), crossings(played, crossed.finish(played.end_ms)),
-        rounds.triangles(played, ways.finish(played.end_ms)), moves.jumps(), moves.links(), moves.bursts(), *alarms(played),
+        rounds.triangles(played, ways.finish(played.end_ms)), moves.jumps(), moves.links(),
+        Leading(played, moves).finding(), moves.bursts(), *alarms(played),
     ]  # fmt: skip
     books = played.session.engine.market.books.values()
     case = played.case

@@ -14,8 +14,9 @@ import msgspec
 from dope.detectors.arbitrage import Opportunity
 from dope.detectors.bursts import Burst
 from dope.detectors.jumps import Jump
-from dope.detectors.linker import JumpLink
+from dope.detectors.linker import JumpLink, Linker
 from dope.detectors.triangles import Triangle
+from dope.engines import detector_of
 from dope.feed.clock import Clock
 from dope.market.market import Market
 from dope.market.ready import compile_all
@@ -26,6 +27,7 @@ from dope.sim.market import EPOCH_MS, STEP_MS
 from dope.sim.port import Port
 from dope.sim.scenarios import named
 from dope.sim.world import World
+from dope.trial.claims import Lead, Leaders
 from dope.trial.stepped import SteppedLoop
 from dope.types import DATA, BookState, Event, Frame, Gap, Link
 
@@ -35,6 +37,7 @@ READY_S = 30.0  #: virtual s in which every book must have become LIVE once
 LATE_MS = 20  #: a step that begins later than this is a stall of our own loop
 STALL_MAX_NS = 2_000_000_000
 STALLS = 10_000  #: of which the newest are kept
+ASKED_STEPS = 100  #: from one question who leads to the next
 SAMPLES = 400_000  #: figures of open opportunities that are kept to be compared
 
 
@@ -103,7 +106,7 @@ class Played(msgspec.Struct, frozen=True):
     """What was played and what was heard. All times are ms UTC of the session's clock.
 
     ``at_ms[step]`` = when the step was published; ``ready_ms`` = from when on every book was LIVE; ``stalls`` = (from, to) of moments
-    in which our own loop was late. ``stepped`` = each venue was heard before the next one spoke.
+    in which our own loop was late. ``stepped`` = each venue was heard before the next one spoke. ``leads`` = who was said to lead whom.
     """
 
     case: Case
@@ -116,6 +119,7 @@ class Played(msgspec.Struct, frozen=True):
     at_ms: array[int]
     stalls: list[tuple[int, int]]
     stepped: bool
+    leads: dict[tuple[str, str], Lead]
 
     def at(self, virtual_ms: int) -> int:
         """When the step at this virtual time was published."""
@@ -170,12 +174,14 @@ async def play(case: Case, settings: Settings, hand: Hand | None = None) -> Play
             if hand is not None:
                 hand(world, stage.now_ms)
             await stage.step(feed)
+        stage.leaders.look(stage.now_ms)
         end_ms, witness.over = stage.now_ms, True
     finally:
         await stage.pace.patiently(session.stop())
         await stage.pace.patiently(world.stop())
     stalls = [] if isinstance(stage.pace, Stepped) else stage.pace.stalls
-    return Played(case, world, session, witness, stage.samples, ready_ms, end_ms, stage.at_ms, stalls, stepped is not None)
+    rest = stage.at_ms, stalls, stepped is not None, stage.leaders.said
+    return Played(case, world, session, witness, stage.samples, ready_ms, end_ms, *rest)
 
 
 class Stepped:
@@ -249,6 +255,7 @@ class _Stage:
     def __init__(self, world: World, session: Attended, pace: Stepped | Paced) -> None:
         self.samples: list[Sample] = []
         self.pace = pace
+        self.leaders = Leaders(detector_of(session.engine, Linker))
         self.at_ms = array("q", [session.clock.now() // MS])  # step → when it was published
         self._world, self._session = world, session
 
@@ -279,10 +286,12 @@ class _Stage:
             feed.result()
 
     def _look(self) -> None:
-        """The open opportunities as they are shown when the last step has been heard: just before the next one."""
+        """What is shown when the last step has been heard: the open opportunities just before the next one, and now and then who leads."""
         for row in self._session.arbitrage.rows():
             if len(self.samples) < SAMPLES and row.state == "open" and row.buy_vwap is not None and row.sell_vwap is not None:
                 self.samples.append(Sample(self.now_ms, row.buy, row.sell, row.qty, row.net, row.buy_vwap, row.sell_vwap))
+        if len(self.at_ms) % ASKED_STEPS == 0:
+            self.leaders.look(self.now_ms)
 
 
 def ready() -> None:
