@@ -63,9 +63,9 @@ SCENARIOS = {
         ),
         Scenario(
             "jumps", "Jumps",
-            "Every 4 s each asset jumps by 15 bp, up and down in turn: markets follow one after the other, and soon it is said who leads.",
-            CALM, tuple(_jump(at, asset, way * 15.0) for way, at_s in ((1, 0.0), (-1, 4.0)) for asset, at in
-                        (("BTC", at_s + 1.0), ("ETH", at_s + 2.0), ("SOL", at_s + 3.0))), every_s=8.0,
+            "Every 5 s each asset jumps by 15 bp, up and down in turn: markets follow one after the other, and soon it is said who leads.",
+            CALM, tuple(_jump(at_s, asset, bps) for at, bps in ((0.5, 15.0), (5.5, -15.0)) for asset, at_s in
+                        (("BTC", at), ("ETH", at + 1.5), ("SOL", at + 3.0))), every_s=10.0,
         ),
         Scenario(
             "flash-crash", "Flash crash",

@@ -115,7 +115,7 @@ class Leading:
 
     def _unclear_ms(self, order: Order) -> float:
         """What a lag must reach to be one by the session's clock: links that are nearer count for nobody."""
-        least = detector_of(self.played.session.engine, Linker).parameters.resolution_ms
+        least: float = detector_of(self.played.session.engine, Linker).parameters.resolution_ms
         for key in order:
             known = self.played.session.engine.market.delays[self._specs[key].venue].percentiles()
             least = max(least, known[0] if known else 0.0)

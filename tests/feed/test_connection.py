@@ -288,10 +288,15 @@ def test_a_blocked_venue_is_asked_once_a_minute_or_less() -> None:
 async def take_nothing(peer: Peer, listener: Listener) -> None:
     """Open and answer, but no subscription is taken: so we end it."""
     assert isinstance(listener, Link)
-    listener.opened(End())
-    listener.message(b"no such market")
-    await asyncio.sleep(1.0)
-    listener.end(REFUSED, "every subscription was refused: no such market")
+    link = listener
+    link.opened(End())
+    link.message(b"no such market")
+
+    async def refused() -> None:
+        await asyncio.sleep(1.0)
+        link.end(REFUSED, "every subscription was refused: no such market")
+
+    peer.later(refused())
 
 
 def test_a_venue_that_takes_no_subscription_is_asked_ever_more_rarely_and_is_told_to_refuse() -> None:
@@ -299,10 +304,7 @@ def test_a_venue_that_takes_no_subscription_is_asked_ever_more_rarely_and_is_tol
         takes = False
 
         async def behave(peer: Peer, listener: Listener) -> None:
-            if takes:
-                await deliver(peer, listener)
-            else:
-                peer.later(take_nothing(peer, listener))
+            await (deliver if takes else take_nothing)(peer, listener)
 
         peer = Peer(clock, behave)
         house = House(clock, peer)
@@ -325,10 +327,7 @@ def test_a_venue_that_takes_no_subscription_is_asked_ever_more_rarely_and_is_tol
 
 def test_what_is_asked_for_anew_is_asked_at_once_although_the_last_wish_was_refused() -> None:
     async def main(clock: Clock) -> None:
-        async def behave(peer: Peer, listener: Listener) -> None:
-            peer.later(take_nothing(peer, listener))
-
-        peer = Peer(clock, behave)
+        peer = Peer(clock, take_nothing)
         house = House(clock, peer)
         await asyncio.sleep(30.0)
         (connection,) = house.connections
