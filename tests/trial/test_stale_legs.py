@@ -94,6 +94,6 @@ def test_a_clock_that_goes_wrong_and_right_again_makes_no_false_opportunity_and_
     assert lives(done, "okx") == lives(right, "okx") != []
     assert not [state for state in done.witness.states if state.state != "LIVE" and state.ts // MS > done.ready_ms]
     count, last = done.session.engine.market.delays["okx"].steps
-    assert (count, abs(last / MS + seconds * 1000) < 60) == (2, True), "set, and set right again, and it was seen both times"
+    assert (count, abs(last / MS + seconds * 1000) < 100.0) == (2, True), "set, and set right again: seen both times"
     again = RIGHT_S + KNOWN_MS / 1000
     assert lives(done, of="okx", after_s=again) == lives(right, of="okx", after_s=again) != []
