@@ -106,7 +106,7 @@ def test_of_two_queues_that_end_at_once_the_one_that_is_read_first_shows_no_cloc
 def test_a_clock_that_is_set_forward_where_the_venue_is_silent_for_as_long_is_not_believed() -> None:
     feed = Feed(4, every_ms=4_000.0)
     feed.run(200.0)
-    feed.ahead = NS
+    feed.ahead = 3 * NS
     feed.run(60.0)
     assert feed.floor.steps == (0, 0) and feed.off() < 6.0
 

@@ -56,7 +56,7 @@ def test_no_venue_that_is_frozen_makes_an_opportunity(venue: str, tmp_path: Path
     assert of_frozen(frozen(venue, tmp_path), venue) == []
 
 
-SECONDS, WRONG_S, RIGHT_S = 5.0, 0.3, 1.8  #: of a play in which a clock goes wrong and right again
+SECONDS, WRONG_S, RIGHT_S = 6.5, 1.5, 3.0  #: of a play in which a clock goes wrong and right again
 KNOWN_MS = 1400  #: after which it is known to have been set
 LOW = {venue: {"spot": 0.4, "perp": 0.3} for venue in VENUES}
 
