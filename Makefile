@@ -25,8 +25,8 @@ ALONE := --last-failed --last-failed-no-failures none
 
 test: $(DEV_MARK)   ## everything: lint, types, tests
 	$(PY) -c "from dope.market.ready import compile_all; compile_all()" & $(MAKE) --no-print-directory check && wait $$!
-	$(PY) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not browser and not full" || $(PY) -m pytest -q -m "not browser and not full" $(ALONE)
-	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "browser and not full" tests/browser || $(PY) -m pytest -q -m "browser and not full" $(ALONE) tests/browser
+	$(PY) -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "not browser and not full" || $(PY) -m pytest -q -m "not browser and not full" $(ALONE)
+	$(PY) -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "browser and not full" tests/browser || $(PY) -m pytest -q -m "browser and not full" $(ALONE) tests/browser
 
 check: $(DEV_MARK)   ## lint and types only
 	$(PY) -m ruff check .

@@ -36,6 +36,7 @@ from dope.tape.read import Tape
 from dope.venues import chosen, make
 
 EXIT_TAKEN = 75  #: another process records into the folder: EX_TEMPFAIL, trying later may help
+BEGIN_LOOK_S = 0.05  #: s between two looks whether a recording has begun
 DEATH_GRACE_S = 5.0  #: s that a dead engine is shown on the page before the process ends with code 70
 
 app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -179,6 +180,8 @@ def record(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     runtime.start()
+    while runtime.session is None and not over.wait(BEGIN_LOOK_S):
+        pass  # the time that was asked for is that of the recording: choosing a market may take long
     over.wait(seconds or None)
     session = runtime.session
     runtime.stop()

@@ -30,6 +30,7 @@ from dope.types import (
     Listed,
     OpenInfo,
     Plan,
+    Reconnect,
     ReplyInfo,
     Send,
 )
