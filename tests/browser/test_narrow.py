@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.browser
-SHORTS = "BIN BINF OKX BINC BFX BYB BYBL CB CBX GATE GATF GEM HTX HTX-L HYPE KRK KUC MEXC".split()
+SHORTS = ["BIN", "BINF", "OKX", "BINC", "BFX", "BYB", "BYBL", "CB", "CBX", "GATE", "GATF", "GEM", "HTX", "HTX-L", "HYPE", "KRK", "KUC", "MEXC"]
 SIZES = ((1680, 1020), (1366, 768))
 #: (lines of pills, how many px of them are cut off, how many ages are seen, a tip)
 PILLS = """() => {
