@@ -1,6 +1,7 @@
 """Where the CPU of one message goes: parts of the hot path one by one, on the stream of ``bench.run``, in one process.
 
-Receiving is not among them, it needs a socket: it is what ``bench.run`` shows beyond the engine and the recording.
+Receiving is not among them, it needs a socket: it is what ``bench.run`` shows beyond the engine and the recording. On that stream of
+one venue no pair of markets has anything to do; so what detectors cost is measured on ``bench.several`` besides.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from itertools import accumulate
 import msgspec
 import numpy as np
 
+from bench import several
 from bench.figures import Figure, Machine, figure, publish
 from bench.stream import START_MS, SYMBOLS, messages
 from dope.engine import Engine
@@ -31,11 +33,14 @@ from dope.venues import make
 RECORDING = "recording, on the hot path"
 #: what all default detectors add to an engine that has none; the clock ticks for both
 DETECTORS, ALL, NONE = "all default detectors", "engine with the clock", "  the same without a detector"
+SEVERAL = "all default detectors where four venues quote the same"
+ALL_4, NONE_4 = "engine where four venues quote the same", "  the same four without a detector"
 GATHER, BOTH = "  gather texts, ends and stamps", "  the same, then encode for the tape"
 MESSAGES = 40_000
 ROUNDS = 9
 VENUE = "okx"
-TARGETS = {RECORDING: 0.3, DETECTORS: 1.5}  #: promised, µs
+TARGETS = {RECORDING: 0.3, DETECTORS: 1.5, SEVERAL: 1.5}  #: promised, µs
+DIFFERENCES = ((RECORDING, BOTH, GATHER), (DETECTORS, ALL, NONE), (SEVERAL, ALL_4, NONE_4))
 GAP_NS = 4_000  #: between two messages
 TICK_NS = 10_000_000  #: between two ticks of the clock
 
@@ -123,22 +128,38 @@ def parts(made: list[Frame]) -> dict[str, Callable[[], Callable[[], object]]]:
     }
 
 
+def with_pairs(count: int) -> tuple[int, dict[str, Callable[[], Callable[[], object]]]]:
+    """How many messages ``bench.several`` brings at least ``count``, and what steps them, behind the beginning of all books."""
+    told = several.conversation(count)
+    head, rest = ticking(told.frames[: told.head]), told.frames[told.head :]
+    clocked = ticking(several.hurried(rest, head[-1].ts + GAP_NS, GAP_NS))
+
+    def begun(fresh: Engine) -> Callable[[], None]:
+        fresh.step_many(head)
+        return stepping(clocked, fresh)
+
+    return len(rest), {ALL_4: lambda: begun(told.fresh()), NONE_4: lambda: begun(Engine(told.fresh().venues))}
+
+
 def measure(count: int = MESSAGES, rounds: int = ROUNDS) -> list[Figure]:
     """CPU µs per message of each part, rounds in turns."""
     made = frames(count)
-    stepping(ticking(made), engine())()  # loads the compiled code
+    many, prepared_4 = with_pairs(count)
+    every = {**dict.fromkeys(parts(made), len(made)), **dict.fromkeys(prepared_4, many)}  # part → its messages
+    for once in (stepping(ticking(made), engine()), prepared_4[ALL_4]()):
+        once()  # loads the compiled code
     gc.freeze()
     found: dict[str, list[float]] = {}
     for _ in range(rounds):
-        for name, prepared in parts(made).items():
+        for name, prepared in {**parts(made), **prepared_4}.items():
             work = prepared()
             begin = time.process_time()
             work()
-            found.setdefault(name, []).append((time.process_time() - begin) / len(made) * 1e6)
+            found.setdefault(name, []).append((time.process_time() - begin) / every[name] * 1e6)
     gc.unfreeze()
-    for words, whole, part in ((RECORDING, BOTH, GATHER), (DETECTORS, ALL, NONE)):
-        found[words] = [one - other for one, other in zip(found[whole], found[part], strict=True)]
-    return [figure(name, "µs", spent, len(made), target=TARGETS.get(name)) for name, spent in found.items()]
+    for words, whole, part in DIFFERENCES:
+        found[words], every[words] = [one - other for one, other in zip(found[whole], found[part], strict=True)], every[whole]
+    return [figure(name, "µs", spent, every[name], target=TARGETS.get(name)) for name, spent in found.items()]
 
 
 if __name__ == "__main__":

@@ -11,22 +11,16 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterable
-from types import SimpleNamespace
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
+from bench.conversation import Conversation
 from bench.figures import Figure, Machine, publish
 from dope.engine import Engine
-from dope.engines import build_engine
 from dope.feed.outbox import PORTION
 from dope.market import kernel
-from dope.settings import load
-from dope.sim.dialogue import Client
-from dope.sim.market import SampleMarket
-from dope.sim.venue import listings, module
-from dope.types import DATA, LIVE, OPEN, REPLY, Fetch, Frame, OpenInfo, ReplyInfo, Send
+from dope.sim.venue import listings
+from dope.types import DATA
 from dope.venues import VENUES
 
 ASSETS = ("BTC", "ETH", "SOL")
@@ -34,8 +28,6 @@ BESIDE = "okx"
 LIMIT = 3.0  #: times the cost at BESIDE
 MESSAGES = 6_000
 ROUNDS = 7
-NOWHERE = {"ws": "ws://127.0.0.1:0", "rest": "http://127.0.0.1:0"}  #: addresses that are never dialled
-PATIENCE_STEPS = 3_000  #: in which every book must be LIVE
 #: why a venue costs more than LIMIT times as much: (venue, "message" | "level") → what of its wire form is the cause
 REASONS = {
     ("bitfinex", "level"): "a message of its own for each level",
@@ -51,84 +43,10 @@ REASONS = {
 Costs = tuple[float, float]  #: µs per message, µs per level
 
 
-class Conversation:
-    """A venue's server and the engine, without sockets: ``frames`` is what the engine saw, the first ``head`` until all books were LIVE."""
-
-    def __init__(self, venue: str) -> None:
-        firsts = [next(spec for spec in listings((venue,)) if spec.asset == asset) for asset in ASSETS]
-        specs = [msgspec.structs.replace(spec, pace=1) for spec in firsts]
-        self.venue, self.symbols = venue, tuple(spec.symbol for spec in specs)
-        self.sample, self.head = SampleMarket(1, specs), 0
-        self.frames: list[Frame] = []
-        self.server: Any = module(venue).Server(self.sample, clock=lambda: self.sample.steps / 100)
-        self.server.port.send = self._said
-        self.engine = engine(venue, self.symbols)
-        self.clients: dict[int, Client] = {}
-
-    def _said(self, clients: Iterable[Client], message: str | bytes, *, data: bool = True, binary: bool = False, topic: str = "") -> None:
-        for client in clients:
-            client.last = self.sample.steps / 100
-            self.step(client.number, DATA, message if isinstance(message, bytes) else message.encode())
-
-    def step(self, conn: int, kind: int, data: bytes) -> None:
-        """One frame for the engine."""
-        self.frames.append(Frame(self.sample.now_ms * 1_000_000 + len(self.frames), self.venue, conn, kind, data))
-        self.engine.step(self.frames[-1])
-
-    def connect(self) -> None:
-        """All connections of the venue's plan."""
-        there = self.engine.venues[self.venue]
-        for conn, plan in enumerate(there.plan(), 1):
-            url = plan.url if plan.fetch is None else there.address(plan, self._ask(plan.fetch)[1])
-            parts = urlsplit(url)
-            path = f"{parts.path or '/'}?{parts.query}"
-            client = self.clients[conn] = Client(SimpleNamespace(request=SimpleNamespace(path=path)), conn, 0.0)  # type: ignore[arg-type]
-            self.server.port.clients.add(client)
-            said = self.server.opened(client)
-            self.step(conn, OPEN, msgspec.json.encode(OpenInfo(plan.name, url, plan.symbols)))
-            for text in said:
-                self._said([client], text)
-
-    def _ask(self, fetch: Fetch) -> tuple[int, bytes]:
-        parts, now = urlsplit(fetch.url), self.sample.steps / 100
-        path, query = unquote(parts.path), dict(parse_qsl(parts.query))
-        reply = self.server.posted(path, fetch.body.encode(), now) if fetch.method == "POST" else self.server.rest(path, query, now)
-        return reply.status, reply.body.encode() if isinstance(reply.body, str) else reply.body
-
-    def act(self) -> None:
-        """What the venue wishes, at once."""
-        for _, action in self.engine.drain():
-            if isinstance(action, Send):
-                self._answer(self.clients[action.conn], action.text)
-            elif isinstance(action, Fetch):
-                status, body = self._ask(action)
-                self.step(action.conn, REPLY, msgspec.json.encode(ReplyInfo(action.key, status, action.url)) + b"\n" + body)
-
-    def _ping(self) -> None:
-        ping = self.engine.venues[self.venue].PING
-        for client in self.clients.values() if ping is not None and self.sample.steps % int(ping[0] * 100) == 0 else ():
-            self._answer(client, ping[1])
-
-    def _answer(self, client: Client, text: str) -> None:
-        for answer in self.server.heard(client, text, self.sample.steps / 100):
-            self._said([client], answer)
-
-    def run(self, messages: int) -> None:
-        """Until all books are LIVE, then until so many messages have come."""
-        self.connect()
-        while not self.head or len(self.frames) < self.head + messages:
-            self.act()
-            self.sample.step()
-            self._ping()
-            self.server.publish()
-            books = self.engine.market.books
-            if not self.head and len(books) == len(self.symbols) and all(book.state == LIVE for book in books.values()):
-                self.head = len(self.frames)
-            assert self.head or self.sample.steps < PATIENCE_STEPS, f"{self.venue}: {[(b.state, b.reason) for b in books.values()]}"
-
-
-def engine(venue: str, symbols: tuple[str, ...]) -> Engine:
-    return build_engine(load({"symbols": symbols}, env_file=None), (venue,), {venue: NOWHERE})
+def conversation(venue: str) -> Conversation:
+    """One venue's market in each coin, all at the same pace."""
+    firsts = [next(spec for spec in listings((venue,)) if spec.asset == asset) for asset in ASSETS]
+    return Conversation([msgspec.structs.replace(spec, pace=1) for spec in firsts])
 
 
 def levels(of: Engine) -> int:
@@ -138,7 +56,7 @@ def levels(of: Engine) -> int:
 
 def cost(told: Conversation) -> tuple[float, int, int]:
     """CPU s of a fresh engine over the frames behind the head, messages and levels of them."""
-    fresh = engine(told.venue, told.symbols)
+    fresh = told.fresh()
     fresh.step_many(told.frames[: told.head])
     fresh.drain()
     before, rest = levels(fresh), told.frames[told.head :]
@@ -154,7 +72,7 @@ def measure(venues: Iterable[str], messages: int = MESSAGES, rounds: int = ROUND
     """Per venue CPU per message and per level, and how many times those of BESIDE."""
     told = {}
     for venue in venues:
-        told[venue] = Conversation(venue)
+        told[venue] = conversation(venue)
         told[venue].run(messages)
         cost(told[venue])  # loads the compiled code
     gc.freeze()

@@ -33,7 +33,8 @@ OUT = ROOT / "bench" / "out"
 #: name, command, promise that no table may lack (else it was not proved)
 BENCHES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("run", ("-m", "bench.run"), ("engine: CPU per message",)),
-    ("parts", ("-m", "bench.parts"), ("recording, on the hot path", "all default detectors")),
+    ("parts", ("-m", "bench.parts"),
+     ("recording, on the hot path", "all default detectors", "all default detectors where four venues quote the same")),
     ("venues", ("-m", "bench.venues"), ("kraken ÷ okx, per message",)),
     ("store", ("-m", "bench.store"), ("per row of best prices", "spread, last hour", "3 M rows/s")),
     ("memory", ("-m", "bench.memory", "--messages", "20000000"), ("upper 95 % bound",)),

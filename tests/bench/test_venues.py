@@ -12,7 +12,7 @@ EVERY = [venue.ID for venue in VENUES if venue.BOOKS]
 
 @pytest.mark.parametrize("venue", EVERY)
 def test_the_frames_of_a_venue_begin_live_and_bring_levels(venue: str) -> None:
-    told = venues.Conversation(venue)
+    told = venues.conversation(venue)
     told.run(400)
     spent, messages, levels = venues.cost(told)
     assert 0 < told.head <= len(told.frames) - 400 and spent > 0 and messages > 100 and levels > 0
