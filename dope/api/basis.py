@@ -44,10 +44,19 @@ class CarrySideOut(BaseModel):
     settlements_b: int
     funding_bps: float = Field(description="expected, at today's rates")
     convergence_bps: float = Field(description="from the entry to the median of the last hour, or to 0 while there is none")
-    fees_bps: float = Field(description="taker fees of both legs, in and out")
+    fees_bps: float = Field(description="of both legs, in and out, each for its role")
     net_bps: float
     apr_pct: float = Field(description="net, percent per year, not compounded")
     break_even_h: float | None = Field(description="hours until nothing is lost; null = not within 90 days")
+
+
+class TradeFeeOut(BaseModel):
+    """One of the four trades of a holding; whichever side is held, all four are made."""
+
+    market: str = Field(description="key")
+    side: Literal["buy", "sell"]
+    role: Literal["taker", "maker"] = Field(description="which fee is paid; prices stay those of taking")
+    fee_bps: float
 
 
 class BasisRowOut(BaseModel):
@@ -65,6 +74,7 @@ class BasisRowOut(BaseModel):
     hold_h: float
     long_a: CarrySideOut | None = Field(description="long a, short b; null while a book is not live")
     long_b: CarrySideOut | None = Field(description="long b, short a")
+    fees: list[TradeFeeOut] = Field(description="buying a, selling a, buying b, selling b")
     funding_a: FundingOut | None = Field(description="null = spot, or not known yet")
     funding_b: FundingOut | None
 

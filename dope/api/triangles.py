@@ -22,13 +22,15 @@ class TriangleOut(BaseModel):
     path: list[str] = Field(description="currencies in their order, the first one again at the end")
     markets: list[str] = Field(description="keys, in their order")
     sides: list[Literal["buy", "sell"]] = Field(description="what is done with the base of each market")
+    roles: list[Literal["taker", "maker"]] = Field(description="which fee each leg pays; prices stay those of taking")
+    fees_bps: list[float] = Field(description="of each leg, of what is traded there")
     amounts: list[float] = Field(description="what each market takes in, in the currency held then")
     state: Literal["open", "closed", "stale"]
     reason: str
     start: float = Field(description="what is put in at the best size")
     end: float = Field(description="what comes back")
     profit: float
-    profit_bps: float = Field(description="of the start, after three taker fees")
+    profit_bps: float = Field(description="of the start, after three fees")
     peak_bps: float
     peak_t: str | None
     peak_t_ms: int | None
@@ -46,6 +48,8 @@ class WayOut(BaseModel):
     venue: str
     path: list[str]
     markets: list[str]
+    sides: list[Literal["buy", "sell"]]
+    roles: list[Literal["taker", "maker"]] = Field(description="which fee each leg pays")
     net_bps: float = Field(description="what comes back above what is put in, after fees, bps; below 0 = a loss")
     fees_bps: float = Field(description="all three")
     open: bool

@@ -2,9 +2,10 @@
 
 Definition: for two markets of the same base and quote, b a perpetual, basis = (mid b / mid a − 1)·1e4 bps, sampled every 10 s while
 both are LIVE and kept for an hour; its deviation from the median of that hour is what ranks. ``CarryFound`` when a side pays
-``enter`` after four fees within ``hold`` hours, in at the executable sides, out at the median; never an opportunity: funding is a
-forecast. What was settled is kept per perpetual. An interval that the venue does not tell is learned from two settlements.
-Pairs take turns, a few each tick, so that no tick is long.
+``enter`` after four fees within ``hold`` hours, in at the executable sides, out at the median, each trade at the fee of its role there
+(``Rules.role``) although prices are those of taking; never an opportunity: funding is a forecast. What was settled is kept per
+perpetual. An interval that the venue does not tell is learned from two settlements. Pairs take turns, a few each tick, so that no
+tick is long.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from msgspec import Meta
 
 from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.carry import BPS, HOUR_NS, NO_FUND, Fund, Hold, Outcome, apr_pct, basis_bps, first_after
+from dope.detectors.opportunity import LEGS, Leg, Role, cost_as
 from dope.market.market import Market
 from dope.types import LIVE, Event, Funding, Instrument, Listed, Signal, Tick
 
@@ -40,7 +42,10 @@ class Parameters(msgspec.Struct, frozen=True):
 
 
 class CarryFound(Signal, frozen=True):
-    """Holding this basis pays, or no longer does (``on`` False); bps of one leg's notional, ``entry`` at the executable sides."""
+    """Holding this basis pays, or no longer does (``on`` False); bps of one leg's notional, ``entry`` at the executable sides.
+
+    ``roles`` = as what the four fees are paid: buying a, selling a, buying b, selling b.
+    """
 
     KIND = "carry"
 
@@ -55,6 +60,7 @@ class CarryFound(Signal, frozen=True):
     funding_bps: float
     fees_bps: float
     net_bps: float
+    roles: tuple[str, ...]
 
     def line(self, label: Callable[[str], str]) -> tuple[str, str, str]:
         other = self.b if self.long == self.a else self.a
@@ -97,6 +103,15 @@ class _Perp:
 Touch = tuple[float, float]  #: (bid, ask)
 
 
+class TradeFee(NamedTuple):
+    """What one trade of a holding pays: ``fee`` is a fraction."""
+
+    market: str
+    side: Leg
+    role: Role
+    fee: float
+
+
 class Seen(NamedTuple):
     """A pair at one instant: touches None where a book is not LIVE, ``median`` of the last hour (bps), None while it is not known."""
 
@@ -114,7 +129,7 @@ def _touch(market: Market, each: Instrument) -> Touch | None:
 
 
 class Basis:
-    """All pairs of a perpetual and another market of its base and quote. ``arbitrage`` has the fees."""
+    """All pairs of a perpetual and another market of its base and quote. ``arbitrage`` has the fees and the roles."""
 
     KINDS = (Listed, Tick)
     PARAMETERS = Parameters
@@ -195,18 +210,26 @@ class Basis:
                 told.append(CarryFound(
                     ts=now, symbol=b.symbol, a=a.key, b=b.key, long=a.key if side > 0 else b.key, on=not paying,
                     hold_h=self.parameters.hold, entry_bps=entry, exit_bps=hold.exit_bps, funding_bps=found.funding,
-                    fees_bps=found.fees, net_bps=found.net,
+                    fees_bps=found.fees, net_bps=found.net, roles=tuple(fee.role for fee in self.fees(number)),
                 ))  # fmt: skip
         return told
 
     # -- for who asks --------------------------------------------------------------------------------------------------
+    def fees(self, number: int) -> list[TradeFee]:
+        """What the four trades of a holding pay: buying a, selling a, buying b, selling b."""
+        costs, rules = self.arbitrage.costs, self.arbitrage.rules
+        return [
+            TradeFee(each.key, leg, rules.role(each.venue, leg), cost_as(costs, rules, (each.venue, each.kind), leg).fee)
+            for each in self.pairs[number] for leg in LEGS
+        ]  # fmt: skip
+
     def hold(self, number: int, now: int, hours: float | None = None) -> Hold:
         """How this pair would be held from now on; out at the median of the last hour, at 0 while there is none."""
         a, b = self.pairs[number]
         funds = tuple(self.perps[each.key].fund if each.kind == "perp" else NO_FUND for each in (a, b))
-        fees = tuple(self.arbitrage.costs[(each.venue, each.kind)].fee for each in (a, b))
+        buy_a, sell_a, buy_b, sell_b = (each.fee for each in self.fees(number))
         until = now + int((hours or self.parameters.hold) * HOUR_NS)
-        return Hold(now, until, (funds[0], funds[1]), (fees[0], fees[1]), self._median[number] or 0.0)
+        return Hold(now, until, (funds[0], funds[1]), (buy_a, sell_a, buy_b, sell_b), self._median[number] or 0.0)
 
     def seen(self, market: Market) -> list[Seen]:
         """Every pair as it stands. To be taken between two steps."""

@@ -47,18 +47,21 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """From ``now`` until ``until`` (ns), out at ``exit_bps``; ``fees`` = of taking in (a, b), fractions, each paid twice."""
+    """From ``now`` until ``until`` (ns), out at ``exit_bps``; ``fees`` = of buying a, selling a, buying b, selling b, fractions.
+
+    All four are paid, whichever side it is: one leg is bought first and sold last, the other one sold first and bought last.
+    """
 
     now: int
     until: int
     funds: tuple[Fund, Fund]
-    fees: tuple[float, float]
+    fees: tuple[float, float, float, float]
     exit_bps: float = 0.0
 
     @property
     def fees_bps(self) -> float:
         """Both legs, in and out."""
-        return 2.0 * sum(self.fees) * BPS
+        return sum(self.fees) * BPS
 
     def outcome(self, entry_bps: float, side: int) -> Outcome:
         """What this side brings when it gets in at a basis of ``entry_bps``."""

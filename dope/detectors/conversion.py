@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import msgspec
 
 from dope.detectors.arbitrage import Arbitrage
-from dope.detectors.exchange import Bill, Exchange, Priced, Terms, priced
+from dope.detectors.exchange import Bill, Exchange, Priced, Terms, both_kept, priced
 from dope.detectors.indicative import indicative_profit, indicative_spread
 from dope.detectors.lifecycle import Life, Lifecycle, LifeRules
 from dope.detectors.looks import Looks, fresh, limit_ns
@@ -135,7 +135,7 @@ class CrossQuote:
         rules, keeps = self.arbitrage.rules, {}
         for spot in self._spots.values():
             buys, sells = (self.terms(spot, rules.role(spot.venue, leg)) for leg in LEGS)
-            keeps[books[spot.key].slot] = kept(sells.fee, False)[SELL], kept(buys.fee, buys.in_base)[BUY]
+            keeps[books[spot.key].slot] = both_kept(buys, sells)
         numbers = {key: number for number, key in enumerate(self.exchanges)}
         groups = [[books[each.key].slot for each in exchange.markets] for exchange in self.exchanges.values()]
         self._order, loops = list(self.pairs.values()), []
@@ -169,8 +169,7 @@ class CrossQuote:
     # -- one pair ----------------------------------------------------------------------------------------------------
     def terms(self, each: Instrument, role: str = "taker") -> Terms:
         """The fee of a market."""
-        cost = self.arbitrage.costs[(each.venue, each.kind)].of(role)
-        return Terms(cost.fee, cost.currency == "base")
+        return Terms.of(self.arbitrage.costs[(each.venue, each.kind)].of(role))
 
     def spots(self) -> list[Instrument]:
         """All spot markets with a known fee."""

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from dope.detectors.opportunity import Cost
 from dope.market.book import Book
-from dope.market.loops import BPS, GONE
+from dope.market.loops import BPS, BUY, GONE, SELL, kept
 from dope.market.walk import Level, Walk, two_book
 from dope.types import Instrument
 
@@ -28,10 +29,15 @@ class Exchange:
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """Taker fee of one market, a fraction; ``in_base`` = of a buy it is taken from what is received."""
+    """Fee of one leg at one market, a fraction; ``in_base`` = of a buy it is taken from what is received."""
 
     fee: float
     in_base: bool = False
+
+    @classmethod
+    def of(cls, cost: Cost) -> Terms:
+        """Those of a line of the fees, as its role pays."""
+        return cls(cost.fee, cost.currency == "base")
 
     @property
     def on_buy(self) -> float:
@@ -41,6 +47,11 @@ class Terms(msgspec.Struct, frozen=True):
     def arriving(self, asks: Sequence[Level]) -> list[Level]:
         """Asks with the sizes that arrive: those of the book, less what a fee in base takes."""
         return [(price, size * (1.0 - self.fee)) for price, size in asks] if self.in_base else list(asks)
+
+
+def both_kept(buys: Terms, sells: Terms) -> tuple[float, float]:
+    """What is left after the fee of (selling, buying), each by its own terms."""
+    return kept(sells.fee, False)[SELL], kept(buys.fee, buys.in_base)[BUY]
 
 
 def through(levels: Sequence[Level], exchange: Sequence[Level], per_unit: float) -> list[Level]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -58,6 +59,14 @@ class Rules(msgspec.Struct, frozen=True):
     def role(self, venue: str, leg: Leg) -> Role:
         """Which fee this leg pays at this venue."""
         return self.roles.get(venue, {}).get(leg, self.buy_as if leg == "buy" else self.sell_as)
+
+
+Costs = Mapping[tuple[str, str], Cost]  #: (venue, kind) → fee
+
+
+def cost_as(costs: Costs, rules: Rules, market: tuple[str, str], leg: Leg) -> Cost:
+    """What this leg pays at a market (venue, kind), by the role that the rules give it."""
+    return costs[market].of(rules.role(market[0], leg))
 
 
 class Terms(msgspec.Struct, frozen=True):

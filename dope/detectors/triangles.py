@@ -1,8 +1,9 @@
-"""Triangles: once round three spot markets of one venue, and more comes back than was put in, after three taker fees.
+"""Triangles: once round three spot markets of one venue, and more comes back than was put in, after three fees.
 
 Definition: for every three currencies that are traded for each other at one venue, both ways round; a way is walked by its books'
-depth (``market/loops.py: walk_round``) when their touches alone would pay. All three books must be LIVE and fresh. One ``Triangle``
-when a life opens and one when it closes. Looked at with every tick; nothing is done per message.
+depth (``market/loops.py: walk_round``) when their touches alone would pay. All three books must be LIVE and fresh. Each leg pays the
+fee of its role at its venue (``Rules.role``), as the legs of an opportunity do; prices stay those of taking. One ``Triangle`` when a
+life opens and one when it closes. Looked at with every tick; nothing is done per message.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ import msgspec
 from msgspec import Meta
 
 from dope.detectors.arbitrage import Arbitrage
-from dope.detectors.exchange import Terms
+from dope.detectors.exchange import Terms, both_kept
 from dope.detectors.lifecycle import Life, Lifecycle, LifeRules
 from dope.detectors.looks import Looks, fresh, limit_ns
-from dope.detectors.opportunity import MS
+from dope.detectors.opportunity import MS, Leg, Role, cost_as
 from dope.detectors.pair import MAX_GAP_NS
-from dope.market.loops import BPS, BUY, NO_ROUND, Leg, Loops, Round, kept, walk_round
+from dope.market.loops import BPS, BUY, NO_ROUND, SELL, Loops, Round, walk_round
+from dope.market.loops import Leg as Edge
 from dope.market.market import Market
 from dope.symbols import DOLLARS, QUOTES
 from dope.types import LIVE, BookState, Event, Instrument, Listed, Setting, Signal, Tick
 
 WALK_LEVELS = 50  #: levels per side that a walk may use
 CLOSED_KEPT = 200  #: lives that are over
+LEG: dict[int, Leg] = {BUY: "buy", SELL: "sell"}
 CASH = ("USD", "USDT", "USDC", "EUR", *QUOTES)  #: a way begins with the currency that stands first here
 
 
@@ -43,7 +46,8 @@ class Triangle(Signal, frozen=True):
     """One life as it stands at ``ts``; ``start``, ``end``, ``profit`` in the currency ``path[0]``, times in ns.
 
     ``path`` = currencies in their order, the first one again at the end; ``markets`` = keys of the three markets on that way, ``sides``
-    what is done with the base of each; ``amounts`` = what each takes in, in its own currency.
+    what is done with the base of each, ``roles`` as what ("taker" or "maker") for ``fees_bps`` (of what is traded there); ``amounts`` =
+    what each takes in, in its own currency.
     """
 
     KIND = "triangle"
@@ -65,6 +69,8 @@ class Triangle(Signal, frozen=True):
     peak_t: int
     updates: int
     amounts: tuple[float, ...]
+    roles: tuple[str, ...]
+    fees_bps: tuple[float, ...]
 
     def line(self, label: Callable[[str], str]) -> tuple[str, str, str]:
         route = f"{label(self.venue)} {' → '.join(self.path)}"
@@ -143,17 +149,20 @@ class Triangles:
         asked = self.parameters
         return LifeRules(asked.enter, min(asked.leave, asked.enter), int(asked.debounce * MS), MAX_GAP_NS)
 
-    def terms(self, each: Instrument) -> Terms:
-        """The taker fee of a market."""
-        cost = self.arbitrage.costs[(each.venue, each.kind)]
-        return Terms(cost.fee, cost.currency == "base")
+    def terms(self, each: Instrument, side: int) -> Terms:
+        """The fee of a market on this side of it, by the role there."""
+        return Terms.of(cost_as(self.arbitrage.costs, self.arbitrage.rules, (each.venue, each.kind), LEG[side]))
+
+    def charges(self, way: Way) -> tuple[tuple[Role, float], ...]:
+        """(role, fee in bps) of each leg."""
+        rules = self.arbitrage.rules
+        return tuple((rules.role(each.venue, LEG[side]), self.terms(each, side).fee * BPS) for each, side in way.legs)
 
     def _build(self, market: Market) -> Loops:
         """All loops with the fees and levels that are in force."""
         keeps, books = {}, market.books
         for each in [each for here in self._spots.values() for each in here.values()]:
-            terms = self.terms(each)
-            keeps[books[each.key].slot] = kept(terms.fee, terms.in_base)
+            keeps[books[each.key].slot] = both_kept(self.terms(each, BUY), self.terms(each, SELL))
         for way in self.ways:
             way.life.rules = self._rules()
         return Loops(keeps, (), [[(False, books[each.key].slot, side) for each, side in way.legs] for way in self.ways])
@@ -178,18 +187,18 @@ class Triangles:
     def walk(self, way: Way, market: Market, now: int) -> Round | None:
         """Once round, as deep as it pays; None = a book is not fresh."""
         books = [market.books[key] for key in way.markets()]
-        terms = [self.terms(each) for each, _ in way.legs]
+        terms = [self.terms(each, side) for each, side in way.legs]
         wall = sum(each.fee for each in terms) * BPS
         if not fresh(books, limit_ns(books, wall, self.arbitrage.rules.max_age_s), market, now):
             return None
         legs = [
-            Leg(side, book.levels("ask" if side == BUY else "bid", WALK_LEVELS), each.fee, side == BUY and not each.in_base)
+            Edge(side, book.levels("ask" if side == BUY else "bid", WALK_LEVELS), each.fee, side == BUY and not each.in_base)
             for book, each, (_, side) in zip(books, terms, way.legs, strict=True)
         ]
         found = walk_round(legs)
         return found if self._large_enough(way, legs, found) else NO_ROUND
 
-    def _large_enough(self, way: Way, legs: Sequence[Leg], found: Round) -> bool:
+    def _large_enough(self, way: Way, legs: Sequence[Edge], found: Round) -> bool:
         """Whether each venue's order would be accepted, and the whole is worth it."""
         if way.path[0] in DOLLARS and found.start < self.arbitrage.rules.min_notional:
             return False
@@ -215,11 +224,12 @@ class Triangles:
             self.lives += 1
             way.id = self.lives
             self._live[way.markets()] = way
+        roles, fees = zip(*self.charges(way), strict=True)
         way.last = Triangle(
             ts=now, id=way.id, venue=way.venue, path=(*way.path, way.path[0]), markets=way.markets(),
-            sides=tuple("buy" if side == BUY else "sell" for _, side in way.legs), state="open", reason="", opened=life.open, closed=None,
+            sides=tuple(LEG[side] for _, side in way.legs), state="open", reason="", opened=life.open, closed=None,
             start=found.start, end=found.end, profit=found.profit, profit_bps=found.profit_bps, peak_bps=life.peak_bps, peak_t=life.peak_t,
-            updates=life.updates, amounts=found.amounts,
+            updates=life.updates, amounts=found.amounts, roles=roles, fees_bps=fees,
         )  # fmt: skip
         return [*out, way.last] if begins else out
 
@@ -245,14 +255,16 @@ class Triangles:
         for way in self.ways:
             back = 1.0
             for each, side in way.legs:
-                book, terms = market.books[each.key], self.terms(each)
+                book, terms = market.books[each.key], self.terms(each, side)
                 bid, _, ask, _ = book.touch() if book.state == LIVE else (0.0, 0.0, 0.0, 0.0)
-                keep = kept(terms.fee, terms.in_base)[side]
+                keep = both_kept(terms, terms)[side]
                 back *= (keep / ask if ask > 0.0 else 0.0) if side == BUY else bid * keep
             if back > 0.0:
+                roles, fees = zip(*self.charges(way), strict=True)
                 rows.append({
-                    "venue": way.venue, "path": [*way.path, way.path[0]], "markets": list(way.markets()), "net_bps": (back - 1.0) * BPS,
-                    "fees_bps": sum(self.terms(each).fee for each, _ in way.legs) * BPS, "open": way.life.life is not None,
+                    "venue": way.venue, "path": [*way.path, way.path[0]], "markets": list(way.markets()),
+                    "sides": [LEG[side] for _, side in way.legs], "roles": list(roles), "net_bps": (back - 1.0) * BPS,
+                    "fees_bps": sum(fees), "open": way.life.life is not None,
                 })  # fmt: skip
         rows.sort(key=lambda row: row["net_bps"], reverse=True)
         return rows[:count]

@@ -1,14 +1,14 @@
 """Basis and carry of every pair of a perpetual and another market of its base and quote, what holding either side would pay included.
 
 The largest deviation from the median of the last hour comes first. Bases are shown by mids, sides by executable prices; a side gets
-out at that median (at a basis of 0 while there is none), pays the taker fee four times, and funding is today's throughout.
+out at that median (at a basis of 0 while there is none), pays four fees, each for its role, and funding is today's throughout.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from dope.detectors.basis import Basis, Seen, distribution, entry_bps, side_row
+from dope.detectors.basis import Basis, Seen, TradeFee, distribution, entry_bps, side_row
 from dope.detectors.carry import BPS, HOUR_NS, Fund, basis_bps, first_after
 from dope.engines import detector_of
 from dope.readings.asked import Asked
@@ -37,10 +37,14 @@ def read(session: Session, asked: Asked) -> list[dict[str, Any]]:
         rows.append({
             "base": a.base, "quote": a.quote, "kind": f"{a.kind}-{b.kind}", "a": a.key, "b": b.key,
             "basis_bps": _mid_basis(each), "median_bps": each.median, "deviation_bps": _deviation(each), "samples": each.samples,
-            "hold_h": hold_h, **sides,
+            "hold_h": hold_h, **sides, "fees": [_trade(fee) for fee in basis.fees(each.number)],
             "funding_a": _fund(a.key, funds, settled, asked.now), "funding_b": _fund(b.key, funds, settled, asked.now),
         })  # fmt: skip
     return rows
+
+
+def _trade(fee: TradeFee) -> dict[str, Any]:
+    return {"market": fee.market, "side": fee.side, "role": fee.role, "fee_bps": fee.fee * BPS}
 
 
 def _wanted(symbol: str, pair: tuple[Instrument, Instrument]) -> bool:

@@ -33,7 +33,7 @@ def _wanted(symbol: str, path: Any, markets: Any) -> bool:
 def _row(each: Triangle) -> dict[str, Any]:
     end = each.ts if each.closed is None else each.closed
     row: dict[str, Any] = msgspec.to_builtins(each)
-    row |= {name: list(row[name]) for name in ("path", "markets", "sides", "amounts")}
+    row |= {name: list(row[name]) for name in ("path", "markets", "sides", "amounts", "roles", "fees_bps")}
     return row | {
         "opened": each.opened // MS, "closed": None if each.closed is None else each.closed // MS, "peak_t": each.peak_t // MS,
         "life_s": (end - each.opened) / 1e9,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from dope.detectors import Arbitrage, Basis, Cost, Rules
 from dope.detectors.arbitrage import Opportunity
 from dope.detectors.basis import CarryFound, Parameters, distribution, entry_bps, side_row
 from dope.detectors.carry import HOUR_NS, NO_FUND, Fund, Hold, apr_pct, basis_bps, first_after, funding_annual_pct, settlements
+from dope.detectors.opportunity import Leg, Role
+from dope.types import Setting
 from tests.detectors.floor import T0, Floor
 
 H = HOUR_NS
@@ -16,8 +20,13 @@ COSTS = {("a", "spot"): Cost(0.001), ("b", "perp"): Cost(0.0005), ("c", "perp"):
 MIDNIGHT = T0 - T0 % (24 * H)
 
 
+def twice(a: float, b: float) -> tuple[float, float, float, float]:
+    """Fees of markets at which buying costs as much as selling."""
+    return a, a, b, b
+
+
 def test_a_carry_in_closed_form() -> None:
-    hold = Hold(0, 72 * H, (NO_FUND, Fund(0.0001, 8 * H, 8 * H)), (0.001, 0.0005))
+    hold = Hold(0, 72 * H, (NO_FUND, Fund(0.0001, 8 * H, 8 * H)), twice(0.001, 0.0005))
     found = hold.outcome(basis_bps(60_000.0, 60_030.0), 1)
     assert found.events == (0, 9)
     assert (found.funding, found.convergence, found.fees, found.net) == pytest.approx((9.0, 5.0, 30.0, -16.0))
@@ -29,7 +38,7 @@ def test_a_carry_in_closed_form() -> None:
 
 def test_each_leg_is_settled_by_its_own_clock() -> None:
     hourly, slow = Fund(0.00002, H // 2, H), Fund(0.0001, 3 * H, 8 * H)
-    found = Hold(0, 24 * H, (hourly, slow), (0.0005, 0.0005)).outcome(0.0, 1)
+    found = Hold(0, 24 * H, (hourly, slow), twice(0.0005, 0.0005)).outcome(0.0, 1)
     assert found.events == (24, 3)
     assert found.funding == pytest.approx((3 * 0.0001 - 24 * 0.00002) * 1e4)
 
@@ -50,11 +59,11 @@ def test_without_a_known_settlement_whole_intervals_of_utc_count() -> None:
 
 
 def test_the_break_even_is_the_settlement_at_which_all_is_earned_back() -> None:
-    hold = Hold(0, 24 * H, (NO_FUND, Fund(0.0005, 2 * H, 8 * H)), (0.001, 0.0005))
+    hold = Hold(0, 24 * H, (NO_FUND, Fund(0.0005, 2 * H, 8 * H)), twice(0.001, 0.0005))
     assert hold.break_even_ns(0.0, 1) == (2 + 5 * 8) * H, "30 bps of fees are six settlements of 5 bps"
     assert hold.break_even_ns(40.0, 1) == 0 and hold.break_even_ns(0.0, -1) is None
-    assert Hold(0, H, (NO_FUND, NO_FUND), (0.001, 0.001)).break_even_ns(0.0, 1) is None
-    both = Hold(0, H, (Fund(0.0001, H, H), Fund(0.0009, 8 * H, 8 * H)), (0.0, 0.00001))
+    assert Hold(0, H, (NO_FUND, NO_FUND), twice(0.001, 0.001)).break_even_ns(0.0, 1) is None
+    both = Hold(0, H, (Fund(0.0001, H, H), Fund(0.0009, 8 * H, 8 * H)), twice(0.0, 0.00001))
     # an hour costs 1 bp, the eighth brings 9 at the same instant: 0.2 bps are earned back then, and not before
     assert both.break_even_ns(0.0, 1) == 8 * H
     for side in (1, -1):
@@ -117,6 +126,44 @@ def test_a_carry_that_pays_after_four_fees_is_told_once_and_once_more_when_it_no
     desk.funds(PERP, 0.0001, MIDNIGHT + 8 * H)
     (over,) = plays(desk, 5, spot=60_000.0, perp=60_000.5)
     assert not over.on and "no longer pays" in over.line(str)[0]
+
+
+ROLES: list[dict[str, dict[Leg, Role]]] = [
+    {}, {"a": {"buy": "maker"}}, {"a": {"sell": "maker"}, "b": {"buy": "maker"}}, {"b": {"buy": "maker", "sell": "maker"}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("roles", ROLES, ids=str)
+@pytest.mark.parametrize("all_as", ["taker", "maker"])
+def test_each_of_the_four_trades_pays_the_fee_of_its_role_at_its_venue(roles: dict[str, dict[Leg, Role]], all_as: Role) -> None:
+    """Against fees added up one by one; a venue whose maker fee is not known takes the other one."""
+    taker, maker = {"a": Fraction(10), "b": Fraction(5)}, {"a": Fraction(8), "b": Fraction(-1)}
+    costs = {("a", "spot"): Cost(0.001, maker=0.0008), ("b", "perp"): Cost(0.0005, maker=-0.0001), ("c", "perp"): Cost(0.0004)}
+    arbitrage = Arbitrage(costs, Rules(sell_as=all_as, roles=roles))
+    basis = Basis(arbitrage, Parameters(enter=-100.0, leave=-200.0))
+    desk = Floor(arbitrage, basis)
+    desk.lists(SPOT, PERP, OTHER)
+    said = [(venue, leg, roles.get(venue, {}).get(leg, all_as if leg == "sell" else "taker")) for venue in "ab" for leg in ("buy", "sell")]
+    plain = sum((maker if role == "maker" else taker)[venue] for venue, _, role in said)
+    told = [(fee.market.partition(":")[0], fee.side, fee.role) for fee in basis.fees(0)]
+    assert told == said and basis.hold(0, desk.now).fees_bps == pytest.approx(float(plain))
+    for side in (1, -1):
+        found = basis.hold(0, desk.now).outcome(4.0, side)
+        assert found.net == pytest.approx(side * 4.0 - float(plain)), "whichever side is held, all four are paid"
+    assert sum(fee.fee for fee in basis.fees(1)[2:]) * 1e4 == pytest.approx(8.0), "no maker fee is known there"
+    (found,) = {event.roles for event in plays(desk, 6, spot=60_000.0, perp=60_000.0) if event.b == PERP}
+    assert found == tuple(role for _, _, role in said)
+
+
+def test_other_roles_count_from_the_moment_at_which_they_are_set() -> None:
+    costs = {("a", "spot"): Cost(0.001, maker=0.0), ("b", "perp"): Cost(0.0005, maker=0.0)}
+    arbitrage = Arbitrage(costs, Rules())
+    basis = Basis(arbitrage)
+    desk = Floor(arbitrage, basis)
+    desk.lists(SPOT, PERP)
+    before = basis.hold(0, desk.now).fees_bps
+    desk.hear([Setting(desk.now, arbitrage.terms(Rules(roles={"a": {"buy": "maker"}})))])
+    assert (before, basis.hold(0, desk.now).fees_bps) == (pytest.approx(30.0), pytest.approx(20.0))
 
 
 def test_funding_is_settled_when_the_clock_crosses_the_instant_at_the_rate_told_last() -> None:

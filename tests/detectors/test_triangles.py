@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dope.detectors import Arbitrage, Cost, Rules, Triangles
+from dope.detectors.opportunity import Leg, Role
 from dope.detectors.triangles import Triangle
-from dope.market.loops import BUY, SELL, Leg, walk_round
-from dope.types import Event
+from dope.market.loops import BUY, SELL, walk_round
+from dope.market.loops import Leg as Edge
+from dope.types import Event, Setting
 from tests.detectors.floor import Floor
 from tests.oracle.plain_loops import best, loops_of, spend, sums, take
 
@@ -103,6 +105,59 @@ def test_less_than_a_venue_takes_as_an_order_is_none() -> None:
     assert not told(desk.tick()), "30 ETH are less than one lot of 40"
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["taker", "maker"]), st.sampled_from(["taker", "maker"]),
+    st.dictionaries(st.sampled_from("ab"), st.dictionaries(st.sampled_from(["buy", "sell"]), st.sampled_from(["taker", "maker"]))),
+    st.sampled_from(["base", "quote"]), st.sampled_from([None, 0.0002, -0.0001]), st.integers(2400, 2600),
+)  # fmt: skip
+def test_each_leg_pays_the_fee_of_its_role_as_a_plain_reckoning_says(
+    buy_as: Role, sell_as: Role, roles: dict[str, dict[Leg, Role]], currency: str, maker: float | None, eth: int
+) -> None:
+    """Both ways round by the touches, in fractions."""
+    rules = Rules(min_notional=0.0, buy_as=buy_as, sell_as=sell_as, roles=roles)
+    arbitrage = Arbitrage({("a", "spot"): Cost(0.001, currency, maker=maker)}, rules)
+    triangles = Triangles(arbitrage)
+    desk = Floor(arbitrage, triangles)
+    fair(desk, eth=float(eth))
+    opened = {event.path: event for event in desk.tick() if isinstance(event, Triangle)}
+    here = {"buy": buy_as, "sell": sell_as} | roles.get("a", {})
+    fee = {leg: Fraction(maker if role == "maker" and maker is not None else 0.001) for leg, role in here.items()}
+
+    def after(amount: Fraction, price: float, side: str) -> Fraction:
+        if side == "sell":
+            return amount * Fraction(price) * (1 - fee["sell"])
+        return amount * (1 - fee["buy"]) / Fraction(price) if currency == "base" else amount / (Fraction(price) * (1 + fee["buy"]))
+
+    prices = {BTC: (49_995.0, 50_000.0), CROSS: (0.04995, 0.05), ETH: (float(eth), eth + 0.5)}
+    for way in triangles.nearest(desk.market, 2):
+        back = Fraction(1)
+        for key, side in zip(way["markets"], way["sides"], strict=True):
+            back = after(back, prices[key][side == "buy"], side)
+        assert way["net_bps"] == pytest.approx(float((back - 1) * 10_000), abs=1e-8)
+        assert way["roles"] == [here[side] for side in way["sides"]]
+        assert way["fees_bps"] == pytest.approx(float(sum(fee[side] for side in way["sides"]) * 10_000))
+        assert (tuple(way["path"][:3]) in {path[:3] for path in opened}) == (back > 1), "told as open by the same fees"
+    for told in opened.values():
+        assert told.roles == tuple(here[side] for side in told.sides)
+        assert told.fees_bps == pytest.approx([float(fee[side] * 10_000) for side in told.sides])
+        back = Fraction(told.start)
+        for key, side in zip(told.markets, told.sides, strict=True):
+            back = after(back, prices[key][side == "buy"], side)
+        assert told.end == pytest.approx(float(back)), "one level a book: all of it at the touch"
+
+
+def test_another_role_opens_a_triangle_at_the_next_tick() -> None:
+    desk, triangles = floor(fee=0.002)
+    arbitrage = triangles.arbitrage
+    arbitrage.costs[("a", "spot")] = Cost(0.002, "base", maker=0.0)
+    fair(desk, eth=2512.0)
+    assert not told(desk.tick())
+    desk.hear([Setting(desk.now, arbitrage.terms(Rules(min_notional=1.0, roles={"a": {"buy": "maker"}})))])
+    (found,) = [event for event in desk.tick() if isinstance(event, Triangle)]
+    assert found.roles == ("maker", "maker", "taker") and found.fees_bps == pytest.approx((0.0, 0.0, 20.0))
+
+
 COINS = ("USD", "BTC", "ETH", "SOL")
 
 
@@ -151,7 +206,7 @@ def test_the_walk_is_the_best_of_all_sizes(
 
     books = side(first, 9.9, 0.01), side(second, 1.99, 0.002), side(third, 20.6, -0.02)
     fees = [Fraction(each, 10_000) for each in bps]
-    legs = [Leg(BUY, books[0], bps[0] / 1e4, on_top), Leg(BUY, books[1], bps[1] / 1e4, on_top), Leg(SELL, books[2], bps[2] / 1e4)]
+    legs = [Edge(BUY, books[0], bps[0] / 1e4, on_top), Edge(BUY, books[1], bps[1] / 1e4, on_top), Edge(SELL, books[2], bps[2] / 1e4)]
     found = walk_round(legs)
     top, held = (1 + fees[0], Fraction(1)) if on_top else (Fraction(1), 1 - fees[0])
     top2, held2 = (1 + fees[1], Fraction(1)) if on_top else (Fraction(1), 1 - fees[1])
