@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,11 +50,12 @@ class Histories:
         self._lock = threading.Lock()
 
     def query(
-        self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "", venues: Sequence[str] = ()
-    ) -> History:
+        self, kind: str, symbol: str, start: int, end: int, *, limit: int = 0, source: str = "", venues: Sequence[str] = (),
+        until: Mapping[str, int] | None = None,
+    ) -> History:  # fmt: skip
         """As ``Store.query``; ``end`` 0 = now, ``limit`` 0 = as many as may be, ``source`` "" = what runs now."""
-        source = self._meant(source)
-        answer = self._store(source).query(kind, symbol, start, end or self._clock.now(), limit=limit or MAX_ROWS, venues=venues)
+        source, end = self._meant(source), end or self._clock.now()
+        answer = self._store(source).query(kind, symbol, start, end, limit=limit or MAX_ROWS, venues=venues, until=until)
         return answer._replace(source=source)
 
     def moment(self, symbols: Sequence[str], end: int, *, source: str = "") -> dict[str, History]:

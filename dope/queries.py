@@ -99,7 +99,8 @@ class Queries:
             return VenueReader(symbol, lambda: self._house.session, turn)
         if session is None:
             return []
-        return self._of_market(session, kind, Asked(symbol, start, end, limit, args or {}, session.engine.market.now, turn))
+        asked = Asked(symbol, start, end, limit, args or {}, session.engine.market.now, turn, self._histories.query)
+        return self._of_market(session, kind, asked)
 
     def _of_market(self, session: Session, kind: str, asked: Asked) -> Any:
         """What only the market that runs can tell."""

@@ -121,6 +121,14 @@ OHLCV = _schema(
     ("volume", _F64, "base units"),
     ("trades", _I64, "number of trades; bars without any are absent"),
 )
+#: the same with all that adding up bars of several venues, or of two parts of a bar's time, needs
+BAR = pa.schema([*OHLCV, *_schema(
+    ("first", _I64, "ns UTC, first trade"),
+    ("last", _I64, "ns UTC, last trade"),
+    ("bought", _F64, "base units of the volume that takers bought"),
+    ("value", _F64, "quote currency"),
+    ("bought_value", _F64, "quote currency"),
+)])  # fmt: skip
 ORDER_BOOK_SNAPSHOTS = _schema(
     ("id", _I64, "always null: no serial numbers are kept; (timestamp, symbol, exchange) tells rows apart"),
     ("symbol", _NAME, "canonical"),
@@ -156,7 +164,7 @@ HEATMAP_DATA = _schema(
 OHLCV_DATA = _schema(
     ("symbol", _NAME, "canonical"),
     ("timestamp", _INSTANT, "beginning of the bar"),
-    ("timeframe", _NAME, "always 1m here; other lengths, per venue: ohlcv_1s, 5m, 15m, 1h, 4h, 1d"),
+    ("timeframe", _NAME, "always 1m here; other lengths, per venue: ohlcv_1s, 5s, 5m, 15m, 1h, 4h, 1d"),
     ("open_price", _F64, "quote currency, all venues together in the order received"),
     ("high_price", _F64, "quote currency"),
     ("low_price", _F64, "quote currency"),
@@ -187,6 +195,7 @@ KINDS: dict[str, Kind] = {
     "spread": Kind(SPREAD, "bbo", "price differences of one symbol between all venues at the end of each second", _S, True),
     "spread_1s": Kind(SPREAD_1S, "bbo", "price differences of one symbol over each second: best, mean, count", _S, True),
     "ohlcv_1s": Kind(OHLCV, "trade", "bars of one second, per venue", _S),
+    "ohlcv_5s": Kind(OHLCV, "trade", "bars of five seconds, per venue", 5 * _S),
     "ohlcv_1m": Kind(OHLCV, "trade", "bars of one minute, per venue", 60 * _S),
     "ohlcv_5m": Kind(OHLCV, "trade", "bars of five minutes, per venue", 300 * _S),
     "ohlcv_15m": Kind(OHLCV, "trade", "bars of fifteen minutes, per venue", 900 * _S),

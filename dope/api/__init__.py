@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 
 from dope import __version__
 from dope.api import (
+    bars,
     basis,
     clocks,
     conversions,
@@ -119,7 +120,7 @@ def mount(
     spoken = (
         log.router, routes.router, instruments.router, export.router, replays.router, history.router, recording.router, views.router,
         relays.router, scenarios.router, promises.router, leadlag.router, curves.router, survival.router, clocks.router, depth.router,
-        basis.router, triangles.router, conversions.router,
+        bars.router, basis.router, triangles.router, conversions.router,
         parameters.router, signals.router, jumps.router, pairs.router,
     )  # fmt: skip
     streams = routes.stream, replays.stream, features.stream, relays.stream  # a venue of any name is the last of them

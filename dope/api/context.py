@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from dope.api.tokens import address_of
 from dope.board import Board, Snapshot
 from dope.errors import DopeError, NoEngine
 from dope.settings import Settings
@@ -69,6 +70,12 @@ def current(context: Annotated[Web, Depends(web)]) -> Snapshot:
 
 TheWeb = Annotated[Web, Depends(web)]
 Current = Annotated[Snapshot, Depends(current)]
+
+
+def spend(request: Request) -> None:
+    """One costly request of its address more. Raises Refusal when there were too many."""
+    if wait := request.app.state.rates.take(address_of(request.scope), "costly"):
+        raise Refusal(429, "too many costly requests from this address", "wait as long as Retry-After says", retry_after_s=wait)
 
 
 def iso(t_ms: float | None) -> str | None:

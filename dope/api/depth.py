@@ -1,22 +1,21 @@
-"""Depth over REST: ``/api/v1/depth`` (ladder, heat map, cost of an order), ``/consolidated/{symbol}``, ``/bars``, ``/half-lives``."""
+"""Depth over REST: ``/api/v1/depth`` (ladder, heat map, cost of an order), ``/consolidated/{symbol}``, ``/half-lives``."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from dope.api.context import Current, Refusal, TheWeb, with_times
-from dope.api.history import instant
+from dope.api.context import Current, TheWeb
 from dope.api.routes import Symbol, problems, unknown
 from dope.api.select import check_name
 from dope.board import Snapshot
 from dope.errors import UnknownName
 
 router = APIRouter(prefix="/api/v1", responses=problems, tags=["market"])
-MAX_LEVELS, MAX_BARS, MAX_POINTS = 1000, 600, 1800
+MAX_LEVELS, MAX_POINTS = 1000, 1800
 SymbolAsked = Annotated[str, Query(max_length=64, description="canonical symbol, e.g. BTC-USDT")]
 VenueAsked = Annotated[str | None, Query(max_length=64, description="venue id; all venues together without it")]
 
@@ -52,38 +51,6 @@ class ConsolidatedOut(BaseModel):
     venues: list[ConsolidatedVenueOut]
     bids: list[ConsolidatedLevelOut]
     asks: list[ConsolidatedLevelOut]
-
-
-class BarOut(BaseModel):
-    """One bar; times without trades have none."""
-
-    start: str | None
-    start_ms: int
-    end: str | None
-    end_ms: int
-    open: float = Field(description="quote currency, as all prices")
-    high: float
-    low: float
-    close: float
-    volume: float = Field(description="base units")
-    bought: float = Field(description="base units of it that takers bought")
-    value: float = Field(description="quote currency")
-    count: int = Field(description="trades")
-    exchange_count: int = Field(description="venues that traded")
-    closed: bool = Field(description="its time is over; false: more may come")
-    partial: bool = Field(description="it began before this program listened")
-
-
-class BarsOut(BaseModel):
-    """Bars of trades, oldest first, by the time at which they were received; candles that venues send are not mixed in."""
-
-    symbol: str
-    venue: str = Field(description="venue id, or consolidated")
-    interval: str
-    interval_s: int
-    kept: int = Field(description="bars of each length that are kept")
-    lost: int = Field(description="trades that came faster than they could be counted and are in no bar")
-    rows: list[BarOut]
 
 
 class DepthVenueOut(BaseModel):
@@ -166,7 +133,7 @@ class HalfLifeOut(BaseModel):
     sd_bps: float | None = Field(description="stationary; null where there is none")
 
 
-def _known(snapshot: Snapshot, symbol: str, venue: str | None) -> None:
+def known(snapshot: Snapshot, symbol: str, venue: str | None) -> None:
     """Raises Refusal or UnknownName for names that are none."""
     rows = snapshot.data.get("instruments", ())
     check_name("symbol", symbol, {row["symbol"] for row in rows})
@@ -180,36 +147,14 @@ def consolidated(
     levels: Annotated[int, Query(ge=1, le=MAX_LEVELS, description="per side")] = 50,
 ) -> ConsolidatedOut:  # fmt: skip
     """One book out of those of all venues: only LIVE ones, in base units, each level with the venues that have some of it."""
-    _known(snapshot, symbol, None)
+    known(snapshot, symbol, None)
     return ConsolidatedOut.model_validate(web.board.query("consolidated", symbol, limit=levels))
-
-
-@router.get("/bars", responses=unknown)
-def bars(
-    web: TheWeb,
-    snapshot: Current,
-    symbol: SymbolAsked,
-    venue: Annotated[str, Query(max_length=64, description="venue id, or consolidated")] = "consolidated",
-    interval: Annotated[Literal["1s", "5s", "1m", "5m", "1h", "1d"], Query(description="length of a bar")] = "1m",
-    start: Annotated[str | None, Query(max_length=40, description="begin at or after: ISO-8601 (else UTC) or ms")] = None,
-    end: Annotated[str | None, Query(max_length=40, description="begin before: the same forms")] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_BARS, description="the newest so many")] = MAX_BARS,
-) -> BarsOut:
-    """Open, high, low, close and volume of trades, of one venue or of all together; the newest bar is marked as not closed."""
-    one = None if venue == "consolidated" else venue
-    _known(snapshot, symbol, one)
-    since, until = (instant(name, text) if text is not None else 0 for name, text in (("start", start), ("end", end)))
-    if until and since >= until:
-        raise Refusal(422, "the range ends before it begins", "start has to be before end")
-    found = web.board.query("bars", symbol, since, until, limit=limit, args={"interval": interval, "venue": one or ""})
-    rows = [BarOut.model_validate(with_times(row, ("start", "end"))) for row in found["rows"]]
-    return BarsOut.model_validate({**found, "venue": venue, "rows": rows})
 
 
 @router.get("/half-lives", responses=unknown)
 def half_lives(web: TheWeb, snapshot: Current, symbol: SymbolAsked) -> list[HalfLifeOut]:
     """Half-lives of the spreads between the venues of a symbol, told only where they are significant."""
-    _known(snapshot, symbol, None)
+    known(snapshot, symbol, None)
     return [HalfLifeOut.model_validate(row) for row in web.board.query("half_lives", symbol)]
 
 
@@ -226,7 +171,7 @@ def depth(
     order: Annotated[float, Query(ge=0, le=1e12, allow_inf_nan=False, description="quote currency; 0 = the size in force")] = 0.0,
 ) -> Response:
     """Ladder of price buckets, heat map of the last minutes, and what an order of a size costs at each venue, fee included."""
-    _known(snapshot, symbol, venue)
+    known(snapshot, symbol, venue)
     args: dict[str, Any] = {"venue": venue or "", "factor": factor, "window_s": window_s, "points": points, "after": after, "order": order}
     found = web.board.query("depth", symbol, args=args)
     return Response(orjson.dumps(found), media_type="application/json")

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Path, Request, Response, WebSocket
 from pydantic import Field
 
 from dope.api.clients import Places
-from dope.api.context import Refusal, TheWeb, Web, with_times
+from dope.api.context import Refusal, TheWeb, Web, spend, with_times
 from dope.api.live import Hub
 from dope.api.routes import problems, unknown, writes
 from dope.api.select import moment
 from dope.api.shapes_recorded import BundleOut, RecordingOut, ReplayOut
-from dope.api.tokens import Tokens, address_of
+from dope.api.tokens import Tokens
 from dope.api.wishes import Strict, TapeName
 from dope.board import Command
 from dope.errors import DopeError
@@ -104,8 +104,7 @@ def replays(web: TheWeb) -> list[ReplayOut]:
 @router.post("/replays", status_code=201, responses=unknown | writes)
 def create(request: Request, web: TheWeb, wanted: NewReplay) -> ReplayOut:
     """Play a recording beside the live market, on a board and a stream of its own."""
-    if wait := request.app.state.rates.take(address_of(request.scope), "costly"):
-        raise Refusal(429, "too many costly requests from this address", "wait as long as Retry-After says", retry_after_s=wait)
+    spend(request)
     if wanted.tape is None and wanted.from_ is None and wanted.bundle is None:
         raise Refusal(422, "which recording is meant?", "give tape (see /api/v1/recordings), bundle (see /api/v1/bundles) or from")
     if wanted.tape is not None and wanted.bundle is not None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response, WebSocket
 
-from dope.api.context import Current, Refusal, TheWeb, Web, with_times
+from dope.api.context import Current, Refusal, TheWeb, Web, spend, with_times
 from dope.api.live import Hub
 from dope.api.rates import COSTLY_WISHES
 from dope.api.select import MAX_LIMIT, TheFilters, check_name, opportunities
@@ -111,8 +111,8 @@ def job(request: Request, web: TheWeb, snapshot: Current, id: JobId) -> JobOut:
 @router.post("/commands", tags=["jobs"], status_code=202, responses=unknown | writes)
 def command(request: Request, web: TheWeb, snapshot: Current, wish: Wish) -> AcceptedOut:
     """Ask the engine to do something; answers at once with the id of the job."""
-    if wish.name in COSTLY_WISHES and (wait := request.app.state.rates.take(address_of(request.scope), "costly")):
-        raise Refusal(429, "too many costly requests from this address", "wait as long as Retry-After says", retry_after_s=wait)
+    if wish.name in COSTLY_WISHES:
+        spend(request)
     with request.app.state.asked.turn:  # of many at the same instant, too, only as many get in as there are places
         if _unfinished(request, web, snapshot, wish.name) >= BUSY:
             error = f"a {wish.name} job is running and another one waits"

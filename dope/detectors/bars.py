@@ -49,13 +49,17 @@ class TradeBar(msgspec.Struct, frozen=True):
 
 
 class Copied(NamedTuple):
-    """Bars of one market as they are kept (``dope/market/candles.py``), and what else makes rows of them; ns."""
+    """Bars of one market as they are kept (``dope/market/candles.py``), and what else makes rows of them; ns.
+
+    ``since`` = when the market was met; ``whole`` = from then on no bar of this length was let go of, 0 = none ever was.
+    """
 
     times: np.ndarray
     figures: np.ndarray
     span: int
     since: int
     now: int
+    whole: int = 0
 
 
 class Bars:
@@ -106,15 +110,16 @@ class Bars:
         if slot >= len(self._seen):
             return Copied(times[j, :0, 0], figures[j, :0, 0], span, 0, self.now)
         n = int(counts[j, slot])
+        whole = int(times[j, slot, n % KEPT, START]) if n > KEPT else 0
         order = np.arange(max(0, n - KEPT), n) % KEPT
         starts = times[j, slot, order, START]
         order = order[(starts >= start) & (starts < (end or 2**62))]
-        return Copied(times[j, slot, order], figures[j, slot, order], span, int(self._since[slot]), self.now)
+        return Copied(times[j, slot, order], figures[j, slot, order], span, int(self._since[slot]), self.now, whole)
 
 
 def bars_of(copied: Copied) -> list[TradeBar]:
     """The bars that were copied, oldest first."""
-    span, since, now = copied[2:]
+    span, since, now = copied[2:5]
     return [
         TradeBar(
             t[START], t[START] + span, t[FIRST], t[LAST], f[OPEN], f[HIGH], f[LOW], f[CLOSE], f[VOLUME], f[BOUGHT], f[VALUE],

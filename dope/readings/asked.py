@@ -7,13 +7,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from dope.tables import History
+
 T = TypeVar("T")
 
 
 class Asked(msgspec.Struct, frozen=True):
     """One question: ``start`` and ``end`` ns UTC (0 = open), ``limit`` rows at most (0 = all), ``args`` what else the reading takes.
 
-    ``now`` is the market's own time, ns UTC: that of the newest frame, also while a tape is played back.
+    ``now`` is the market's own time, ns UTC: that of the newest frame, also while a tape is played back. ``past`` answers as
+    ``Histories.query``; None = there is none to ask.
     """
 
     symbol: str
@@ -23,6 +26,7 @@ class Asked(msgspec.Struct, frozen=True):
     args: Mapping[str, Any]
     now: int
     turn: Callable[[Callable[[], Any]], Any]
+    past: Callable[..., History] | None = None
 
     def between_turns(self, read: Callable[[], T]) -> T:
         """What ``read`` gives in the engine's own thread. Raises NoEngine."""

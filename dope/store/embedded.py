@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -55,11 +55,12 @@ class Store:
 
     def query(
         self, kind: str, symbol: str, start: int, end: int, *, limit: int = MAX_ROWS, timeout_s: float = TIMEOUT_S,
-        venues: Sequence[str] = (),
+        venues: Sequence[str] = (), until: Mapping[str, int] | None = None,
     ) -> History:  # fmt: skip
         """Rows of ``kind`` in [start, end) ns UTC, sorted by time, the first ``limit``; ``symbol`` "" = all.
 
-        ``venues``: spreads between these alone; empty = all.
+        ``venues``: spreads between these alone; empty = all. ``until`` (bars): of these venues trades before then (ns) alone, and
+        the columns of ``BAR``.
 
         The range is widened to whole steps of the kind. Raises UnknownName for a kind, StoreError for what cannot be meant
         or read, TooMuch when it takes too long or too much memory.
@@ -77,7 +78,7 @@ class Store:
         with self._asking(timeout_s) as (connection, deadline):
             wanted = min(max(limit, 0), MAX_ROWS)
             question = Question(kind, symbol, wanted, connection=connection, old=self._read_old, deadline=deadline)
-            question.venues = tuple(venues)
+            question.venues, question.until = tuple(venues), until
             begin, of, names = max(start - question.lookback, 0), KINDS[kind].of, (symbol,) if symbol else ()
             return _tried(lambda: question.answer(self._look(of, names, begin, end), start, end, self._clock_ns()))
 

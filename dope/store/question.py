@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import duckdb
@@ -15,11 +15,12 @@ from dope.store.cut import Cut, ends, holes
 from dope.store.sealed import Bad, Part, Span
 from dope.store.spreads import ALL, NS, Pairs, Quotes, with_ends
 from dope.store.views import VIEWS
-from dope.tables import KINDS, SCHEMA_VERSION, TABLES, History
+from dope.tables import BAR, KINDS, SCHEMA_VERSION, TABLES, History
 
 SLICE_ROWS = 4_000_000  #: rows looked at together, about
 SLICE_NS = 6 * 3_600 * NS  #: longest slice
 CARRY_NS = 600 * NS  #: how far back a best price may stand that still holds when a range begins
+FAR = 2**63 - 1  #: ns; never
 PAIRED = ("spread", "spread_1s")
 
 _READ = "select * from read_parquet($files) where ts >= $start and ts < $end"
@@ -63,6 +64,7 @@ class Question:
         self._name, self._db, self._old, self._deadline = kind, connection, old, deadline
         self.lookback = CARRY_NS if kind in PAIRED else 0
         self.venues: tuple[str, ...] = ()  #: pairs of these alone; empty = of all
+        self.until: Mapping[str, int] | None = None  #: bars alone: of these venues trades before then only, in the columns of BAR
 
     def answer(self, found: Found, start: int, end: int, now: int) -> History:
         """The answer for [start, end), which are whole steps of the kind. Raises duckdb.Error."""
@@ -86,13 +88,22 @@ class Question:
     # -- the ways to make a table ----------------------------------------------------------------------------------------
     def _tables(self, cut: Cut, span: tuple[int, int]) -> pa.Table:
         found: list[pa.Table] = []
+        schema = self.kind.schema if self.until is None else BAR
         for start, end in self._slices(cut, span):
-            rows = self._rows(cut, start, end)
+            rows = self._before(self._rows(cut, start, end))
             if rows.num_rows:
-                found.append(_shaped(self._view(rows) if self._name in VIEWS else rows, self.kind.schema))
+                found.append(_shaped(self._view(rows) if self._name in VIEWS else rows, schema))
             if sum(each.num_rows for each in found) > self._limit:
                 break
-        return pa.concat_tables(found).unify_dictionaries() if found else self.kind.schema.empty_table()
+        return pa.concat_tables(found).unify_dictionaries() if found else schema.empty_table()
+
+    def _before(self, rows: pa.Table) -> pa.Table:
+        """Without what somebody else counts."""
+        if not self.until:
+            return rows
+        coded = rows["venue"].combine_chunks()
+        ends_ = np.array([self.until.get(name, FAR) for name in coded.dictionary.to_pylist()], dtype=np.int64)
+        return rows.filter(pa.array(rows["ts"].to_numpy() < ends_[coded.indices.to_numpy()])) if len(ends_) else rows
 
     def _view(self, rows: pa.Table) -> pa.Table:
         """A kind that is one sentence of SQL over the rows of its table."""

@@ -8,17 +8,19 @@ order_book_snapshots   one row per change of a LIVE book's best prices; ``bids``
 trade_events           the same trades; ``timestamp`` is our receive time; no serial id.
 heatmap_data           size at the best level of each venue per price bucket and second. A full heat map needs the deeper
                        levels: nothing is made up for them.
-ohlcv_data             one-minute bars over all venues together; bars of other lengths, per venue, are ohlcv_1s, ohlcv_5m,
-                       ohlcv_15m, ohlcv_1h, ohlcv_4h and ohlcv_1d.
+ohlcv_data             one-minute bars over all venues together; bars of other lengths, per venue, are ohlcv_1s, ohlcv_5s,
+                       ohlcv_5m, ohlcv_15m, ohlcv_1h, ohlcv_4h and ohlcv_1d.
 Prices and sizes are double precision, not DECIMAL: they are compared and shown, never settled.
 """
 
 from __future__ import annotations
 
 BARS = """
-select ts // $step * $step as ts, symbol, venue,
+select ts // $step * $step as ts, symbol, venue, min(ts) as first, max(ts) as last,
     arg_min(price, _n) as open, max(price) as high, min(price) as low, arg_max(price, _n) as close,
-    fsum(size order by _n) as volume, count(*) as trades
+    fsum(size order by _n) as volume, coalesce(fsum(size order by _n) filter (side = 'buy'), 0) as bought,
+    fsum(price * size order by _n) as value, coalesce(fsum(price * size order by _n) filter (side = 'buy'), 0) as bought_value,
+    count(*) as trades
 from trade group by all order by ts, symbol, venue
 """
 
@@ -60,7 +62,7 @@ from trade group by all order by timestamp, symbol
 
 VIEWS = {
     "order_book_snapshots": ORDER_BOOK_SNAPSHOTS, "trade_events": TRADE_EVENTS, "heatmap_data": HEATMAP_DATA, "ohlcv_data": OHLCV_DATA,
-    "ohlcv_1s": BARS, "ohlcv_1m": BARS, "ohlcv_5m": BARS,
+    "ohlcv_1s": BARS, "ohlcv_5s": BARS, "ohlcv_1m": BARS, "ohlcv_5m": BARS,
     "ohlcv_15m": BARS, "ohlcv_1h": BARS, "ohlcv_4h": BARS, "ohlcv_1d": BARS,
 }  # fmt: skip
 

@@ -377,9 +377,12 @@ def analytics(kind: str, symbol: str, args: dict[str, Any]) -> dict[str, Any]:
     about = {"symbol": symbol, "base": "BTC", "quote": "USDT", "kind": "spot"}
     if kind == "bars":
         prices = dict.fromkeys(("open", "high", "low", "close", "volume", "bought", "value"), 1.0)
-        row = {"start": T0, "end": T0 + 1000, **prices, "count": 1, "exchange_count": 1, "closed": False, "partial": True}
+        row = {"start": T0, "end": T0 + 1000, **prices, "count": 1, "exchange_count": 1, "closed": False, "partial": True,
+               "missing_s": 0.5}  # fmt: skip
         about = {"symbol": symbol, "venue": args["venue"], "interval": args["interval"], "interval_s": 60}
-        return about | {"kept": 600, "lost": 0, "rows": [row]}
+        gap = {"start": T0, "end": None, "venue": "", "what": "recording", "why": "nothing was recorded"}
+        recorded = {"start": T0, "end": T0 + 60_000} if args["recorded"] else None
+        return about | {"kept": 600, "lost": 0, "rows": [row], "recorded": recorded, "gaps": [gap], "problems": []}
     if kind == "consolidated":
         level = {"price": 1.0, "size": 2.0, "exchange_count": 1, "venues": {"okx": 2.0}, "complete": True}
         venue = {"venue": "okx", "state": "LIVE", "reason": "", "used": True, "age_ms": 1.0}

@@ -10,7 +10,8 @@ import numpy as np
 import orjson
 import pytest
 
-from dope.api.depth import BarsOut, ConsolidatedOut, DepthOut, HalfLifeOut
+from dope.api.bars import BarsOut
+from dope.api.depth import ConsolidatedOut, DepthOut, HalfLifeOut
 from dope.detectors.depth import DepthHistory
 from dope.engines import detector_of
 from dope.feed.clock import Clock
