@@ -17,6 +17,8 @@
     const text = number(v, digits);
     return v > 0 && /[1-9]/.test(text) ? "+" + text : text;
   }
+  /* 1, "jump" → "1 jump"; 2 → "2 jumps". */
+  const counted = (v, word) => `${number(v)} ${word}${v === 1 ? "" : "s"}`;
   const unit = (text, of) => (text === UNKNOWN || !of ? text : text + THIN + of);
   const bps = (v, digits = 2) => signed(v, digits);
   const percent = (v, digits = 1) => unit(number(v, digits), "%");
@@ -79,5 +81,5 @@
       pad(L ? d.getSeconds() : d.getUTCSeconds()) + "." + Math.floor(d.getUTCMilliseconds() / 100);
   }
   const DOPE = (window.DOPE = window.DOPE || {});
-  DOPE.fmt = { UNKNOWN, MINUS, THIN, number, signed, bps, percent, money, size, count, quantity, fileSize, decimals, price, age, ageMs, clock, zone, zoneName, stamp, separators, style };
+  DOPE.fmt = { UNKNOWN, MINUS, THIN, number, counted, signed, bps, percent, money, size, count, quantity, fileSize, decimals, price, age, ageMs, clock, zone, zoneName, stamp, separators, style };
 })();

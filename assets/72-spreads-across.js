@@ -22,7 +22,7 @@
     const rows = groups(shown.pairs), more = shown.pairs.length >= MOST ? "at least " : "", pairs = rows.reduce((n, group) => n + group.n, 0);
     DOPE.rows("across", rows.map(({ name, n, widest: w }) => ({ key: name, cells: [w.base, `${w.coin} · ${w.money}`, fmt.number(n), `${venue(w.buy)} → ${venue(w.sell)}`, [`${fmt.bps(w.naive_bps)} bps`, "off"], [w.blocks, "words warn"]] })),
       "Every live pair in view is in one currency, or a fresh market exchanges its two: all are compared.");
-    DOPE.text("across-note", rows.length ? `${more}${fmt.number(pairs)} pairs in two currencies: watch a market that exchanges them, in Settings` : "");
+    DOPE.text("across-note", rows.length ? `${more}${fmt.counted(pairs, "pair")} in two currencies: watch a market that exchanges them, in Settings` : "");
   }
   DOPE.spreads.poll({ tab: "matrix", name: "across", every: EVERY_MS, path: () => `conversions?comparable=false&limit=${MOST}${one() ? "&symbol=" + one() : ""}`, draw: (answer) => { shown = answer; draw(); } });
   DOPE.ready(() => DOPE.on("view", draw));

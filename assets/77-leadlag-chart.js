@@ -46,7 +46,7 @@
     if (!graph || !cover) return;
     cover.hidden = known.length > 0;
     const small = jumps < JUMPS_NEEDED;
-    DOPE.text("leadpaths-note", known.length ? `average of ${fmt.number(jumps)} jumps${small ? `: n = ${fmt.number(jumps)}, needs ${fmt.number(JUMPS_NEEDED)}` : ""}, bps in their direction, ± 2 s` : "");
+    DOPE.text("leadpaths-note", known.length ? `average of ${fmt.counted(jumps, "jump")}${small ? `: n = ${fmt.number(jumps)}, needs ${fmt.number(JUMPS_NEEDED)}` : ""}, bps in their direction, ± 2 s` : "");
     $("leadpaths").classList.toggle("small-sample", small && known.length > 0);
     if (!known.length) DOPE.fill(cover, h("div", { class: "empty" }, DOPE.icon("lightning-charge"), h("h3", {}, "No jump in this window"), h("p", {}, "When a market jumps, this shows which of them moved first, averaged over all jumps.")));
     const traces = known.map((m) => ({ type: "scatter", mode: "lines", name: DOPE.lead.name(m.key), x: at, y: m.bps, line: { width: 1.7, color: COLOURS[markets.indexOf(m) % COLOURS.length] }, hovertemplate: `${DOPE.lead.name(m.key)} %{y:+.2f} bps<extra></extra>` }));

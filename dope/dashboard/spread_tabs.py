@@ -21,7 +21,7 @@ CARRY = (
     ("Entry", "Basis at the executable sides, bps"),
     ("+ Funding", "Expected over the hold at today's rates, bps"),
     ("+ Convergence", "From entry to the median, bps"),
-    ("− Fees", "Taker fees of both legs, in and out, bps"),
+    ("− Fees", "Of both legs, in and out, each for its role, bps"),
     ("= Net", "bps of one leg's notional"),
     ("APR", "Net, percent per year, not compounded"),
     ("Break-even", "Time until nothing is lost"),
@@ -31,7 +31,7 @@ TRIANGLES = (
     ("State", "● open, ○ closed, ■ stale"),
     ("Venue", ""),
     ("Path", "Currencies in their order"),
-    ("Profit", "bps of what is put in, after three taker fees, at the best size"),
+    ("Profit", "bps of what is put in, after three fees, at the best size"),
     ("Peak", "bps, highest of its life"),
     ("Put in", "In the first currency, at the best size"),
     ("Earned", "In the first currency"),
@@ -113,10 +113,10 @@ def carry() -> Component:
 
 
 def triangles() -> Component:
-    about = "Once round three markets of one venue: bought, exchanged, sold, after three taker fees."
+    about = "Once round three markets of one venue: bought, exchanged, sold, after three fees, each for its role."
     shown = [trouble("triangles"), table("triangles", TRIANGLES, "Triangles")]
     lives = section("triangles", "Triangles", "", shown, controls=[tip(about)])
-    near = section("ways", "Nearest to paying", "by the best prices now", [table("ways", WAYS, "Ways round three markets")])
+    near = section("ways", "Nearest to paying", "bps, by the best prices now", [table("ways", WAYS, "Ways round three markets")])
     return html.Div([lives, near], className="stack")
 
 

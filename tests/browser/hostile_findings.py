@@ -26,7 +26,8 @@ def answer(kind: str, text: Text, *, symbol: str, span: tuple[int, int], args: d
         pairs = [{**legs, "base": text(n + 20), "buy": text(n), "sell": text(n + 1), "blocks": text(n + 2)} for n in range(2)]
         return {"exchanges": [], "implied": [], "pairs": pairs}
     if kind == "triangles":
-        way = {"venue": text(1), "path": [text(n) for n in range(2, 6)], "markets": [text(6)] * 3, "net_bps": -1.0, "fees_bps": 3.0}
+        way = {"venue": text(1), "path": [text(n) for n in range(2, 6)], "markets": [text(6)] * 3, "net_bps": -1.0, "fees_bps": 3.0,
+               "sides": ["buy"] * 3, "roles": ["taker"] * 3}  # fmt: skip
         return {"ways": 1, "opened": 0, "rows": [], "nearest": [{**way, "open": False}]}
     if kind == "moment":
         return {name: spreads(text, span) for name in args["symbols"]}

@@ -67,6 +67,11 @@ def test_the_leader_is_shown_with_its_evidence_and_what_is_not_sure_is_grey(
     page.wait_for_selector("#leadpaths.small-sample")
     assert "n = 7, needs 20" in page.inner_text("#leadpaths-note")
     page.wait_for_selector("#paths-graph .scatterlayer .trace", state="attached")
+    assert page.inner_text("#leadpaths-note").startswith("average of 7 jumps: ")
+    server.market.readings["leadlag"] = finding | {"paths": finding["paths"] | {"jumps": 1}}
+    page.wait_for_selector('#leadpaths-note:text-matches("^average of 1 jump: n = 1, needs 20")')
+    server.market.readings["leadlag"] = finding
+    page.wait_for_selector('#leadpaths-note:has-text("n = 7, needs 20")')
     page.click("#leadpaths summary")
     assert page.locator("#paths-rows tr").count() == 3
     # what following would bring: what pays first, and no said plainly

@@ -102,8 +102,12 @@ def spoken(kind: str) -> Any:
     basis = {"base": "BTC", "quote": "USDT", "kind": "spot-perp", "a": "okx:BTC-USDT", "b": "okx:BTC-USDT-PERP",
              "basis_bps": 5.5, "median_bps": None, "deviation_bps": None, "samples": 3, "hold_h": 24.0, "long_a": SIDE,
              "long_b": SIDE | {"net_bps": -35.0},
+             "fees": [{"market": f"okx:BTC-USDT{leg}", "side": side, "role": role, "fee_bps": fee}
+                      for leg, side, role, fee in (("", "buy", "maker", 8.0), ("", "sell", "taker", 10.0),
+                                                   ("-PERP", "buy", "taker", 5.0), ("-PERP", "sell", "taker", 5.0))],
              "funding_a": None, "funding_b": None}  # fmt: skip
-    way = {"venue": "okx", "path": ["USDT", "BTC", "ETH", "USDT"], "markets": ["okx:BTC-USDT"] * 3, "net_bps": -12.5, "fees_bps": 30.0,
+    way = {"venue": "okx", "path": ["USDT", "BTC", "ETH", "USDT"], "markets": ["okx:BTC-USDT", "okx:ETH-BTC", "okx:ETH-USDT"],
+           "sides": ["buy", "buy", "sell"], "roles": ["maker", "maker", "taker"], "net_bps": -12.5, "fees_bps": 26.0,
            "open": False}  # fmt: skip
     row = {"symbol": "BTC-USDT", "kind": "spot", "buy_venue": "okx", "sell_venue": "binance_spot", "openings": 4,
            "per_hour": 8.0, "per_hour_low": 2.0,
@@ -134,7 +138,42 @@ def test_tabs_have_addresses_and_show_carry_triangles_survival_and_the_map(page:
     page.wait_for_function("document.querySelectorAll('#lives-graph .scatterlayer .trace').length === 3")
     assert "not in 90 d" in page.text_content("#carry-rows") and "long OKX, short OKX" in page.text_content("#carry-rows")
     assert "None has paid" in page.text_content('[data-test="triangles-empty"]') and "12.50" in page.text_content("#ways-rows")
+    legs = "buy BTC-USDT as maker, buy ETH-BTC as maker, sell ETH-USDT as taker"
+    for cell in ("td:nth-child(2) span", "td:nth-child(4)"):
+        assert page.get_attribute(f"#ways-rows {cell}", "title") == legs
+    assert "bps" in page.text_content("#ways-note"), "the unit of its columns stands where it is seen"
+    fees = page.get_attribute("#carry-rows td:nth-child(11)", "title") or ""
+    assert fees.startswith("buy at OKX as maker 8.00 bps, sell at OKX as taker 10.00 bps")
     assert page.complaints == []
+
+
+def crossing(base: str, buy: str, sell: str, naive_bps: float) -> dict[str, Any]:
+    """A pair in dollars and Tether that no fresh market lets compare, as its reading tells it."""
+    return {"base": base, "buy": f"{buy}:{base}-USDT", "sell": f"{sell}:{base}-USD", "coin": "USDT", "money": "USD", "via": None,
+            "naive_bps": naive_bps, "net_bps": None,
+            "blocks": "no fresh market exchanges USDT for USD: not comparable"}  # fmt: skip
+
+
+def test_pairs_in_two_currencies_stand_apart_with_what_they_lack_and_are_gone_when_an_exchange_lives(page: Any) -> None:
+    assert "all are compared" in page.text_content('[data-test="across-empty"]') and not page.text_content("#across-note")
+    pairs = [crossing(base, buy, "kraken", bps) for base, buy, bps in
+             (("BTC", "okx", 3.25), ("BTC", "binance_spot", 41.5), ("ETH", "okx", -7.0))]  # fmt: skip
+    page.server.market.readings["conversions"] = {"exchanges": [], "implied": [], "pairs": pairs}
+    page.wait_for_function("document.querySelectorAll('#across-rows tr').length === 2")
+    rows = page.eval_on_selector_all("#across-rows tr", "(rows) => rows.map((tr) => [...tr.children].map((td) => td.textContent))")
+    blocked = "no fresh market exchanges USDT for USD: not comparable"
+    assert rows == [
+        ["BTC", "USDT · USD", "2", "Binance → kraken", "+41.50 bps", blocked],
+        ["ETH", "USDT · USD", "1", "OKX → kraken", "−7.00 bps", blocked],
+    ]
+    assert page.text_content("#across-note").startswith("3 pairs in two currencies")
+    page.evaluate("DOPE.see({ asset: 'ETH' })")
+    page.wait_for_function("document.querySelectorAll('#across-rows tr').length === 1")
+    assert page.text_content("#across-note").startswith("1 pair in two currencies")
+    page.evaluate("DOPE.see({ asset: '' })")
+    page.server.market.readings["conversions"] = {"exchanges": [], "implied": [], "pairs": []}
+    page.wait_for_selector('[data-test="across-empty"]:has-text("all are compared")')
+    assert not page.text_content("#across-note") and page.complaints == []
 
 
 def test_nothing_runs_over_the_side_and_links_name_tab_and_pair(page: Any) -> None:
