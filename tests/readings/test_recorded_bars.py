@@ -15,7 +15,7 @@ from dope.errors import StoreError
 from dope.feed.clock import Clock
 from dope.history import Histories
 from dope.readings import READINGS, Asked
-from dope.readings.recorded_bars import MOST_NS, looked
+from dope.readings.recorded_bars import MOST_NS, Kept, looked, missing
 from dope.session import Session
 from dope.settings import Settings
 from dope.tables import batch
@@ -185,6 +185,16 @@ def test_what_was_not_recorded_is_told_and_marks_the_bars_that_it_touches(house:
     assert any(gap["why"] == "nothing was recorded" and gap["start"] * MS < whole - 3 * minute for gap in found["gaps"])
     alone = {(row["start"] * MS - whole) // minute: row for row in house.bars("1m", venue="binance_spot", limit=29)["rows"]}
     assert alone[-10]["missing_s"] == 0.0, "the connection of another venue"
+
+
+def test_what_was_not_recorded_is_missing_where_the_recording_is_read_and_not_in_memory() -> None:
+    lost = {"ts": 50, "until": 200, "what": "rows", "venue": "", "why": "too many"}
+    cut = {"ts": 300, "until": None, "what": "connection", "venue": "okx", "why": "cut"}
+    elsewhere = {**cut, "ts": 10, "venue": "kraken"}
+    gaps = [elsewhere, lost, cut]
+    assert missing(gaps, {}, ["okx"], 90, 400) == [(50, 200), (300, 400)]
+    assert missing(gaps, {"okx": Kept((), parted=100, met=100)}, ["okx"], 90, 400) == [(50, 100), (300, 400)]
+    assert missing(gaps, {"okx": Kept((), parted=100, met=130)}, ["okx"], 90, 400) == [(50, 130), (300, 400)], "nobody listened yet"
 
 
 def test_only_so_much_is_looked_through_and_an_answer_says_how_much(house: House) -> None:
