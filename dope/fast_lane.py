@@ -63,7 +63,7 @@ class FastLane:
         }
         wanting = [d for d in detectors if Touch in d.KINDS]
         every_touch = not all(getattr(detector, "NEAR_ONLY", False) for detector in wanting)
-        engine.market.slots.near[1] = float(every_touch)
+        engine.market.every_touch, engine.market.slots.near[1] = every_touch, float(every_touch)
         self._log = Log()
         log = self._log.numbers, self._log.values, self._log.count
         self._work = kernel.new_scratch(), np.zeros(16, dtype=np.int64), np.zeros(4), log

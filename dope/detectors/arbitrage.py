@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from dope.detectors.indicative import indicative_profit, indicative_spread
 from dope.detectors.lifecycle import Life, LifeRules
 from dope.detectors.opportunity import MS, Cost, Opportunity, Rules, Terms
-from dope.detectors.pair import MAX_GAP_NS, Pair, Sides, common_lot
+from dope.detectors.pair import MAX_GAP_NS, Look, Pair, Sides, common_lot
 from dope.market.book import Book
 from dope.market.freshness import age_limit_ns
 from dope.market.market import Market
@@ -74,13 +73,14 @@ class Arbitrage:
         return [row for row in self._last() if row.kind == SENTINEL]
 
     def _last(self) -> list[Opportunity]:
-        return [row for key in sorted(self._live) if (row := self.pairs[key].last) is not None]
+        return [row for key in sorted(self._live) if (row := self.pairs[key].row()) is not None]
 
     def set_rules(self, rules: Rules, market: Market) -> None:
         """Take new levels and sizes; open lives go on under them."""
         self.rules = rules
         market.watch_level(rules.enter - NEAR_BPS)
         for pair in self.pairs.values():
+            pair.row()
             pair.life.rules = LifeRules(rules.enter, rules.leave, rules.debounce, MAX_GAP_NS)
             pair.take(pair.buy, pair.sell, rules)
             self._charge(pair, market)
@@ -113,6 +113,7 @@ class Arbitrage:
     def _charge(self, pair: Pair, market: Market) -> None:
         """Have a pair reckon with the fees and rules in force."""
         before = pair.wall_bps
+        pair.row()
         pair.charge((self.costs[(pair.buy.venue, pair.buy.kind)], self.costs[(pair.sell.venue, pair.sell.kind)]), self.rules)
         if pair.wall_bps != before:
             market.watch_wall(pair.number, pair.wall_bps)
@@ -141,6 +142,7 @@ class Arbitrage:
     def _relist(self, new: Instrument) -> None:
         """A market that is a leg already has other lots or least sizes now."""
         for pair in self.of[new.key]:
+            pair.row()
             pair.take(new if pair.buy.key == new.key else pair.buy, new if pair.sell.key == new.key else pair.sell, self.rules)
         peers = self._groups[(new.base, new.quote, new.kind)]
         peers[:] = [new if old.key == new.key else old for old in peers]
@@ -199,7 +201,7 @@ class Arbitrage:
         if not pair.watched:
             self._watch(pair, market, True)
         sides = pair.sides(market)
-        walk = pair.walk(sides)
+        walk = pair.best(sides)
         if not pair.takes(walk):
             buy, sell = market.books[pair.buy.key], market.books[pair.sell.key]
             ask, bid = buy.touch()[2], sell.touch()[0]
@@ -215,9 +217,11 @@ class Arbitrage:
                 closed = [life for life in lives if life.close is not None]
                 out = self._tell(pair, closed, now, market)
                 pair.id = self._number(pair)
-                pair.last = self._describe(pair, market, now, (walk, sides), pair.life.life)
+                pair.look = self._seen(pair, market, now, (walk, sides), pair.life.life)
                 self._live.add((pair.buy.key, pair.sell.key))
-                return [*out, pair.last]
+                opened = pair.row()
+                assert opened is not None
+                return [*out, opened]
             self._refresh(pair, market, now, (walk, sides))
         return self._tell(pair, lives, now, market)
 
@@ -233,20 +237,28 @@ class Arbitrage:
         life, walk = pair.life.life, walked[0]
         if life is None:
             return
-        if walk is NOTHING and pair.last is not None:
-            pair.last = msgspec.structs.replace(pair.last, ts=now, state="fading", updates=life.updates)
-        elif walk is not NOTHING:
-            pair.last = self._describe(pair, market, now, walked, life)
+        if walk is not NOTHING:
+            pair.look = self._seen(pair, market, now, walked, life)
+        elif (row := pair.row()) is not None:
+            pair.last = msgspec.structs.replace(row, ts=now, state="fading", updates=life.updates)
+
+    def _seen(self, pair: Pair, market: Market, now: int, walked: tuple[Walk, Sides], life: Life) -> Look:
+        """What the row of a life is made of, as of now: whether anybody will read it, nobody knows yet."""
+        buy, sell = market.books[pair.buy.key], market.books[pair.sell.key]
+        return Look(
+            now, *walked, life, (life.peak_bps, life.peak_t, life.updates), pair.life.fading, buy.touch(), sell.touch(),
+            (market.age(buy, now), market.age(sell, now)), abs(_spoke(buy) - _spoke(sell)), self.limit_ns(pair, market), self.rules,
+        )  # fmt: skip
 
     def _tell(self, pair: Pair, lives: list[Life], now: int, market: Market) -> list[Opportunity]:
         """Signals of the lives that ended."""
         out: list[Opportunity] = []
         for life in lives:
-            if life.close is None or pair.last is None:
+            if life.close is None or (last := pair.row()) is None:
                 continue
             state = "stale" if life.reason == "stale" else "closed"
             done = msgspec.structs.replace(
-                pair.last, ts=now, state=state, reason=life.reason, closed=life.close,
+                last, ts=now, state=state, reason=life.reason, closed=life.close,
                 peak_bps=life.peak_bps, peak_t=life.peak_t, updates=life.updates,
             )  # fmt: skip
             out.append(done)
@@ -264,46 +276,7 @@ class Arbitrage:
             elif not any(p.watched for p in self.of[key]):
                 market.watch(key, False)
 
-    def _describe(self, pair: Pair, market: Market, now: int, walked: tuple[Walk, Sides], life: Life) -> Opportunity:
-        walk, sides = walked
-        buy, sell = market.books[pair.buy.key], market.books[pair.sell.key]
-        order = pair.walk(sides, max_quote=self.rules.order_size, fill_all=True)
-        ask, bid = buy.touch()[2], sell.touch()[0]
-        buy_age, sell_age = market.age(buy, now), market.age(sell, now)
-        mid_buy, mid_sell = buy.mid() or ask, sell.mid() or bid
-        fee_b, fee_s = pair.cost_buy.fee, pair.cost_sell.fee
-        bill = pair.bill(walk)
-        fees = walk.fees - bill.buffer
-        return Opportunity(
-            ts=now, id=pair.id, state="fading" if pair.life.fading else "open", reason="",
-            symbol=pair.buy.symbol, base=pair.buy.base, quote=pair.buy.quote, kind=pair.buy.kind,
-            buy=pair.buy.key, sell=pair.sell.key, buy_venue=pair.buy.venue, sell_venue=pair.sell.venue,
-            opened=life.open, closed=None, peak_bps=life.peak_bps, peak_t=life.peak_t, updates=life.updates,
-            buy_px=ask, sell_px=bid, touch_net_bps=pair.net_touch_bps(ask, bid),
-            qty=walk.qty, size=walk.cost, buy_vwap=walk.buy_vwap, sell_vwap=walk.sell_vwap,
-            gross=walk.gross, fees=fees, net=walk.net,
-            gross_bps=walk.gross_bps or 0.0, fees_bps=fees / walk.cost * 1e4, net_bps=walk.net_bps or 0.0,
-            buy_cost=walk.cost, sell_proceeds=walk.proceeds + bill.buffer, levels=walk.fills,
-            order_qty=order.qty, net_at_order=order.net, net_bps_at_order=order.net_bps,
-            indicative_pct=indicative_spread(mid_buy, mid_sell),
-            indicative_profit_pct=indicative_profit(mid_buy, mid_sell, fee_b * 100.0, fee_s * 100.0),
-            fee_buy_bps=fee_b * 1e4, fee_sell_bps=fee_s * 1e4, fee_slack_bps=pair.slack_bps(walk),
-            buy_age_ms=buy_age / MS, sell_age_ms=sell_age / MS, skew_ms=abs(_seen(buy) - _seen(sell)) / MS,
-            max_age_ms=self.limit_ns(pair, market) / MS,
-            transfer=bill.transfer, buffer=bill.buffer,
-            buy_as=self.rules.role(pair.buy.venue, "buy"), sell_as=self.rules.role(pair.sell.venue, "sell"),
-            buy_in_base=pair.cost_buy.currency == "base", sell_in_base=pair.cost_sell.currency == "base",
-            at_least=ends(walk, sides, pair.lot),
-        )  # fmt: skip
 
-
-def _seen(book: Book) -> int:
+def _spoke(book: Book) -> int:
     """When this book last spoke for itself, levels or quote."""
     return max(book.own_ts, book.quote_ts)
-
-
-def ends(walk: Walk, sides: Sides, lot: float) -> bool:
-    """Whether a side as far as it was read ended before the profit did: the best size is at least this."""
-    if not any(at >= len(side) - 1 for at, side in zip(walk.levels, sides, strict=True)):
-        return False
-    return min(sum(size for _, size in side) for side in sides) <= walk.qty + lot

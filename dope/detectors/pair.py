@@ -1,13 +1,15 @@
-"""One ordered pair of markets: what buying in one and selling in the other costs, and every walk of their two books."""
+"""One ordered pair of markets: what buying in one and selling in the other costs, every walk of their two books, the row of its life."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import msgspec
 
-from dope.detectors.lifecycle import Lifecycle, LifeRules
-from dope.detectors.opportunity import Cost, Opportunity, Rules
+from dope.detectors.indicative import indicative_profit, indicative_spread
+from dope.detectors.lifecycle import Life, Lifecycle, LifeRules
+from dope.detectors.opportunity import MS, Cost, Opportunity, Rules
 from dope.market.curve import Curve, profit_curve
 from dope.market.market import Market
 from dope.market.walk import NOTHING, Level, Walk, two_book
@@ -36,12 +38,32 @@ class Bill(msgspec.Struct, frozen=True):
     net: float
 
 
+class Look(NamedTuple):
+    """What a look at an open life saw: ``Pair.row`` makes a row of it when somebody wants one. Ages and times in ns.
+
+    ``figures`` = peak (bps), when, updates of ``life`` then; touches as ``Book.touch`` gives them, where is bought and where is sold.
+    """
+
+    ts: int
+    walk: Walk
+    sides: Sides
+    life: Life
+    figures: tuple[float, int, int]
+    fading: bool
+    buy: tuple[float, float, float, float]
+    sell: tuple[float, float, float, float]
+    ages: tuple[int, int]
+    skew: int
+    limit: int
+    rules: Rules
+
+
 class Pair:
     """One ordered pair of markets and the life it may be in."""
 
     __slots__ = (
-        "buffer", "buy", "cost_buy", "cost_sell", "fee_buy", "fee_sell", "id", "last", "life", "lot", "min_notional", "min_size", "number",
-        "sell", "transfer", "wall_bps", "watched",
+        "_walked", "buffer", "buy", "cost_buy", "cost_sell", "fee_buy", "fee_sell", "id", "last", "life", "look", "lot", "min_notional",
+        "min_size", "number", "sell", "transfer", "wall_bps", "watched",
     )  # fmt: skip
 
     def __init__(self, buy: Instrument, sell: Instrument, costs: tuple[Cost, Cost], rules: Rules) -> None:
@@ -49,7 +71,8 @@ class Pair:
         self.take(buy, sell, rules)
         self.charge(costs, rules)
         self.life = Lifecycle(LifeRules(rules.enter, rules.leave, rules.debounce, MAX_GAP_NS))
-        self.last: Opportunity | None = None
+        self.last: Opportunity | None = None  #: the row as it was made last; ``row`` gives the newest
+        self.look: Look | None = None  #: newer than ``last``
         self.id, self.watched = 0, False
 
     def take(self, buy: Instrument, sell: Instrument, rules: Rules) -> None:
@@ -58,6 +81,7 @@ class Pair:
         self.lot = common_lot(buy.lot, sell.lot)
         self.min_notional = max(rules.min_notional, buy.min_notional, sell.min_notional)
         self.min_size = max(buy.min_size, sell.min_size)
+        self._walked: tuple[Walk, Sides] | None = None
 
     def charge(self, costs: tuple[Cost, Cost], rules: Rules) -> None:
         """Reckon with these fees of buying and selling, each for its role, and with the fixed costs and the buffer of the rules."""
@@ -69,6 +93,7 @@ class Pair:
         # a fee taken in base: less is received than bought, so each unit received costs fb/(1−fb) on top
         self.fee_buy = fb / (1.0 - fb) if self.cost_buy.currency == "base" else fb
         self.fee_sell = self.cost_sell.fee + self.buffer
+        self._walked = None
         self.wall_bps = ((1.0 + self.fee_buy) / (1.0 - self.fee_sell) - 1.0) * 1e4
 
     def net_touch_bps(self, ask: float, bid: float) -> float:
@@ -90,6 +115,17 @@ class Pair:
         return two_book(
             asks, bids, self.fee_buy, self.fee_sell, max_quote=max_quote, lot=self.lot, transfer=self.transfer, fill_all=fill_all
         )
+
+    def best(self, sides: Sides) -> Walk:
+        """The walk of these sides; where all levels that the last one looked at are the same, it is that one."""
+        if self._walked is not None:
+            walk, (asks, bids) = self._walked
+            upto = walk.levels[0] + 2, walk.levels[1] + 2
+            if sides[0][: upto[0]] == asks[: upto[0]] and sides[1][: upto[1]] == bids[: upto[1]]:
+                return walk
+        walk = self.walk(sides)
+        self._walked = walk, sides
+        return walk
 
     def takes(self, walk: Walk) -> bool:
         """Whether both venues take an order of this size."""
@@ -124,6 +160,51 @@ class Pair:
         if self.cost_buy.currency == "base" and kept > 0.0:
             on_buy = 1.0 - self.cost_buy.fee - paid / kept
         return min(on_buy, walk.net / got) * 1e4
+
+    def row(self) -> Opportunity | None:
+        """The newest row of the life that is open; None = none is."""
+        look = self.look
+        if look is None:
+            return self.last
+        self.look, walk, sides, rules = None, look.walk, look.sides, look.rules
+        order = self.walk(sides, max_quote=rules.order_size, fill_all=True)
+        ask, bid = look.buy[2], look.sell[0]
+        mid_buy, mid_sell = _mid(look.buy) or ask, _mid(look.sell) or bid
+        bill, (peak_bps, peak_t, updates) = self.bill(walk), look.figures
+        fees = walk.fees - bill.buffer
+        self.last = Opportunity(
+            ts=look.ts, id=self.id, state="fading" if look.fading else "open", reason="",
+            symbol=self.buy.symbol, base=self.buy.base, quote=self.buy.quote, kind=self.buy.kind,
+            buy=self.buy.key, sell=self.sell.key, buy_venue=self.buy.venue, sell_venue=self.sell.venue,
+            opened=look.life.open, closed=None, peak_bps=peak_bps, peak_t=peak_t, updates=updates,
+            buy_px=ask, sell_px=bid, touch_net_bps=self.net_touch_bps(ask, bid),
+            qty=walk.qty, size=walk.cost, buy_vwap=walk.buy_vwap, sell_vwap=walk.sell_vwap,
+            gross=walk.gross, fees=fees, net=walk.net,
+            gross_bps=walk.gross_bps or 0.0, fees_bps=fees / walk.cost * 1e4, net_bps=walk.net_bps or 0.0,
+            buy_cost=walk.cost, sell_proceeds=walk.proceeds + bill.buffer, levels=walk.fills,
+            order_qty=order.qty, net_at_order=order.net, net_bps_at_order=order.net_bps,
+            indicative_pct=indicative_spread(mid_buy, mid_sell),
+            indicative_profit_pct=indicative_profit(mid_buy, mid_sell, self.cost_buy.fee * 100.0, self.cost_sell.fee * 100.0),
+            fee_buy_bps=self.cost_buy.fee * 1e4, fee_sell_bps=self.cost_sell.fee * 1e4, fee_slack_bps=self.slack_bps(walk),
+            buy_age_ms=look.ages[0] / MS, sell_age_ms=look.ages[1] / MS, skew_ms=look.skew / MS, max_age_ms=look.limit / MS,
+            transfer=bill.transfer, buffer=bill.buffer,
+            buy_as=rules.role(self.buy.venue, "buy"), sell_as=rules.role(self.sell.venue, "sell"),
+            buy_in_base=self.cost_buy.currency == "base", sell_in_base=self.cost_sell.currency == "base",
+            at_least=ends(walk, sides, self.lot),
+        )  # fmt: skip
+        return self.last
+
+
+def _mid(touch: tuple[float, float, float, float]) -> float | None:
+    bid, _, ask, _ = touch
+    return (bid + ask) / 2.0 if bid > 0.0 and ask > 0.0 else None
+
+
+def ends(walk: Walk, sides: Sides, lot: float) -> bool:
+    """Whether a side as far as it was read ended before the profit did: the best size is at least this."""
+    if not any(at >= len(side) - 1 for at, side in zip(walk.levels, sides, strict=True)):
+        return False
+    return min(sum(size for _, size in side) for side in sides) <= walk.qty + lot
 
 
 def common_lot(a: float, b: float) -> float:

@@ -36,7 +36,6 @@ from dope.market.lane import (
     MID,
     MS,
     OWN_TS,
-    PAIRS,
     Q_ASK,
     Q_ASK_SIZE,
     Q_BID,
@@ -64,23 +63,12 @@ from dope.market.lane import (
 )
 from dope.market.lane_text import read
 from dope.market.memory import address, get
+from dope.market.near import is_near
 
 # why run() came back
 END, STEP, LOOK = 0, 1, 2
 LED = 16  #: beside the kernel's flags: the venue's own quote was the touch before this message
 _NEEDS_A_LOOK = kernel.CROSSED | kernel.WINDOW | kernel.ONE_SIDED
-
-
-@jit
-def _is_near(slot: int, prices: np.ndarray, pairs_of: np.ndarray, pairs: np.ndarray, walls: np.ndarray, near: float) -> bool:
-    for k in range(PAIRS):
-        number = pairs_of[slot, k]
-        if number < 0:
-            return False
-        ask, bid = prices[pairs[number, 0], 1], prices[pairs[number, 1], 0]
-        if ask > 0.0 and bid > 0.0 and (bid / ask - 1.0) * 1e4 - walls[number] >= near:
-            return True
-    return False
 
 
 @inlined
@@ -94,7 +82,7 @@ def _pleases(
         return False
     old_bid, old_ask = prices[slot, 0], prices[slot, 1]
     prices[slot, 0], prices[slot, 1] = bid, ask
-    if _is_near(slot, prices, pairs_of, pairs, walls, near[0]):
+    if is_near(slot, prices, pairs_of, pairs, walls, near[0]):
         prices[slot, 0], prices[slot, 1] = old_bid, old_ask
         return False
     return True

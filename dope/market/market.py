@@ -11,7 +11,8 @@ from dope.market.book import LIES, LIES_NS, SUSPENSION_NS, Book
 from dope.market.compared import Doubts, differing
 from dope.market.delays import NS, DelayFloor
 from dope.market.freshness import next_sigma
-from dope.market.lane import BOOK_SENT, QUOTE_MEMORY_NS, QUOTE_SENT, WILD_MOVE, Slots, remember
+from dope.market.lane import BOOK_SENT, QUOTE_MEMORY_NS, QUOTE_SENT, WILD_MOVE, Slots
+from dope.market.near import remember_near
 from dope.types import (
     CROSSED,
     DOWN,
@@ -59,6 +60,7 @@ class Market:
     def __init__(self) -> None:
         self.books: dict[str, Book] = {}
         self.watched: set[str] = set()  #: keys whose changes behind the touch detectors want to hear of; see ``watch``
+        self.every_touch = True  #: somebody wants to hear of every touch; else of those alone that bring a pair near, or of watched books
         self.slots = Slots()
         self.dirty: dict[str, None] = {}  #: keys of which the fast lane must learn anew
         self.resyncs: list[tuple[str, str]] = []
@@ -197,8 +199,11 @@ class Market:
             if book.sigma_mid == 0.0:
                 book.sigma_mid = mid
         book.touch_ts = ts
-        remember(book.slot, ts, book.stamp, bid, bid_size, ask, ask_size, self.slots.rings)
-        return [Touch(ts, book.key, bid, bid_size, ask, ask_size)]
+        slots = self.slots
+        near = remember_near(book.slot, ts, book.stamp, bid, bid_size, ask, ask_size, slots.rings, slots.prices, slots.watch)
+        if near or self.every_touch or book.key in self.watched or book.slot in slots.crowded:
+            return [Touch(ts, book.key, bid, bid_size, ask, ask_size)]
+        return []
 
     def _suspend(self, book: Book, ts: int) -> list[Event]:
         """Its checksums are wrong time and again, after new snapshots too: leave the venue alone for a while."""

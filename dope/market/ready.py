@@ -12,6 +12,7 @@ from dope.market.delays import DelayFloor
 from dope.market.digits import AHEAD
 from dope.market.lane import BOOK_SENT, Log, Names, Slots, Templates, remember
 from dope.market.loops import BUY, SELL, Loops
+from dope.market.near import remember_near
 from dope.market.overlaps import overlap_sums
 from dope.market.sample import sample
 from dope.market.tracks import Tracks
@@ -34,6 +35,7 @@ def compile_all() -> None:
     delay.excess(2, 1)
     delay.heard(3, 2, (slots.state, book.slot, BOOK_SENT), 1)
     remember(book.slot, 1, 0, 1.0, 1.0, 2.0, 1.0, slots.rings)
+    remember_near(book.slot, 1, 0, 1.0, 1.0, 2.0, 1.0, slots.rings, slots.prices, slots.watch)
     slots.trade(book.slot, (1, 0), (1.0, 1.0, 1.0))
     slots.settle_trades()
     Loops({0: (1.0, 1.0)}, [[0]], [[(False, 0, BUY), (False, 0, SELL), (True, 0, SELL)]]).near(slots, 0.0)
