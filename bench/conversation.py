@@ -12,6 +12,7 @@ import msgspec
 from dope.engine import Engine
 from dope.engines import build_engine
 from dope.settings import load
+from dope.sim.character import USUAL, Character
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
 from dope.sim.dialogue import Client
@@ -25,11 +26,11 @@ PATIENCE_STEPS = 3_000  #: in which every book must be LIVE
 class Conversation:
     """The venues of these listings and an engine: ``frames`` is what it saw, the first ``head`` of them until all books were LIVE."""
 
-    def __init__(self, specs: Sequence[ListingSpec], seed: int = 1) -> None:
+    def __init__(self, specs: Sequence[ListingSpec], seed: int = 1, character: Character = USUAL) -> None:
         self.venues = tuple(dict.fromkeys(spec.venue for spec in specs))
         self.symbols = tuple(dict.fromkeys(spec.symbol for spec in specs))
         self.keys = {spec.key for spec in specs}
-        self.sample, self.head = SampleMarket(seed, specs), 0
+        self.sample, self.head = SampleMarket(seed, specs, character=character), 0
         self.frames: list[Frame] = []
         self.servers: dict[str, Any] = {
             venue: module(venue).Server(self.sample, clock=lambda: self.sample.steps / 100) for venue in self.venues

@@ -132,7 +132,7 @@ def with_pairs(count: int) -> tuple[int, dict[str, Callable[[], Callable[[], obj
     """How many messages ``bench.several`` brings at least ``count``, and what steps them, behind the beginning of all books."""
     told = several.conversation(count)
     head, rest = ticking(told.frames[: told.head]), told.frames[told.head :]
-    clocked = ticking(several.hurried(rest, head[-1].ts + GAP_NS, GAP_NS))
+    clocked = ticking(several.hurried(rest, head[-1].ts + several.GAP_NS))
 
     def begun(fresh: Engine) -> Callable[[], None]:
         fresh.step_many(head)

@@ -34,8 +34,8 @@ def test_where_four_venues_quote_the_same_opportunities_triangles_and_bases_are_
     assert fresh.counts["Opportunity"] > 0 and len(arbitrage.pairs) > 30
     assert detector_of(fresh, Triangles).ways and detector_of(fresh, CrossQuote).pairs and detector_of(fresh, Basis).pairs
     assert fresh.counts.get("Fault", 0) == fresh.counts.get("Gap", 0) == 0
-    again = several.hurried(told.frames[told.head :], 10, 4)
-    assert [frame.ts for frame in again[:3]] == [10, 14, 18]
+    again = several.hurried(told.frames[told.head :], 10)
+    assert [frame.ts for frame in again[:3]] == [10, 20_010, 40_010]
     assert [frame.data for frame in again] == [frame.data for frame in told.frames[told.head :]]
 
 
