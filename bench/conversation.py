@@ -13,9 +13,9 @@ from dope.engine import Engine
 from dope.engines import build_engine
 from dope.settings import load
 from dope.sim.character import USUAL, Character
+from dope.sim.dialogue import Client
 from dope.sim.listings import ListingSpec
 from dope.sim.market import SampleMarket
-from dope.sim.dialogue import Client
 from dope.sim.venue import module
 from dope.types import DATA, LIVE, OPEN, REPLY, Fetch, Frame, OpenInfo, ReplyInfo, Send
 

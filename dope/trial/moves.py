@@ -1,6 +1,7 @@
 """Compares jumps, bursts and links that the session told with what was planted and with what the markets published.
 
-  jump    due: one that was planted, or came by chance, and moved the published mid of a market within ONSET_MS by more than SURE times
+  jump    in stepped time: all that the published mids hold, by a plain reckoning, and nothing else (``jumped.py``). As time goes by
+          due: one that was planted, or came by chance, and moved the published mid of a market within ONSET_MS by more than SURE times
           what makes a jump there, with nothing else going on around it. Found: told of that market, in its direction, within ONSET_MS.
           Off: its size is not that of the published mids from then on by more than SHARE. False: nothing in the journal moved it
           then, nor did its published mid; unsure: nothing did, but its mid went so far by itself.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from dope.detectors.bursts import Burst, Bursts
@@ -26,6 +27,7 @@ from dope.sim.events import RAMP
 from dope.sim.journal import Planted
 from dope.sim.listings import STEP_MS, ListingSpec
 from dope.trial.judge import Finding, Unreadable, when
+from dope.trial.jumped import Jumped
 from dope.trial.seen import Loud, Restless, Seen
 from dope.trial.stage import MS, Played
 
@@ -103,7 +105,7 @@ class Moves:
     # -- jumps -----------------------------------------------------------------------------------------------------------
     def jumps(self) -> Finding:
         """Those of the journal against those that were told."""
-        played, finding = self.played, Finding("jump")
+        played, finding, exact = self.played, Finding("jump"), self.played.stepped
         left = [told for told in played.witness.jumps if told.t_detect // MS > played.ready_ms]
         of: dict[str, list[Jump]] = {}
         for told in left:
@@ -117,7 +119,21 @@ class Moves:
                 hits = [each for each in of.get(spec.key, ()) if start <= each.t_detect // MS <= start + ONSET_MS and each.dir == way]
                 for hit in hits:
                     taken[id(hit)] = entry.id
-                self._jump(finding, spec, entry, (start, way), hits)
+                if not exact:
+                    self._jump(finding, spec, entry, (start, way), hits)
+                elif hits:
+                    finding.latency_ms.append(hits[0].t_detect / MS - start)
+        self._hits = [Hit(told, taken.get(id(told))) for told in left]
+        if exact:
+            jumped = Jumped(played, self.seen)
+            for spec in self._watched():
+                jumped.compare(finding, spec, of.get(spec.key, []))
+        else:
+            self._unplanted(finding, left, taken)
+        return finding
+
+    def _unplanted(self, finding: Finding, left: Sequence[Jump], taken: Mapping[int, int]) -> None:
+        """What was told and is of no entry of the journal."""
         for told in left:
             start, end = told.t_start // MS, told.t_detect // MS
             if id(told) in taken or any(True for _ in self._around(self._specs[told.key], start - ONSET_MS, end)):
@@ -126,9 +142,8 @@ class Moves:
             if abs(told.bps - true) <= SHARE * true:
                 finding.unsure += 1
             else:
-                finding.false.append(f"{told.key} at {when(played, end)}: {told.dir * told.bps:+.2f} bps, and its mid stayed where it was")
-        self._hits = [Hit(told, taken.get(id(told))) for told in left]
-        return finding
+                words = f"{told.dir * told.bps:+.2f} bps, and its mid stayed where it was"
+                finding.false.append(f"{told.key} at {when(self.played, end)}: {words}")
 
     def _jump(self, finding: Finding, spec: ListingSpec, entry: Planted, onset: tuple[int, int], hits: list[Jump]) -> None:
         start, way = onset
