@@ -126,7 +126,7 @@ class Moves:
         self._hits = [Hit(told, taken.get(id(told))) for told in left]
         if exact:
             jumped = Jumped(played, self.seen)
-            for spec in self._watched():
+            for spec in self.watched():
                 jumped.compare(finding, spec, of.get(spec.key, []))
         else:
             self._unplanted(finding, left, taken)
