@@ -224,8 +224,7 @@ def test_after_a_seek_the_books_are_those_of_a_replay_up_to_there(recorded: Reco
     player, rng = Player(recorded.settings, Reel(recorded.paths)), random.Random(7)
     frames = list(merge([Tape(path) for path in recorded.paths]))
     states = set()
-    for _ in range(6):
-        ts = rng.randint(player.reel.first, player.reel.last)
+    for ts in (recorded.all_live, *(rng.randint(player.reel.first, player.reel.last) for _ in range(5))):
         player.seek(ts)
         while player.goal is not None:
             player.turn(0)

@@ -156,7 +156,7 @@ GUARDS = (
     Guard("a clock set forward that is believed where the venue is silent for as long", "dope/market/delays.py",
           "max(LEAST_NS, SILENT * delays[PACE])", "LEAST_NS", "tests/market/test_freshness.py -k silent_for_as_long"),
     Guard("connecting time and again to a venue that takes no subscription", "dope/venues/base.py",
-          "if refused and not waiting and not refusals.taken:", "if False:", "tests/simulation/test_refused.py"),
+          "if refused and self.subscriptions.hopeless(frame.conn):", "if False:", "tests/simulation/test_refused.py"),
     Guard("a snapshot made before the message that it follows (Coinbase)", "dope/venues/coinbase.py",
           "if snapshot and self._is_old(frame, push):", "if False:", "tests/venues/test_coinbase.py -k made_before"),
     Guard("a leader that was not first", "dope/trial/leads.py",
