@@ -64,8 +64,8 @@ SCENARIOS = {
         ),
         Scenario(
             "jumps", "Jumps",
-            "Every 5 s each asset jumps by 15 bp, up and down in turn: markets follow one after the other, and soon it is said who leads.",
-            JUMPY, tuple(_jump(at_s, asset, bps) for at, bps in ((0.5, 15.0), (5.5, -15.0)) for asset, at_s in
+            "Every 5 s each asset jumps by 10 bp, up and down in turn: markets follow one after the other, and soon it is said who leads.",
+            JUMPY, tuple(_jump(at_s, asset, bps) for at, bps in ((0.5, 10.0), (5.5, -10.0)) for asset, at_s in
                         (("BTC", at), ("ETH", at + 1.5), ("SOL", at + 3.0))), every_s=10.0,
         ),
         Scenario(

@@ -6,8 +6,8 @@ published mids of both show it clearly (``moves``): it is the time between, by t
   planted  two markets of which one was first in so many of their clear jumps together that the session's own rule says "leads"
   due      such a pair, also if all their jumps together that are not clear, or nearer than the session's clock can tell, went against it
   found    the session, asked once a second, said so
-  false    it was said of one that was not first in more than half of their clear jumps together; where these are fewer than the rule
-           needs, of one that hears of prices no earlier than the other
+  false    it was said of one that was not first in more than half of their clear jumps together; where these are fewer than ENOUGH,
+           of one that hears of prices no earlier than the other
   unsure   it was first in most of them, but not in so many that the rule would say so
   off      found, but the median lag by more than NEAR_MS away from that of what was published
 """
@@ -28,6 +28,7 @@ from dope.trial.moves import KNOWN_S, Moves, way_of
 from dope.trial.stage import Played
 
 NEAR_MS = 5 + STEP_MS
+ENOUGH = 5  #: clear jumps that say more of who is first than the lags of the markets: streams wait, too, until they speak
 
 Order = tuple[str, str]  #: two markets
 
@@ -132,10 +133,10 @@ class Leading:
         score, (leader, follower) = self.played.leads[order].score, order
         where = f"{leader} is said to lead {follower} since {when(self.played, self.played.leads[order].since_ms)}"
         clear = [lag for lag in self._lags(order) if lag is not None]
-        if len(clear) < LEADS_N:
+        if len(clear) < ENOUGH:
             earlier = hears_ms(self._specs[follower]) - hears_ms(self._specs[leader])
             if earlier <= 0:
-                finding.false.append(f"{where}: it hears of prices {-earlier:.0f} ms later")
+                finding.false.append(f"{where}: it hears of prices {-earlier:g} ms later")
         elif median(clear) <= 0:
             finding.false.append(f"{where}: of {len(clear)} jumps it was first in {sum(lag > 0 for lag in clear)}")
         elif not self._rule(clear):
