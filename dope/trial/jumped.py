@@ -5,6 +5,9 @@
   off     found, but its size is another one
   false   told, and the mids hold none then
   unsure  any of these, but around it the market told of its levels in several messages of one step: between them nobody knows the truth
+
+After a fault at a market the session has measured another volatility than its published mids say. From then on a jump is found within
+a second, and a move that is less than SURE times as large as it must be decides nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from dope.trial.seen import Seen
 from dope.trial.stage import MS, Played
 
 NEAR_MS = 1_000  #: a loss of the book so near may have hidden a jump or made one
+SURE = 1.25
 EXACT = 1e-6  #: share by which a size may differ: logarithms in floating point
 
 
@@ -80,11 +84,12 @@ class Jumped:
             if held.detect <= played.ready_ms or held.final > played.end_ms - STEP_MS:
                 continue
             where = f"{spec.key} {when(played, held.detect)}: {held.way * held.bps:+.2f} bps"
-            found = next((one for one in left if one.dir == held.way and abs(one.t_detect // MS - held.detect) < STEP_MS), None)
+            near = NEAR_MS if self._touched(spec.key, held.final) else STEP_MS
+            found = next((one for one in left if one.dir == held.way and abs(one.t_detect // MS - held.detect) < near), None)
             if found is not None:
                 left.remove(found)
             same = found is not None and abs(found.bps - held.bps) <= EXACT * held.bps
-            if not same and self._murky(spec.key, held.detect, held.final):
+            if not same and (self._murky(spec.key, held.detect, held.final) or self._doubtful(spec.key, held.final, held.bps / held.least)):
                 finding.unsure += 1
                 continue
             finding.due += 1
@@ -95,10 +100,19 @@ class Jumped:
                 finding.off.append(f"{where}, told as {found.bps:.2f}")
         for one in left:
             start, end = one.t_detect // MS, one.t_final // MS
-            if end > played.end_ms - STEP_MS or self._murky(spec.key, start, end):
+            unsure = self._murky(spec.key, start, end) or self._doubtful(spec.key, end, one.bps / one.threshold)
+            if end > played.end_ms - STEP_MS or unsure:
                 finding.unsure += 1
             else:
                 finding.false.append(f"{spec.key} at {when(played, start)}: {one.dir * one.bps:+.2f} bps, and its mids hold none")
+
+    def _touched(self, key: str, at: int) -> bool:
+        """Whether a fault came to this market before."""
+        return self._unreadable.within(key, self._played.at_ms[0], at)
+
+    def _doubtful(self, key: str, at: int, times: float) -> bool:
+        """Whether a move so many times as large as it must be may have been one for the session alone, or for the published mids alone."""
+        return times < SURE and self._touched(key, at)
 
     def _murky(self, key: str, start: int, end: int) -> bool:
         """Whether it cannot be said what the session saw of this market then, and in the time before that counts."""
