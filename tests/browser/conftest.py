@@ -71,13 +71,18 @@ class Browser:
         self._own, self.tab = context, Tab(context.pages[0])
         self._keeper = context.new_cdp_session(context.pages[0])
 
-    def new_page(self, viewport: dict[str, int] | None = None) -> Any:
-        """A page of a person who comes back with nothing kept; where one is open already, of another person, with a browser like new."""
+    def new_page(self, viewport: dict[str, int] | None = None, *, stays: bool = False) -> Any:
+        """A page of a person who comes back with nothing kept; where one is open already, of another person, with a browser like new.
+
+        ``stays`` = it still shows what the last test has left there, whose server may be gone.
+        """
         size = viewport or {"width": 1280, "height": 720}
         if self.tab.taken:
             return self._own.browser.new_page(viewport=size)
         self._keeper.send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": KEPT})
         self._own.clear_cookies()
+        if not stays:
+            self.tab.leave()
         return self.tab.take(size)
 
     def new_context(self, **options: Any) -> Any:
@@ -103,7 +108,7 @@ def again(browser: Any) -> Iterator[Callable[..., Any]]:
     """Shows a place of the rail of a server; a page that an earlier test has left there is put back instead of opened anew."""
 
     def go(server: Any, rail: str = "live") -> Any:
-        page = patient(browser.new_page(viewport=SIZE))
+        page = patient(browser.new_page(viewport=SIZE, stays=True))
         watch(page, server.url)
         if not page.url.startswith(server.url + "/"):
             page.goto(server.url + "/?tour=0")

@@ -155,7 +155,10 @@ def test_our_own_page_does_all_of_this(browser: Any, ours: Guarded) -> None:
     """The same script from our own origin gets through: what is refused above is refused for where it comes from."""
     page = patient(browser.new_page())
     page.goto(ours.url + "/docs")
-    got = page.evaluate(ATTACK, ours.url)
+    for _ in range(10):  # it gives each way two seconds, which may be too few on a busy machine
+        got = page.evaluate(ATTACK, ours.url)
+        if "nothing came" not in (got["read /api/v1/live"], got["socket /ws/v1/live"], got["write application/json cors"]):
+            break
     assert got["read /api/v1/live"].startswith("basic {") and got["socket /ws/v1/live"].startswith("DATA {")
     assert json.loads(got["write application/json cors"].removeprefix("basic "))["job"] >= 1
     assert ("set", {"order_size": 666.0}) in ours.market.commands
