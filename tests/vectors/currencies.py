@@ -47,8 +47,9 @@ def carries(document: Document, market: Path) -> Iterator[Case]:
         interval = round(float(case["funding_interval_h"]) * HOUR_NS)
         basis = basis_bps(float(case["spot"]), float(case["perp"]))
         until = round(float(case["hold_h"]) * HOUR_NS)
-        fund, fees = Fund(float(case["funding_rate"]), interval, interval), (float(case["fee_spot"]), float(case["fee_perp"]))
-        hold, side = Hold(0, until, (NO_FUND, fund), fees, float(case["exit_basis_bps"])), 1 if basis >= 0.0 else -1
+        fund, spot, perp = Fund(float(case["funding_rate"]), interval, interval), float(case["fee_spot"]), float(case["fee_perp"])
+        hold = Hold(0, until, (NO_FUND, fund), (spot, spot, perp, perp), float(case["exit_basis_bps"]))
+        side = 1 if basis >= 0.0 else -1
         found = hold.outcome(basis, side)
         told = {
             "basis_bps": basis, "funding_annual_pct": funding_annual_pct(fund.rate, float(case["funding_interval_h"])),
