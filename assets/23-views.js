@@ -8,7 +8,8 @@
   };
   const POPS = { live: "views-pop", leadlag: "lead-views-pop" }, NUMBERS = ["min", "max", "size", "span"];
   const page = () => (DOPE.page in KEPT ? DOPE.page : "live");
-  let views = [], state = "loading", name = null;
+  const parts = {};   // page → its field for a name, and its list: only that is drawn again, or a click on what goes would be lost
+  let views = [], state = "loading", asked = 0;
 
   async function call(method, title, body) {
     const path = "/api/v1/views" + (title === undefined ? "" : `/${page()}/${encodeURIComponent(title)}`);
@@ -24,10 +25,13 @@
     throw new Error(text);
   }
   async function load() {
+    const mine = ++asked;
+    let found = [], trouble = "";
     try {
-      views = (await call("GET")).filter((view) => view.page === page());
-      state = "";
-    } catch (error) { state = `Saved views cannot be read: ${error.message}`; }
+      found = (await call("GET")).filter((view) => view.page === page());
+    } catch (error) { trouble = `Saved views cannot be read: ${error.message}`; }
+    if (mine !== asked) return;   // a later question will be answered with what is true by then
+    [views, state] = [found, trouble];
     draw();
   }
   async function change(title, work, done) {
@@ -43,17 +47,22 @@
       h("button", { type: "button", class: "ib", "data-act": "view-delete", "data-value": view.name, "data-test": "view-delete", "aria-label": `Delete view ${view.name}` }, DOPE.icon("trash")));
   }
   function draw() {
-    if (!$(POPS[page()])) return;
-    name = name || h("input", { type: "text", maxlength: "64", "aria-label": "Name of the view", placeholder: "name", "data-test": "view-name", autocomplete: "off" });
-    const list = state ? [h("p", { class: "mut" }, state === "loading" ? "Loading…" : state)] : views.length ? views.map(row) : [h("p", { class: "mut" }, "None saved yet.")];
-    DOPE.fill(POPS[page()], h("h3", {}, "Saved views"), ...list,
-      h("div", { class: "view-row" }, name, h("button", { type: "button", class: "btn2", "data-act": "view-save", "data-test": "view-save" }, "Save what is chosen")));
+    const at = page();
+    if (!$(POPS[at])) return;
+    if (!parts[at]) {
+      const name = h("input", { type: "text", maxlength: "64", "aria-label": "Name of the view", placeholder: "name", "data-test": "view-name", autocomplete: "off" });
+      parts[at] = { name, list: h("div", {}) };
+      DOPE.fill(POPS[at], h("h3", {}, "Saved views"), parts[at].list,
+        h("div", { class: "view-row" }, name, h("button", { type: "button", class: "btn2", "data-act": "view-save", "data-test": "view-save" }, "Save what is chosen")));
+    }
+    const told = state === "loading" ? "Loading…" : state || (views.length ? "" : "None saved yet.");
+    parts[at].list.replaceChildren(...(told ? [h("p", { class: "mut" }, told)] : views.map(row)));
   }
 
   Object.assign(DOPE.actions, {
     views: (b) => { draw(); DOPE.pop(POPS[page()], b); if (!$(POPS[page()]).hidden) load(); },
     "view-save": () => {
-      const title = name.value.trim();
+      const { name } = parts[page()], title = name.value.trim();
       if (!title) { DOPE.toast("A view needs a name", "bad"); return; }
       const kept = Object.fromEntries(KEPT[page()].map((key) => [key, DOPE.view[key]]));
       change(title, () => call("PUT", title, { state: kept }), "Saved").then(() => { name.value = ""; });
