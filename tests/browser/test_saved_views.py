@@ -61,6 +61,25 @@ def test_filters_are_saved_under_a_name_applied_by_another_browser_and_deleted(s
     assert complaints == []
 
 
+def test_an_answer_that_comes_late_takes_no_button_away_and_no_newer_list(serve: Any, visit: Any) -> None:
+    server = serve()
+    page = visit(server)
+    page.wait_for_function(READY)
+    held: list[Any] = []
+    page.route("**/api/v1/views", lambda route: route.continue_() if held else held.append(route))
+    page.click('[data-act="views"]')
+    page.fill('[data-test="view-name"]', "mine")
+    page.evaluate("window.button = document.querySelector('[data-test=view-save]')")
+    page.click('[data-test="view-save"]')
+    page.wait_for_selector('[data-test="view-apply"]')
+    with page.expect_response("**/api/v1/views"):
+        held[0].fulfill(json=[])
+    page.evaluate("() => new Promise((done) => setTimeout(done, 200))")
+    assert page.locator('[data-test="view-apply"]').count() == 1
+    assert page.evaluate("window.button.isConnected && window.button === document.querySelector('[data-test=view-save]')")
+    assert page.complaints == []
+
+
 def test_a_saved_view_that_holds_nonsense_changes_only_what_makes_sense(serve: Any, visit: Any) -> None:
     server = serve()
     server.market.views["odd"] = {"page": "live", "name": "odd", "saved": 1, "state": {"min": "x", "span": "", "asset": None, "more": 1}}
