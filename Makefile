@@ -26,7 +26,7 @@ ALONE := --last-failed --last-failed-no-failures none
 test: $(DEV_MARK)   ## everything: lint, types, tests
 	$(PY) -c "from dope.market.ready import compile_all; compile_all()" & $(MAKE) --no-print-directory check && wait $$!
 	$(PY) -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "not browser and not full" || $(PY) -m pytest -q -m "not browser and not full" $(ALONE)
-	$(PY) -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "browser and not full" tests/browser || $(PY) -m pytest -q -m "browser and not full" $(ALONE) tests/browser
+	$(PY) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "browser and not full" tests/browser || $(PY) -m pytest -q -m "browser and not full" $(ALONE) tests/browser
 
 check: $(DEV_MARK)   ## lint and types only
 	$(PY) -m ruff check .
@@ -43,7 +43,7 @@ bench: $(DEV_MARK)   ## CPU, latency and memory beside plain comparators; takes 
 	$(PY) -m bench.store
 	$(PY) -m bench.crowd
 
-verify: $(DEV_MARK)   ## tests of full size and the benchmarks behind the promises, into tests/REPORT.md; half an hour
+verify: $(DEV_MARK)   ## tests of full size and the benchmarks behind the promises, into tests/REPORT.md; some 35 minutes
 	$(PY) -m tests.verify
 
 env: $(DEV_MARK)   ## write .env.example and the settings table of the README anew

@@ -87,7 +87,7 @@ def test_what_measures_milliseconds_runs_first_and_alone_and_the_others_run_even
     monkeypatch.setattr(verify, "_pytest", run)
     assert verify.run_tests([], tmp_path / "log", lambda: runs.append("memory")) == 3
     assert runs[0] == f"-n 0 {verify.ALONE}"
-    dealt = "-n 4 --dist loadfile --no-loadscope-reorder"
+    dealt = "-n 3 --dist loadfile --no-loadscope-reorder"
     others = f"{dealt} --ignore {verify.ALONE} --ignore {verify.PAGES}"
     assert sorted(runs[1:]) == [others, f"{dealt} {verify.PAGES}", "memory"], "memory is no time: it may run beside"
     assert verify.BESIDE in [name for name, _, _ in verify.BENCHES]

@@ -44,7 +44,7 @@ BENCHES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 )
 ALONE = "tests/tape/test_full_size.py"  #: measures milliseconds of a recording: nothing else runs beside it
 PAGES = "tests/browser"  #: in processes of their own: the browser's library keeps an event loop running, others start theirs
-BESIDE = "memory"  #: measures neither time nor CPU: it runs beside the tests that are dealt out, and first beside pages, which wait a lot
+BESIDE = "memory"  #: measures neither time nor CPU: it runs beside the tests that are dealt out
 BENCH_S = 1500  #: s after which a benchmark counts as broken
 
 Row = dict[str, Any]
@@ -56,10 +56,10 @@ def run_tests(arguments: Sequence[str], log: Path, meanwhile: Callable[[], None]
     ``meanwhile`` runs beside those that are dealt out to several processes, and has ended when this has.
     """
     alone = 0 if arguments else _pytest(("-n", "0", ALONE), log)
-    parts = [arguments] if arguments else [(PAGES,), ("--ignore", ALONE, "--ignore", PAGES)]
+    parts = [arguments] if arguments else [("--ignore", ALONE, "--ignore", PAGES), (PAGES,)]
     with ThreadPoolExecutor(1) as beside:
         done = beside.submit(meanwhile)
-        codes = [_pytest(("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", *part), log) for part in parts]
+        codes = [_pytest(("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *part), log) for part in parts]
         done.result()
     return alone or max(codes)
 
