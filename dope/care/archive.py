@@ -34,6 +34,8 @@ SHAPING = (
 _PROOF = b"sha256 "
 _COMMENT = len(_PROOF) + 64
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+#: what ``zipfile`` and our manifest raise for bytes that are no bundle; NotImplementedError = packed in a way that Python cannot unpack
+UNREADABLE = (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, EOFError, RuntimeError)
 
 
 def make_bundle(out: Path, tapes: Sequence[Path], settings: Settings, seen: dict[str, Any], reports: Sequence[Path] = ()) -> Manifest:
@@ -109,7 +111,7 @@ def check_bundle(path: Path) -> list[Problem]:
             comment = file.read()
         if not found and comment != _PROOF + _digest(path).encode():
             found = [Problem(str(path), -1, "does not match its SHA-256: something beside its members is damaged")]
-    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, EOFError, RuntimeError) as error:
+    except UNREADABLE as error:
         return [Problem(str(path), -1, f"not a readable bundle: {error}")]
     except OSError as error:
         return [Problem(str(path), -1, error.strerror or str(error))]
@@ -166,7 +168,7 @@ def contents(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = unpack_manifest(archive.read(MANIFEST)).entries
-    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, EOFError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise TapeError(f"{path.name}: not a readable bundle: {error}") from error
     except OSError as error:
         raise TapeError(f"{path.name}: {error.strerror or error}") from error

@@ -14,6 +14,7 @@ from dope.detectors.parameters import Tuning
 from dope.engine import Engine
 from dope.market.delays import MINUTE, DelayFloor
 from dope.market.freshness import resolution_ns, simultaneous, spread_ms
+from dope.picture import Picture
 from dope.readings.asked import Asked
 from dope.readings.clocks import clock_rows
 from dope.types import LIVE, SET, TICK, Event, Frame, Instrument, Tick
@@ -71,18 +72,24 @@ def test_an_opportunity_that_was_open_when_the_clock_was_set_says_so_until_it_is
     assert picture.events[-1]["kind"] == "clock"
 
 
-def test_a_venues_clock_that_is_set_back_is_told_once_and_marks_its_opportunities() -> None:
+def set_by(step_ms: int, *, every_ms: int, messages: int, after: int) -> tuple[Engine, Picture, Clocks, list[ClockStep]]:
+    """An open opportunity, and what is told of OKX, whose stamps are ``step_ms`` further from its message number ``after`` on."""
     engine, picture = watching(both())
     clocks = next(each for each in engine.detectors if isinstance(each, Clocks))
     step(engine, picture, [Frame(T0 + 95 * MS, "", 0, TICK, b"0"), *dear()])
     streams, delay = np.zeros((1, 2), dtype=np.int64), engine.market.delays["okx"]
-    for i in range(40):
-        ts = T0 + (100 + 50 * i) * MS
-        delay.heard(ts, ts - 5 * MS - (2 * S if i >= 10 else 0), (streams, 0, 0), 1)
-    found = clocks.on(Tick(T0 + 3 * S, 0), engine.market)
-    assert [(event.venue, event.step_ms, event.offset_ms) for event in found if isinstance(event, ClockStep)] == [("okx", -1950.0, 1955.0)]
-    assert clocks.on(Tick(T0 + 4 * S, 0), engine.market) == []
-    assert found[0].line(str.upper) == ("The clock of OKX was set back; its delays are measured anew", "-1950 ms", "warn")  # type: ignore[attr-defined]
+    for i in range(messages):
+        ts = T0 + (100 + every_ms * i) * MS
+        delay.heard(ts, ts + (step_ms * (i >= after) - 5) * MS, (streams, 0, 0), 1)
+    found = [event for event in clocks.on(Tick(T0 + 4 * S, 0), engine.market) if isinstance(event, ClockStep)]
+    return engine, picture, clocks, found
+
+
+def test_a_venues_clock_that_is_set_back_is_told_once_and_marks_its_opportunities() -> None:
+    engine, picture, clocks, found = set_by(-2_000, every_ms=50, messages=40, after=10)
+    assert [(event.venue, event.step_ms, event.offset_ms) for event in found] == [("okx", -1950.0, 1955.0)]
+    assert clocks.on(Tick(T0 + 5 * S, 0), engine.market) == []
+    assert found[0].line(str.upper) == ("The clock of OKX was set back; its delays are measured anew", "-1950 ms", "warn")
     picture.note(msgspec.structs.replace(found[0], venue="kraken"))
     assert not picture.fast(engine.market.now)["opps"][0]["clock_step"]
     picture.note(found[0])
@@ -90,17 +97,10 @@ def test_a_venues_clock_that_is_set_back_is_told_once_and_marks_its_opportunitie
 
 
 def test_a_venues_clock_that_is_set_forward_is_told_once() -> None:
-    engine, picture = watching(both())
-    clocks = next(each for each in engine.detectors if isinstance(each, Clocks))
-    step(engine, picture, [Frame(T0 + 95 * MS, "", 0, TICK, b"0"), *dear()])
-    streams, delay = np.zeros((1, 2), dtype=np.int64), engine.market.delays["okx"]
-    for i in range(140):
-        ts = T0 + (100 + 20 * i) * MS
-        delay.heard(ts, ts - 5 * MS + (300 * MS if i >= 80 else 0), (streams, 0, 0), 1)
-    found = clocks.on(Tick(T0 + 4 * S, 0), engine.market)
-    assert [(event.venue, event.step_ms, event.offset_ms) for event in found if isinstance(event, ClockStep)] == [("okx", 300.0, -295.0)]
+    engine, _, clocks, found = set_by(300, every_ms=20, messages=140, after=80)
+    assert [(event.venue, event.step_ms, event.offset_ms) for event in found] == [("okx", 300.0, -295.0)]
     assert clocks.on(Tick(T0 + 5 * S, 0), engine.market) == []
-    assert found[0].line(str.upper) == ("The clock of OKX was set forward; its delays are measured anew", "+300 ms", "warn")  # type: ignore[attr-defined]
+    assert found[0].line(str.upper) == ("The clock of OKX was set forward; its delays are measured anew", "+300 ms", "warn")
 
 
 def test_legs_whose_ages_differ_by_more_than_half_a_second_are_not_comparable() -> None:
