@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -76,3 +77,8 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_market_is_watched_all_t
         assert not recording["on"] and "data" in recording["reason"]
     done = command(tmp_path, "record", "--source", "sim", "--seconds", "1")
     assert done.returncode == 2 and "nothing was recorded" in done.stderr
+
+
+def test_the_seconds_of_a_recording_begin_with_the_recording_and_not_with_the_program(tmp_path: Path) -> None:
+    done = command(tmp_path, "record", "--source", "sim", "--seconds", "0.1")
+    assert done.returncode == 0 and len(json.loads(done.stdout)["tapes"]) == 1, "a market is not chosen in a tenth of a second"
