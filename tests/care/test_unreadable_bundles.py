@@ -10,7 +10,7 @@ import pytest
 from dope.care.archive import MANIFEST, check_bundle, contents
 from dope.errors import TapeError
 
-METHOD, FLAGS = (8, 10), (6, 8)  #: of these two bytes: places in the header of a member, and in its entry at the end (APPNOTE 4.3.7, 4.3.12)
+METHOD, FLAGS = (8, 10), (6, 8)  #: places in the header of a member and in its entry at the end (APPNOTE 4.3.7, 4.3.12)
 
 
 @pytest.mark.parametrize(("places", "value"), [(METHOD, 97), (FLAGS, 1)], ids=["packed in an unknown way", "locked with a password"])
