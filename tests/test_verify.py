@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -131,6 +132,24 @@ def test_a_benchmark_that_takes_too_long_leaves_no_process_behind(tmp_path: Path
             break
     pid = int(told.read_text())
     until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, "its child's end")
+
+
+def test_ended_from_outside_it_takes_with_it_what_its_tests_have_started(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    test = tmp_path / "test_long.py"
+    child = "import time; time.sleep(600)"
+    test.write_text(
+        "import os, subprocess, sys\nimport pytest\n\n@pytest.mark.full\ndef test_it():\n"
+        f"    c = subprocess.Popen([sys.executable, '-c', '{child}'], start_new_session=True)\n"
+        f"    open('{told}.new', 'w').write(str(c.pid))\n    os.rename('{told}.new', '{told}')\n    c.wait()\n"
+    )
+    command = [sys.executable, "-m", "tests.verify", "--no-bench", "--report", str(tmp_path / "report.md"), str(test)]
+    with subprocess.Popen(command, cwd=verify.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        until(told.exists, "a child of its test")
+        running.terminate()
+        assert running.wait(60) == 128 + signal.SIGTERM
+    pid = int(told.read_text())
+    until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, "that child's end")
 
 
 def test_a_benchmark_of_before_is_not_taken_for_todays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
@@ -46,6 +46,7 @@ ALONE = "tests/tape/test_full_size.py"  #: measures milliseconds of a recording:
 PAGES = "tests/browser"  #: in processes of their own: the browser's library keeps an event loop running, others start theirs
 BESIDE = "memory"  #: measures neither time nor CPU: it runs beside the tests that are dealt out
 BENCH_S = 1500  #: s after which a benchmark counts as broken
+STILL_S = 1800  #: s after which a test counts as standing still
 
 Row = dict[str, Any]
 
@@ -66,7 +67,7 @@ def run_tests(arguments: Sequence[str], log: Path, meanwhile: Callable[[], None]
 
 def _pytest(arguments: Sequence[str], log: Path) -> int:
     """Those of full size, and properties on all of their examples."""
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "full or hypothesis", *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "full or hypothesis", "-o", f"timeout={STILL_S}", *arguments]
     return subprocess.run(command, cwd=ROOT, env={**os.environ, VARIABLE: str(log), ALL: "1"}, check=False).returncode
 
 
@@ -74,6 +75,14 @@ def end_group(group: int) -> None:
     """What a benchmark started and left behind would disturb all that come after it."""
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
+
+
+def end(signum: int, frame: object = None) -> NoReturn:
+    """Ended from outside: all that was started ends with it, or it would disturb whatever runs next on this machine."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    os._exit(128 + signum)
 
 
 def run_bench(name: str, command: Sequence[str], promised: Sequence[str]) -> list[Row]:
@@ -176,6 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--report", type=Path, default=REPORT)
     parser.add_argument("tests", nargs="*", help="for pytest: files, -k …")
     chosen, rest = parser.parse_known_args(arguments)
+    signal.signal(signal.SIGTERM, end)
     began = time.monotonic()
     measured: dict[str, list[Row]] = {}
 

@@ -143,6 +143,7 @@ class Server:
         for thread in self._threads:
             thread.start()
         while not self._uvicorn.started:
+            assert self._threads[0].is_alive(), "the server has ended before it served anything"
             time.sleep(0.02)
         return self
 

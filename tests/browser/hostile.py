@@ -230,6 +230,7 @@ class Guarded:
         for thread in self._threads:
             thread.start()
         while not self._uvicorn.started:
+            assert self._threads[0].is_alive(), "the server has ended before it served anything"
             time.sleep(0.02)
         return self
 
