@@ -46,7 +46,7 @@ ALONE = "tests/tape/test_full_size.py"  #: measures milliseconds of a recording:
 PAGES = "tests/browser"  #: in processes of their own: the browser's library keeps an event loop running, others start theirs
 BESIDE = "memory"  #: measures neither time nor CPU: it runs beside the tests that are dealt out
 BENCH_S = 1500  #: s after which a benchmark counts as broken
-STILL_S = 1800  #: s after which a test counts as standing still
+STILL = ("-o", "timeout=1800", "-o", "faulthandler_timeout=1770")  #: s after which a test of full size counts as standing still
 
 Row = dict[str, Any]
 
@@ -67,7 +67,7 @@ def run_tests(arguments: Sequence[str], log: Path, meanwhile: Callable[[], None]
 
 def _pytest(arguments: Sequence[str], log: Path) -> int:
     """Those of full size, and properties on all of their examples."""
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "full or hypothesis", "-o", f"timeout={STILL_S}", *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "full or hypothesis", *STILL, *arguments]
     return subprocess.run(command, cwd=ROOT, env={**os.environ, VARIABLE: str(log), ALL: "1"}, check=False).returncode
 
 
