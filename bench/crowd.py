@@ -36,6 +36,7 @@ MARKETS = 10  #: per venue
 LISTED = frozenset(f"{venue}:{spec.symbol}" for venue in VENUES for spec in many(venue, MARKETS))
 EVERY_S = 5.0  #: s between two looks
 START_S = 240.0  #: s until all books are LIVE
+PARTS = {"used": "held by callers of malloc", "free": "kept by malloc for them", "arrow": "tables in columns"}
 LATE_SHARE = 0.3  #: of the run, left out of the growth of memory: histories of fixed size fill
 
 
@@ -90,6 +91,10 @@ class Look:
         for name, process in self.parts.items():
             times = process.cpu_times()
             row |= {f"{name} cpu": times.user + times.system, f"{name} rss": process.memory_info().rss / 2**20}
+        for line in self.client.get("/metrics").text.splitlines():
+            if line.startswith(("dope_memory_bytes{", "dope_python_objects ")):
+                words, _, value = line.rpartition(" ")
+                row[words] = float(value)
         self.rows.append(row)
 
     def column(self, name: str) -> np.ndarray:
@@ -101,11 +106,11 @@ class Look:
         return figure(words, unit, (factor * self.column(name)).tolist(), len(self.rows))
 
 
-def growth(look: Look, name: str) -> float:
-    """MiB per minute by least squares, without the first part."""
-    t, rss = look.column("t"), look.column(f"{name} rss")
+def growth(look: Look, column: str) -> float:
+    """Of a column per minute by least squares, without the first part."""
+    t, values = look.column("t"), look.column(column)
     kept = t >= t[0] + LATE_SHARE * (t[-1] - t[0])
-    return float(np.polyfit(t[kept] / 60.0, rss[kept], 1)[0]) if kept.sum() > 3 else float("nan")
+    return float(np.polyfit(t[kept] / 60.0, values[kept], 1)[0]) if kept.sum() > 3 else float("nan")
 
 
 def figures(look: Look, notes: dict[str, list[Any]]) -> list[Figure]:
@@ -127,8 +132,15 @@ def figures(look: Look, notes: dict[str, list[Any]]) -> list[Figure]:
         told += [
             figure(f"processor time, {name}", "%", cpu.tolist(), n),
             figure(f"memory, {name}: largest", "MiB", [float(look.column(f"{name} rss").max())], n),
-            figure(f"memory, {name}: growth", "MiB per minute", [growth(look, name)], n),
+            figure(f"memory, {name}: growth", "MiB per minute", [growth(look, f"{name} rss")], n),
         ]
+    for part, words in PARTS.items():
+        name = f'dope_memory_bytes{{use="{part}"}}'
+        told += [
+            figure(f"memory, program, {words}", "MiB", (look.column(name) / 2**20).tolist(), n),
+            figure(f"memory, program, {words}: growth", "MiB per minute", [growth(look, name) / 2**20], n),
+        ]
+    told.append(figure("Python's objects: growth", "per minute", [growth(look, "dope_python_objects")], n))
     for name, words in (("newest", "newest event shown → pixel"), ("every", "any event → pixel")):
         if notes[name]:
             values = np.array(notes[name])

@@ -8,7 +8,6 @@ time. Its memory (RSS) is read four times a second; what comes while caches and 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from dope.api.delta import Differ, Discontinuity
 from dope.api.live import encode
 from dope.board import Board
 from dope.feed.clock import Clock
+from dope.heap import parts
 from dope.sealer import SEAL_S
 from dope.session import Session
 from dope.tape.format import Meta
@@ -79,23 +79,6 @@ def frames(messages: int) -> Iterator[Frame]:
         if beat <= ts:
             beat += NS // 10
             yield from (Frame(ts, plants.OTHER, 2, DATA, each) for each in other.changes(ts // 1_000_000))
-
-
-class Mallinfo(ctypes.Structure):
-    """What glibc's ``mallinfo2`` tells, bytes."""
-
-    _fields_ = [(name, ctypes.c_size_t) for name in
-                ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]  # fmt: skip
-
-
-def parts() -> dict[str, int]:
-    """What the memory consists of now: bytes that callers of malloc hold, bytes that it keeps for them, Python's objects; 0 = not told."""
-    asked = getattr(ctypes.CDLL(None), "mallinfo2", None)
-    if asked is None:
-        return {"used": 0, "free": 0, "objects": sys.getallocatedblocks()}
-    asked.restype = Mallinfo
-    told = asked()
-    return {"used": int(told.uordblks + told.hblkhd), "free": int(told.fordblks), "objects": sys.getallocatedblocks()}
 
 
 class Growth:
@@ -187,6 +170,7 @@ def measure(messages: int, kept: Path | None = None) -> list[Figure]:
         figure(f"{name}: growth, upper 95 % bound", "MiB per million", [upper], used, target=target),
         part("what callers of malloc hold", "MiB", "used", MIB, "arrays, compiled code, libraries"),
         part("what malloc keeps for them", "MiB", "free", MIB, "room between what is held"),
+        part("tables in columns", "MiB", "arrow", MIB, "rows that no sealed file holds yet"),
         part("Python's objects", "objects", "objects", 1, "small ones lie in areas of 1 MiB, which are given back when empty"),
         figure(f"{name}: largest RSS", "MiB", [max(each["rss"] for each in told["samples"]) / MIB], len(told["samples"])),
         figure(f"{name}: opportunities opened", "", [told["signals"]], told["messages"]),

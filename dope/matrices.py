@@ -10,6 +10,9 @@ from dope.detectors.spreads import Spreads
 from dope.engine import Engine
 
 CELLS = 24  #: cells that are drawn before the engine may step again: every one walks two books
+NS = 1_000_000_000
+EVERY_NS = NS // 4  #: from one drawing to the next
+SHARE = 4  #: and at least so many times as long as the last one took, so that many venues leave time for everything else
 
 Cell = tuple[float | None, float | None, float | None, float | None, str]  #: gross, net, z, wall, state
 
@@ -19,9 +22,32 @@ class Matrices:
 
     def __init__(self, engine: Engine, arbitrage: Arbitrage, spreads: Spreads) -> None:
         self.engine, self.arbitrage, self.spreads = engine, arbitrage, spreads
+        self.drawn = False  #: at least once
+        self._new: list[dict[str, Any]] | None = None
+        self._steps: Iterator[list[dict[str, Any]] | None] | None = None
+        self._began, self._took = -NS, 0  # ns, of the newest drawing
 
-    def drawing(self, now: Callable[[], int], hidden: frozenset[str]) -> Iterator[dict[str, Any]]:
-        """The ``matrix`` section at the last step, without the markets of the keys ``hidden``; nothing at those before it."""
+    def step(self, now: Callable[[], int], hidden: frozenset[str]) -> bool:
+        """Draw a few cells, without the markets of the keys ``hidden``; False = nothing is to be drawn for now."""
+        if self._steps is None:
+            if 0 <= now() - self._began < max(EVERY_NS, SHARE * self._took):
+                return False
+            self._began, self._steps = now(), self._drawing(now, hidden)
+        found = next(self._steps)
+        if found is not None:
+            self.drawn, self._new, self._steps, self._took = True, found, None, max(now() - self._began, 0)
+        return True
+
+    def take(self) -> list[dict[str, Any]] | None:
+        """The ``matrix`` section of the newest whole drawing, once; None = there is no newer one."""
+        found, self._new = self._new, None
+        return found
+
+    def again(self) -> None:
+        """Other markets are shown from now on: what is half drawn is given up, and drawn at once."""
+        self._began, self._took, self._steps = -NS, 0, None
+
+    def _drawing(self, now: Callable[[], int], hidden: frozenset[str]) -> Iterator[list[dict[str, Any]] | None]:
         matrices: list[dict[str, Any]] = []
         drawn = 0
         for group, keys in self._groups(hidden):
@@ -29,12 +55,12 @@ class Matrices:
             for buy in keys:
                 if drawn >= CELLS:
                     drawn = 0
-                    yield {}
+                    yield None
                 at = now()
                 rows.append([self._cell(buy, sell, at) for sell in keys])
                 drawn += len(keys)
             matrices.append(self._matrix(group, keys, rows))
-        yield {"matrix": matrices}
+        yield matrices
 
     def _groups(self, hidden: frozenset[str]) -> list[tuple[tuple[str, str, str], list[str]]]:
         """((base, quote, kind), keys) of all markets that are comparable with another one."""

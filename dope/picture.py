@@ -29,7 +29,6 @@ CLOSED_KEPT = 10_000  #: closed lives kept for statistics and export
 SERIES_POINTS = 900  #: one per second
 FAULT_LINES_PER_MIN = 10  #: lines of one kind told on the event tape per minute and venue
 RECENT_NS = 300 * NS
-MATRIX_NS = NS // 4  #: from one drawing of the matrices to the next: every cell walks two books
 SLICE = 6  #: books that are drawn before the engine may step again
 
 
@@ -57,7 +56,7 @@ class Picture:
         self._opened: deque[int] = deque(maxlen=CLOSED_KEPT)
         self.last_event = first_event  #: number of the newest line of the event tape
         self._told: dict[tuple[str, str], tuple[int, int]] = {}
-        self._matrices, self._matrices_at = Matrices(engine, arbitrage, spreads), -NS
+        self._matrices = Matrices(engine, arbitrage, spreads)
         self._probe: dict[str, Any] | None = None  # the newest one that was seen
         self.stepped: set[int] = set()  #: ids of those that were open while the system clock was set, or that of one of their venues
         self._t: deque[int] = deque(maxlen=SERIES_POINTS)
@@ -68,6 +67,7 @@ class Picture:
     def hide(self, venues: Iterable[str], keys: Iterable[str]) -> None:
         """Show nothing of these venues and markets any more: they are not watched."""
         self.standing.hide(venues, keys)
+        self._matrices.again()
         for key in self.standing.hidden & self._mid.keys():
             del self._mid[key]
 
@@ -178,20 +178,29 @@ class Picture:
         """Sections that change many times a second, in slices short enough for the engine to step in between.
 
         Every row, line of a matrix and card is drawn within one slice and so right as of one instant; what is urgent comes last.
+        Matrices are among them when ``draw_more`` has finished some.
         """
-        if not 0 <= now() - self._matrices_at < MATRIX_NS:
-            self._matrices_at = now()
-            yield from self._matrices.drawing(now, self.standing.hidden)
+        while not self._matrices.drawn:  # nothing of an earlier source stays beside this one's
+            self.draw_more(now)
+            yield {}
+        if (matrices := self._matrices.take()) is not None:
+            yield {"matrix": matrices}
         instruments: list[dict[str, Any]] = []
-        books = self.standing.books()
+        books, limits_ms = self.standing.books(), self.standing.limits_ms()
         for at in range(0, len(books), SLICE):
-            instruments += [self.standing.instrument(book, now()) for book in books[at : at + SLICE]]
+            instruments += [self.standing.instrument(book, now(), limits_ms) for book in books[at : at + SLICE]]
             yield {"instruments": instruments}
         yield {"instruments": instruments, "misses": near_misses(self.arbitrage, self.engine.market, now(), 5)}
         yield self._opportunities(now()) | {"events": list(self.events)}
 
+    def draw_more(self, now: Callable[[], int]) -> bool:
+        """One slice of what nobody waits for: the matrices, a few times a second. False = there is nothing to draw for now."""
+        return self._matrices.step(now, self.standing.hidden)
+
     def fast(self, now: int) -> dict[str, Any]:
-        """The same at one instant."""
+        """The same at one instant, and the matrices when their time has come."""
+        while self.draw_more(lambda: now):
+            pass
         return {name: section for part in self.drawing(lambda: now) for name, section in part.items()}
 
     def _opportunities(self, now: int) -> dict[str, Any]:

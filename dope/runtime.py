@@ -46,6 +46,7 @@ LOOP = "runtime"  #: name of our loop at the watchdog
 ALIVE_S = 2.0  #: s without a turn of the loop after which the runtime counts as dead
 RESULTS_SHOWN = 5  #: results of finished jobs that travel with the board
 SETTLED_S = 10.0  #: s after which everything that a session needs is loaded and compiled
+SLICES_LEAST = 4  #: slices of what nobody waits for that are drawn after each publication
 ANSWER_S = 5.0  #: s that a query waits for a turn of the loop
 SWITCH_S = 0.001  #: s that the market waits for another thread to let go of the interpreter; the default of 5 ms was its longest stall
 EXIT_ENGINE_DIED = 70
@@ -237,9 +238,17 @@ class Runtime:
             self.promises.published()
             if full:
                 self.promises.second(session, sections, self._rss_mb * 1e6 / 2**20)
+            await self._draw_more(session, due + period)
             if session is not settled and self.clock.now() - session.picture.started_ns > SETTLED_S * 1e9:
                 settled = session
                 gc.freeze()  # what is here by now stays: looking through all of it again stops the market for 0.15 s
+
+    async def _draw_more(self, session: Session, until: float) -> None:
+        """What nobody waits for is drawn while there is time, up to ``until`` (s, monotonic), and a little of it when there is none."""
+        market, slices, left = session.engine.market, Slices(), SLICES_LEAST
+        while (left > 0 or time.monotonic() < until) and session.picture.draw_more(lambda: market.now or self.clock.now()):
+            left -= 1
+            await slices.pause()
 
     async def _sections(self, session: Session, *, full: bool) -> dict[str, Any]:
         """What changes many times a second, and, when ``full``, what changes once. The market goes on in between."""

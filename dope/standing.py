@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.spreads import Spreads
 from dope.engine import Engine
 from dope.market.book import Book
+from dope.market.freshness import age_limits_ns
 from dope.matrices import short
 from dope.muting import Muting
 from dope.types import SYNCING, Ack
@@ -42,8 +45,8 @@ class Standing:
         """All that have a row."""
         return [book for key, book in self.engine.market.books.items() if key not in self.hidden]
 
-    def instrument(self, book: Book, now: int) -> dict[str, Any]:
-        """One market with its best prices, while its book is LIVE."""
+    def instrument(self, book: Book, now: int, limits_ms: Mapping[str, float]) -> dict[str, Any]:
+        """One market with its best prices, while its book is LIVE; ``limits_ms`` of all as ``limits_ms`` gives them."""
         i = book.instrument
         live = book.state == "LIVE"
         bid, bid_size, ask, ask_size = book.touch() if live else (0.0, 0.0, 0.0, 0.0)
@@ -61,7 +64,7 @@ class Standing:
             "mid": book.mid() if live else None,
             "age_ms": self.engine.market.age(book, now) / MS if ever else None,
             "unchanged_ms": (now - book.touch_ts) / MS if ever and book.touch_ts else None,
-            "limit_ms": self._limit_ms(book), "tick": i.tick or None,
+            "limit_ms": limits_ms.get(book.key), "tick": i.tick or None,
             "check": check or "none", "checked_ms": (now - checked) / MS if checked else None,
             "gaps": book.gaps, "checksum_bad": book.checksum_mismatches,
             "depth": {str(bps): [b, a] for bps, (b, a, _) in book.depth((5, 10, 25, 50)).items()} if live else {},
@@ -71,11 +74,12 @@ class Standing:
 
     def ages(self, now: int) -> list[dict[str, Any]]:
         """How old each book is known to be, and how old it may be."""
+        limits_ms = self.limits_ms()
         return [
             {"key": book.key, "venue": book.instrument.venue, "symbol": book.instrument.symbol, "state": book.state,
              "age_ms": self.engine.market.age(book, now) / MS if book.own_ts else None,
              "unchanged_ms": (now - book.touch_ts) / MS if book.own_ts and book.touch_ts else None,
-             "limit_ms": self._limit_ms(book), "sigma_bps": book.sigma or None}
+             "limit_ms": limits_ms.get(book.key), "sigma_bps": book.sigma or None}
             for book in self.books()
         ]  # fmt: skip
 
@@ -88,9 +92,18 @@ class Standing:
                     return f"{topic} refused: {why}"
         return book.reason
 
-    def _limit_ms(self, book: Book) -> float | None:
-        pairs = self.arbitrage.of.get(book.key)
-        return min(self.arbitrage.limit_ns(pair, self.engine.market) for pair in pairs) / MS if pairs else None
+    def limits_ms(self) -> dict[str, float]:
+        """How old each market may be to count as a leg: of its pairs the least, ms, by key; one without a pair is in none."""
+        books, slots, pairs = self.engine.market.books, self.engine.market.slots, list(self.arbitrage.pairs.values())
+        sigmas, limits = np.zeros(slots.count), np.full(slots.count, np.iinfo(np.int64).max)
+        for key in self.arbitrage.of:
+            sigmas[books[key].slot] = books[key].sigma
+        legs = slots.pairs[[pair.number for pair in pairs]].reshape(-1, 2)
+        walls = np.array([pair.wall_bps for pair in pairs])
+        of_pair = age_limits_ns(walls, sigmas[legs].max(axis=1, initial=0.0), self.arbitrage.rules.max_age_s)
+        for leg in legs.T:
+            np.minimum.at(limits, leg, of_pair)
+        return {key: int(limits[books[key].slot]) / MS for key, has in self.arbitrage.of.items() if has}
 
     def pairs(self) -> list[dict[str, Any]]:
         """The spread of every pair in one currency, beside what it usually is."""

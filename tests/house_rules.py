@@ -30,7 +30,7 @@ RUNTIME = ("session", "history", "sources", "commands", "training", "picture", "
            "engines", "recordings", "reel", "player", "projector", "replays", "tail", "storage", "watching", "instruments",
            "matrices", "relay", "muting", "trial", "scene", "audit", "promises", "promise", "growth", "readings",
            "findings", "queries", "kept", "sealer", "shown", "slices", "standing")  # fmt: skip
-ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "__init__": "errors"}
+ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "heap": "watch", "__init__": "errors"}
 #: the screens read the board and show it: of what lies below they may know only this
 SCREENS = ("dashboard", "api")
 SCREENS_MAY = ("board", "types", "symbols", "tables", "format", "settings", "errors", "watch")

@@ -89,7 +89,7 @@ def test_an_opportunity_is_counted_shown_and_told_from_open_to_close() -> None:
 def test_the_market_may_go_on_between_two_slices_of_a_drawing_and_every_slice_is_right_as_of_its_own_moment() -> None:
     engine, picture = watching(both())
     drawing = picture.drawing(lambda: engine.market.now)
-    before = next(drawing)["matrix"][0]
+    before = next(part["matrix"] for part in drawing if "matrix" in part)[0]
     step(engine, picture, dear())
     after: dict[str, Any] = {}
     for part in drawing:
@@ -98,6 +98,30 @@ def test_the_market_may_go_on_between_two_slices_of_a_drawing_and_every_slice_is
     bids = {row["key"]: row["bid"] for row in after["instruments"]}
     assert bids == {"binance_spot:BTC-USDT": 100.0, "okx:BTC-USDT": 101.0}
     assert after["cards"]["open"] == 1 and after["opps"][0] == after["cards"]["best"], "what is urgent is drawn last"
+
+
+def test_matrices_are_drawn_a_few_cells_at_a_time_beside_the_publications_and_shown_when_they_are_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dope.matrices.CELLS", 1)
+    engine, picture = watching(both())
+    at = [engine.market.now]
+
+    def published() -> bool:
+        return any("matrix" in part for part in picture.drawing(lambda: at[0]))
+
+    assert published(), "the first publication of an engine has them: nothing of an earlier one stays beside it"
+    assert not picture.draw_more(lambda: at[0]), "too early for others"
+    at[0] += 250 * MS
+    assert picture.draw_more(lambda: at[0]) and not published(), "one line of two"
+    at[0] += 150 * MS
+    assert picture.draw_more(lambda: at[0]) and published() and not published()
+    at[0] += 400 * MS
+    assert not picture.draw_more(lambda: at[0]), "they took 150 ms: the next ones begin 600 ms after these did"
+    at[0] += 50 * MS
+    assert picture.draw_more(lambda: at[0])
+    picture.hide((), ["okx:BTC-USDT"])
+    assert picture.draw_more(lambda: at[0]) and published(), "other markets are shown: they are drawn anew at once"
 
 
 def test_a_drawing_is_cut_into_slices_of_a_few_books(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,6 +194,17 @@ def test_matrices_are_drawn_four_times_a_second_and_rows_each_time() -> None:
     drawn = [picture.fast(now + tenth * 100 * MS) for tenth in range(10)]
     assert ["matrix" in sections for sections in drawn].count(True) == 4
     assert all("instruments" in sections for sections in drawn)
+
+
+def test_how_old_a_market_may_be_is_the_least_of_its_pairs() -> None:
+    engine, picture = watching([*both(), *ticks(0.2, 20)])
+    arbitrage, market = detector_of(engine, Arbitrage), engine.market
+    market.books["okx:BTC-USDT"].sigma = 9.0
+    limits = picture.standing.limits_ms()
+    assert set(limits) == {key for key, pairs in arbitrage.of.items() if pairs} != set()
+    for key, limit in limits.items():
+        assert limit == min(arbitrage.limit_ns(pair, market) for pair in arbitrage.of[key]) / MS < 5000
+    assert {row["limit_ms"] for row in picture.fast(market.now)["instruments"]} == set(limits.values())
 
 
 def test_a_venue_keeps_its_states_of_the_last_hour() -> None:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from dope import __version__
+from dope import __version__, heap
 from dope.api.context import Web
 from dope.api.features import Features
 from dope.api.live import Hub
@@ -66,6 +66,7 @@ class BoardCollector(Collector):
         if age is not None:
             yield _gauge("dope_publish_age_seconds", "time since the last publication", age)
         yield from _system(data.get("sys") or {})
+        yield from _memory(heap.parts())
         yield from _venues(data.get("venues") or ())
         yield _books(data.get("instruments") or ())
         yield from _opportunities(data.get("cards") or {})
@@ -126,6 +127,15 @@ def _gauge(name: str, text: str, value: float | None) -> GaugeMetricFamily:
 
 def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
     return CounterMetricFamily(name, text, value=value)
+
+
+def _memory(parts: Mapping[str, int]) -> Iterable[Metric]:
+    """What RSS alone does not say: whether something is held, or only kept at hand."""
+    family = GaugeMetricFamily("dope_memory_bytes", "memory by what it is for (dope/heap.py)", labels=["use"])
+    for name in ("used", "free", "arrow"):
+        family.add_metric([name], parts[name])
+    yield family
+    yield _gauge("dope_python_objects", "small objects of the interpreter", parts["objects"])
 
 
 def _system(row: Mapping[str, Any]) -> Iterable[Metric]:

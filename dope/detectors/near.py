@@ -10,9 +10,11 @@ less than what the venues take, by ``amount`` of the base currency. Amounts are 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.opportunity import MS
@@ -33,15 +35,27 @@ class Block(msgspec.Struct, frozen=True):
 
 def near_misses(arbitrage: Arbitrage, market: Market, now: int, count: int) -> list[dict[str, Any]]:
     """The ``count`` pairs closest to the enter level without an open life, and the term that blocks each."""
-    found: list[tuple[float, Pair, float]] = []
-    for pair in arbitrage.pairs.values():
+    rows: list[dict[str, Any]] = []
+    for pair in _nearest_first(arbitrage, market):
         buy, sell = market.books[pair.buy.key], market.books[pair.sell.key]
         ask, bid = buy.touch()[2], sell.touch()[0]
-        if pair.life.life is not None or ask <= 0.0 or bid <= 0.0 or pair.buy.kind == SENTINEL:
-            continue
-        found.append((pair.net_touch_bps(ask, bid), pair, (bid / ask - 1.0) * 1e4))
-    found.sort(key=lambda item: -item[0])
-    return [_row(arbitrage, market, now, pair, gross=gross, net=net) for net, pair, gross in found[:count]]
+        if pair.life.life is None and ask > 0.0 and bid > 0.0 and pair.buy.kind != SENTINEL:
+            gross, net = (bid / ask - 1.0) * 1e4, pair.net_touch_bps(ask, bid)
+            rows.append(_row(arbitrage, market, now, pair, gross=gross, net=net))
+            if len(rows) == count:
+                break
+    return rows
+
+
+def _nearest_first(arbitrage: Arbitrage, market: Market) -> Iterator[Pair]:
+    """All pairs of which both sides were ever there, by what their last touches would earn after fees."""
+    pairs, slots = list(arbitrage.pairs.values()), market.slots
+    numbers = np.fromiter((pair.number for pair in pairs), dtype=np.int64, count=len(pairs))
+    buying, selling = slots.pairs[numbers].T
+    asks, bids = slots.prices[buying, 1], slots.prices[selling, 0]
+    known = np.flatnonzero((asks > 0.0) & (bids > 0.0))
+    worth = bids[known] / (asks[known] * (1.0 + slots.walls[numbers[known]] / 1e4))
+    return (pairs[at] for at in known[np.argsort(-worth, kind="stable")].tolist())
 
 
 def _row(arbitrage: Arbitrage, market: Market, now: int, pair: Pair, *, gross: float, net: float) -> dict[str, Any]:

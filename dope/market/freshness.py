@@ -65,6 +65,14 @@ def age_limit_ns(wall_bps: float, sigma_bps: float, cap_s: float = MAX_LIMIT_S) 
     return int(min(max(seconds, MIN_LIMIT_S), cap_s, MAX_LIMIT_S) * NS)
 
 
+def age_limits_ns(walls_bps: np.ndarray, sigmas_bps: np.ndarray, cap_s: float = MAX_LIMIT_S) -> np.ndarray:
+    """``age_limit_ns`` of many at once."""
+    known = sigmas_bps > 0.0
+    seconds = np.full(len(walls_bps), MAX_LIMIT_S)
+    seconds[known] = (walls_bps[known] / (3.0 * sigmas_bps[known])) ** 2
+    return (np.minimum(np.maximum(seconds, MIN_LIMIT_S), min(cap_s, MAX_LIMIT_S)) * NS).astype(np.int64)
+
+
 RHYTHM = 6.0  #: times its usual age: a leg that is so old is silent beyond its habit
 RHYTHM_LOOKS = 600  #: looks that make a habit, ten a second
 

@@ -83,7 +83,9 @@ def test_metrics_have_our_names_and_labels_from_closed_sets(house: House) -> Non
     assert value[("dope_venue_excess_delay_seconds", ("0.99", "okx"))] == 0.0075
     assert value[("dope_books", ("LIVE",))] == 6
     assert value[("dope_opportunities_total", ())] == 2
-    assert value[("dope_process_resident_memory_bytes", ())] > 1e6
+    resident = value[("dope_process_resident_memory_bytes", ())]
+    assert resident > 1e6 and value[("dope_python_objects", ())] > 1e5
+    assert value[("dope_memory_bytes", ("arrow",))] >= 0 and 1e6 < value[("dope_memory_bytes", ("used",))] < 100 * resident
 
 
 def series(text: str) -> dict[str, dict[str, str]]:
@@ -101,7 +103,7 @@ def test_ten_venues_with_fifty_markets_each_are_few_series_with_labels_from_clos
     assert len(found) <= 2000
     closed = {
         "venue": set(ids), "state": {*STATES, *REPLAY_STATES}, "speed": set(REPLAY_SPEEDS), "loop": set(LOOPS), "quantile": {"0.5", "0.99"},
-        "part": {part.name for part in PARTS}, "verdict": set(VERDICTS),
+        "use": {"used", "free", "arrow"}, "part": {part.name for part in PARTS}, "verdict": set(VERDICTS),
         "status": {"400", "401", "403", "404", "413", "421", "429", "503"}, "version": {house.app.version},
     }  # fmt: skip
     used = {(name, value) for labels in found.values() for name, value in labels.items()}

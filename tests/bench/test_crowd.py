@@ -16,8 +16,10 @@ class Seen(crowd.Look):
 
 
 def row(second: float, **changes: float) -> dict[str, float]:
-    return {"t": second, "rate": 10_000.0, "lag": 3.0, "books": 130, "live": 130, "gaps": 0, "recording": 1.0, "opened": 5,
-            "program cpu": second * 0.8, "program rss": 500.0 + second / 60.0} | changes  # fmt: skip
+    memory = {f'dope_memory_bytes{{use="{use}"}}': second / 30.0 * 2**20 for use in crowd.PARTS}
+    seen = {"t": second, "rate": 10_000.0, "lag": 3.0, "books": 130, "live": 130, "gaps": 0, "recording": 1.0, "opened": 5,
+            "program cpu": second * 0.8, "program rss": 500.0 + second / 60.0, "dope_python_objects": 1e6 + second}  # fmt: skip
+    return {**seen, **memory, **changes}
 
 
 def test_it_tells_rate_books_memory_and_what_went_wrong() -> None:
@@ -28,6 +30,8 @@ def test_it_tells_rate_books_memory_and_what_went_wrong() -> None:
     assert told["looks at which the recording stood still"].met is False and told["gaps"].met
     assert told["processor time, program"].value == pytest.approx(80.0)
     assert told["memory, program: growth"].value == pytest.approx(1.0)
+    assert told["memory, program, tables in columns: growth"].value == pytest.approx(2.0)
+    assert told["Python's objects: growth"].value == pytest.approx(60.0)
     newest = told["newest event shown → pixel: p95"]
     assert newest.value == pytest.approx(np.percentile([40.0, 60.0, 400.0], 95)) and newest.met is False
 

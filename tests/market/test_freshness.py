@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dope.market.delays import NS, DelayFloor
-from dope.market.freshness import Rhythm, age_limit_ns, next_sigma
+from dope.market.freshness import Rhythm, age_limit_ns, age_limits_ns, next_sigma
 
 MS = 1_000_000
 
@@ -164,6 +164,15 @@ def test_the_limit_shrinks_with_volatility_between_its_bounds() -> None:
     assert age_limit_ns(20.0, 5.34) == pytest.approx(1.56 * NS, rel=0.01)
     assert age_limit_ns(5.0, 12.8) == int(0.25 * NS)
     assert age_limit_ns(20.0, 0.0, cap_s=2.0) == 2 * NS
+
+
+def test_many_limits_at_once_are_the_single_ones() -> None:
+    dice = random.Random(7)
+    walls = [dice.choice((-3.0, 0.0, 5.0, dice.uniform(0, 80))) for _ in range(500)]
+    sigmas = [dice.choice((0.0, dice.uniform(0, 20))) for _ in walls]
+    for cap_s in (0.1, 2.0, 5.0, 9.0):
+        found = age_limits_ns(np.array(walls), np.array(sigmas), cap_s)
+        assert found.tolist() == [age_limit_ns(wall, sigma, cap_s) for wall, sigma in zip(walls, sigmas, strict=True)]
 
 
 def test_volatility_follows_one_second_moves() -> None:
