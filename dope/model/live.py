@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -44,6 +44,7 @@ class PredictorState:
         self._buffer_rows = buffer_rows
         self._min_samples = min_samples
         self._pairs: dict[str, _Pair] = {}
+        self._times = Counter[int]()  # of labelled steps: pairs that have it
         self._keys: set[str] = set()
         self._step = -1
 
@@ -82,7 +83,7 @@ class PredictorState:
     @property
     def samples(self) -> int:
         """Labelled steps so far: seconds of which at least one pair has a label."""
-        return len({row[0] for pair in self._pairs.values() for row in pair.labelled.rows})
+        return len(self._times)
 
     def section(self) -> dict[str, Any]:
         """What the board's ``pred`` section shows of the model itself; the runtime adds jobs, versions and times."""
@@ -121,7 +122,10 @@ class PredictorState:
         for a, b in comparable(self._keys)[:MAX_PAIRS]:
             name = f"{a}|{b}"
             if name not in self._pairs and len(self._pairs) < MAX_PAIRS:
-                pair = _Pair(a, b, horizon_steps=self.horizon_steps, step_ns=self.step_ns, buffer_rows=self._buffer_rows)
+                labelled = LabelledRows(
+                    horizon_steps=self.horizon_steps, step_ns=self.step_ns, size=self._buffer_rows, times=self._times
+                )  # fmt: skip
+                pair = _Pair(a, b, labelled, horizon_steps=self.horizon_steps, step_ns=self.step_ns)
                 pair.start_band(self.trained.residuals.get(name, []) if self.trained else [])
                 self._pairs[name] = pair
 
@@ -145,10 +149,10 @@ class _Prediction(NamedTuple):
 class _Pair:
     """One pair: features, labelled rows, predictions waiting for their label, matured errors."""
 
-    def __init__(self, a: str, b: str, *, horizon_steps: int, step_ns: int, buffer_rows: int) -> None:
+    def __init__(self, a: str, b: str, labelled: LabelledRows, *, horizon_steps: int, step_ns: int) -> None:
         self.a, self.b = a, b
         self.symbol = a.partition(":")[2]
-        self.labelled = LabelledRows(horizon_steps=horizon_steps, step_ns=step_ns, size=buffer_rows)
+        self.labelled = labelled
         #: (error of the model, error of persistence, inside the band or None), in bps
         self.scores: deque[tuple[float, float, bool | None]] = deque(maxlen=BAND_RESIDUALS)
         self._features = PairFeatures(a.partition(":")[0], b.partition(":")[0], step_ns=step_ns)
