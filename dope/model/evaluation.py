@@ -202,8 +202,13 @@ def verdict(result: Score) -> str:
 def conformal_quantile(residuals: npt.ArrayLike, alpha: float = BAND_ALPHA) -> float:
     """Half-width of the 1 − alpha band: the ceil((n+1)(1−alpha))-th smallest |residual|; infinite if n is too small."""
     ordered = np.sort(np.abs(np.asarray(residuals, dtype=np.float64)))
-    k = math.ceil(round((len(ordered) + 1) * (1 - alpha), 9))
+    k = conformal_rank(len(ordered), alpha)
     return float(ordered[k - 1]) if k <= len(ordered) else math.inf
+
+
+def conformal_rank(n: int, alpha: float = BAND_ALPHA) -> int:
+    """ceil((n+1)(1−alpha)): which of n sizes in rising order bounds the next one with probability 1 − alpha; above n = none does."""
+    return math.ceil(round((n + 1) * (1 - alpha), 9))
 
 
 def brier(probability: npt.ArrayLike, happened: npt.ArrayLike) -> float:

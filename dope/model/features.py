@@ -44,23 +44,52 @@ MODEL_FEATURES = feature_names("a", "b")
 SPREAD_COLUMN = MODEL_FEATURES.index("spread")
 
 
-def spread_bps(mid_a: float, mid_b: float) -> float:
-    """Mid spread of a pair in basis points: 1e4 · ln(mid_a / mid_b)."""
-    return 1e4 * (math.log(mid_a) - math.log(mid_b))
+class MarketFeatures:
+    """Rolling features of one market, fed once per grid step; holds its last 20 steps and nothing else."""
+
+    __slots__ = ("_legs", "_step", "_step_ns", "clean", "log", "row")
+
+    def __init__(self, *, step_ns: int = STEP_NS) -> None:
+        self.clean = 0  #: steps in a row with a LIVE book
+        self.log = 0.0  #: of the newest mid
+        self.row: list[float] | None = None  #: its features but the clock, None until there were 20 such steps
+        self._step: int | None = None
+        self._step_ns = step_ns
+        self._legs: deque[Leg] = deque(maxlen=WINDOW)
+
+    def push(self, ts: int, leg: Leg | None) -> None:
+        """Take the step that contains ``ts`` (int ns); None = its book was not LIVE.
+
+        Raises ValueError when a step is fed twice or time falls.
+        """
+        step = ts // self._step_ns
+        if self._step is not None and step <= self._step:
+            raise ValueError(f"step {step} comes after step {self._step}: each grid step is fed once, in order")
+        usable = leg is not None and _usable(leg)
+        if not usable or self._step is None or step != self._step + 1:
+            self._legs.clear()
+            self.clean = 0
+        self._step, self.row = step, None
+        if usable:
+            assert leg is not None
+            self._legs.append(leg)
+            self.clean += 1
+            self.log = math.log(leg[0])
+            if len(self._legs) == WINDOW:
+                self.row = _leg_row(self._legs)
 
 
 class PairFeatures:
-    """Rolling features of one pair, fed once per grid step; holds the last 20 steps and nothing else.
+    """Rolling features of one pair, fed once per grid step; holds the last 20 spreads, and its two markets their last 20 steps.
 
-    ``a`` and ``b`` name the legs' venues. ``spread`` is the newest mid spread in bps, None while a leg is not LIVE.
+    ``a`` and ``b`` name the legs' venues; ``legs`` are their markets, which several pairs may share, else it has its own. ``spread``
+    is the newest mid spread in bps, None while a leg is not LIVE.
     """
 
-    def __init__(self, a: str, b: str, *, step_ns: int = STEP_NS) -> None:
+    def __init__(self, a: str, b: str, legs: tuple[MarketFeatures, MarketFeatures] | None = None, *, step_ns: int = STEP_NS) -> None:
         self.names = feature_names(a, b)
         self.spread: float | None = None
-        self._step_ns = step_ns
-        self._step: int | None = None
-        self._legs: tuple[deque[Leg], deque[Leg]] = (deque(maxlen=WINDOW), deque(maxlen=WINDOW))
+        self._legs = legs or (MarketFeatures(step_ns=step_ns), MarketFeatures(step_ns=step_ns))
         self._spreads: deque[float] = deque(maxlen=WINDOW)
 
     @property
@@ -69,35 +98,28 @@ class PairFeatures:
         return len(self._spreads)
 
     def push(self, ts: int, leg_a: Leg | None, leg_b: Leg | None) -> Row | None:
-        """Take the step that contains ``ts`` (int ns); give its row (29 floats, order of ``names``) or None if invalid.
+        """``take`` a step with these legs; None as a leg means: its book was not LIVE. Raises ValueError as ``MarketFeatures``."""
+        self._legs[0].push(ts, leg_a)
+        self._legs[1].push(ts, leg_b)
+        return self.take(ts)
 
-        None as a leg means: its book was not LIVE. Raises ValueError when a step is fed twice or time falls.
-        """
-        step = ts // self._step_ns
-        if self._step is not None and step <= self._step:
-            raise ValueError(f"step {step} comes after step {self._step}: each grid step is fed once, in order")
-        if self._step is None or step != self._step + 1:
-            self._forget()
-        self._step = step
-        if leg_a is None or leg_b is None or not (_usable(leg_a) and _usable(leg_b)):
-            self._forget()
+    def take(self, ts: int) -> Row | None:
+        """The row (29 floats, order of ``names``) of the step that contains ``ts`` and that its markets have taken; None if invalid."""
+        a, b = self._legs
+        clean = min(a.clean, b.clean)
+        if not clean:
+            self._spreads.clear()
+            self.spread = None
             return None
-        self._legs[0].append(leg_a)
-        self._legs[1].append(leg_b)
-        self.spread = spread_bps(leg_a[0], leg_b[0])
+        self.spread = 1e4 * (a.log - b.log)
         self._spreads.append(self.spread)
-        if len(self._spreads) < WINDOW:
+        while len(self._spreads) > clean:
+            self._spreads.popleft()
+        if len(self._spreads) < WINDOW or a.row is None or b.row is None:
             return None
         minute_of_day = ts // 60_000_000_000 % 1440
-        clock = [float(minute_of_day // 60), float(minute_of_day % 60)]
-        row = [*_leg_row(self._legs[0]), *clock, *_leg_row(self._legs[1]), *clock, *_spread_row(self._spreads)]
-        return np.array(row, dtype=np.float64)
-
-    def _forget(self) -> None:
-        self.spread = None
-        self._spreads.clear()
-        for leg in self._legs:
-            leg.clear()
+        clock = float(minute_of_day // 60), float(minute_of_day % 60)
+        return np.array((*a.row, *clock, *b.row, *clock, *_spread_row(self._spreads)), dtype=np.float64)
 
 
 def _usable(leg: Leg) -> bool:

@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dope.model.evaluation import BAND_ALPHA, BAND_RESIDUALS, conformal_quantile
-from dope.model.features import STEP_NS, WINDOW, Leg, PairFeatures, Row
+from dope.model.features import STEP_NS, WINDOW, Leg, MarketFeatures, PairFeatures, Row
+from dope.model.matured import Residuals, Scores
 from dope.model.predictor import MIN_SAMPLES, Trained
 from dope.model.table import BUFFER_ROWS, LabelledRows, Table, collect
 
 MAX_PAIRS = 300  #: pairs watched; later ones are left out
-SKILL_LEAST = 30  #: matured predictions before a live skill is shown
 
 
 def comparable(keys: Iterable[str]) -> list[tuple[str, str]]:
@@ -45,7 +44,8 @@ class PredictorState:
         self._min_samples = min_samples
         self._pairs: dict[str, _Pair] = {}
         self._times = Counter[int]()  # of labelled steps: pairs that have it
-        self._keys: set[str] = set()
+        self._markets: dict[str, MarketFeatures] = {}
+        self.scores = Scores(MAX_PAIRS)
         self._step = -1
 
     def on_second(self, ts: int, legs: Mapping[str, Leg | None]) -> list[dict[str, Any]]:
@@ -61,7 +61,9 @@ class PredictorState:
             return self.rows
         self._step, ts = step, step * self.step_ns
         self._meet(legs)
-        rows = {name: pair.take(ts, legs.get(pair.a), legs.get(pair.b)) for name, pair in self._pairs.items()}
+        for key, features in self._markets.items():
+            features.push(ts, legs.get(key))
+        rows = {name: pair.take(ts, self.scores) for name, pair in self._pairs.items()}
         predicted = self._predict({name: row for name, row in rows.items() if row is not None})
         self.rows = [pair.board_row(ts, predicted.get(name)) for name, pair in self._pairs.items()]
         return self.rows
@@ -101,31 +103,21 @@ class PredictorState:
 
     def live_score(self) -> dict[str, Any]:
         """Rolling score of matured predictions: {n, rmse, rmse_persistence, skill, coverage}; None while n is small."""
-        scores = [item for pair in self._pairs.values() for item in pair.scores]
-        if len(scores) < SKILL_LEAST:
-            return {"n": len(scores), "rmse": None, "rmse_persistence": None, "skill": None, "coverage": None}
-        model = math.fsum(error**2 for error, _, _ in scores) / len(scores)
-        naive = math.fsum(error**2 for _, error, _ in scores) / len(scores)
-        covered = [inside for _, _, inside in scores if inside is not None]
-        return {
-            "n": len(scores),
-            "rmse": math.sqrt(model),
-            "rmse_persistence": math.sqrt(naive),
-            "skill": 1 - model / naive if naive > 0 else None,
-            "coverage": sum(covered) / len(covered) if covered else None,
-        }
+        return self.scores.told()
 
     def _meet(self, legs: Mapping[str, Leg | None]) -> None:
-        if legs.keys() <= self._keys:
+        if legs.keys() <= self._markets.keys():
             return
-        self._keys |= legs.keys()
-        for a, b in comparable(self._keys)[:MAX_PAIRS]:
+        for key in legs:
+            self._markets.setdefault(key, MarketFeatures(step_ns=self.step_ns))
+        for a, b in comparable(self._markets)[:MAX_PAIRS]:
             name = f"{a}|{b}"
             if name not in self._pairs and len(self._pairs) < MAX_PAIRS:
                 labelled = LabelledRows(
                     horizon_steps=self.horizon_steps, step_ns=self.step_ns, size=self._buffer_rows, times=self._times
                 )  # fmt: skip
-                pair = _Pair(a, b, labelled, horizon_steps=self.horizon_steps, step_ns=self.step_ns)
+                features = PairFeatures(a.partition(":")[0], b.partition(":")[0], (self._markets[a], self._markets[b]))
+                pair = _Pair(len(self._pairs), a, b, features, labelled, horizon_ns=self.horizon_steps * self.step_ns)
                 pair.start_band(self.trained.residuals.get(name, []) if self.trained else [])
                 self._pairs[name] = pair
 
@@ -143,39 +135,35 @@ class _Prediction(NamedTuple):
     predicted: float
     current: float
     half: float | None
-    residuals: deque[float]
+    residuals: Residuals
 
 
 class _Pair:
-    """One pair: features, labelled rows, predictions waiting for their label, matured errors."""
+    """One pair: features, labelled rows, predictions waiting for their label, errors of the model in use. ``number`` = among the scores."""
 
-    def __init__(self, a: str, b: str, labelled: LabelledRows, *, horizon_steps: int, step_ns: int) -> None:
-        self.a, self.b = a, b
+    def __init__(self, number: int, a: str, b: str, features: PairFeatures, labelled: LabelledRows, *, horizon_ns: int) -> None:
+        self.number, self.a, self.b, self.labelled = number, a, b, labelled
         self.symbol = a.partition(":")[2]
-        self.labelled = labelled
-        #: (error of the model, error of persistence, inside the band or None), in bps
-        self.scores: deque[tuple[float, float, bool | None]] = deque(maxlen=BAND_RESIDUALS)
-        self._features = PairFeatures(a.partition(":")[0], b.partition(":")[0], step_ns=step_ns)
-        self._horizon_ns = horizon_steps * step_ns
-        self._residuals: deque[float] = deque(maxlen=BAND_RESIDUALS)
-        self._waiting: deque[_Prediction] = deque(maxlen=horizon_steps + 1)
-        self._step_ns = step_ns
+        self._features, self._horizon_ns = features, horizon_ns
+        self._residuals = Residuals()
+        self._waiting: deque[_Prediction] = deque()
 
     def start_band(self, residuals: Iterable[float]) -> None:
         """A new model is in use: how wide its band is, the errors of the last one do not say."""
-        self._residuals = deque(residuals, maxlen=BAND_RESIDUALS)
+        self._residuals = Residuals(residuals)
 
-    def take(self, ts: int, leg_a: Leg | None, leg_b: Leg | None) -> Row | None:
-        """Take one step: score what has matured, label what waits, give the row to predict from (None = invalid)."""
-        row = self._features.push(ts, leg_a, leg_b)
+    def take(self, ts: int, scores: Scores) -> Row | None:
+        """Take one step that its markets have taken, ``ts`` its begin: score what has matured, label what waits, give the row to
+        predict from (None = invalid).
+        """
+        row = self._features.take(ts)
         spread = self._features.spread
         self.labelled.push(ts, row, spread)
-        now = ts // self._step_ns * self._step_ns
-        while self._waiting and self._waiting[0].due <= now:
+        while self._waiting and self._waiting[0].due <= ts:
             made = self._waiting.popleft()
-            if spread is not None and made.due == now:
+            if spread is not None and made.due == ts:
                 error = spread - made.predicted
-                self.scores.append((error, spread - made.current, None if made.half is None else abs(error) <= made.half))
+                scores.add(self.number, error, spread - made.current, None if made.half is None else abs(error) <= made.half)
                 made.residuals.append(error)
         return row
 
@@ -184,7 +172,7 @@ class _Pair:
         current = self._features.spread
         band: list[float] | None = None
         if current is not None and predicted is not None:
-            half = conformal_quantile(self._residuals, BAND_ALPHA) if self._residuals else math.inf
+            half = self._residuals.half_width()
             band = [predicted - half, predicted + half] if math.isfinite(half) else None
             self._waiting.append(_Prediction(t + self._horizon_ns, predicted, current, half if band else None, self._residuals))
         return {

@@ -91,8 +91,7 @@ def test_predictions_are_scored_when_their_label_arrives(at_work):
     predicted = np.array([row["predicted"] for row in served[601:-1]], dtype=float)
     error = spread[602:] - predicted
     assert len(error) == 598
-    btc = next(iter(state._pairs.values()))
-    np.testing.assert_allclose([item[0] for item in btc.scores], error[-500:], atol=1e-6)
+    np.testing.assert_allclose(state.scores.of(0)[:, 0], error[-500:], atol=1e-6)
 
 
 def test_the_band_holds_nine_of_ten(at_work):
@@ -119,7 +118,7 @@ def test_a_new_model_has_its_own_band_and_what_was_shown_before_is_still_scored(
     for row in rows:
         assert row["band"][1] - row["band"][0] == pytest.approx(0.02)
         assert row["current"] == pytest.approx(0.0)
-    newest = [pair.scores[-1] for pair in state._pairs.values()]  # the last prediction of the model before, now matured
+    newest = [state.scores.of(pair)[-1] for pair in range(2)]  # the last prediction of the model before, now matured
     old = at_work[0].rows
     assert [score[0] for score in newest] == pytest.approx([-row["predicted"] for row in old], abs=1e-9)
 
