@@ -20,13 +20,21 @@ demo: $(RUN_MARK)   ## start it on the simulated market; needs no network
 	@$(PY) app.py serve --source sim
 
 # Several at once, because most tests wait for sockets, processes or a page; machine code is made before, or each would make its own.
+# Those with a browser wait the most: they run beside the others, and what they say is shown after them.
 # What fails beside others has to pass alone.
 ALONE := --last-failed --last-failed-no-failures none
+DEALT := --dist loadfile --no-loadscope-reorder
+PLAIN := -m "not browser and not full"
+PAGES := -m "browser and not full" -o cache_dir=.pytest_cache/pages tests/browser
 
 test: $(DEV_MARK)   ## everything: lint, types, tests
 	$(PY) -c "from dope.market.ready import compile_all; compile_all()" & $(MAKE) --no-print-directory check && wait $$!
-	$(PY) -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "not browser and not full" || $(PY) -m pytest -q -m "not browser and not full" $(ALONE)
-	$(PY) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "browser and not full" tests/browser || $(PY) -m pytest -q -m "browser and not full" $(ALONE) tests/browser
+	@mkdir -p .pytest_cache; \
+	$(PY) -m pytest -q -n 2 $(DEALT) $(PAGES) >.pytest_cache/pages.log 2>&1 & pages=$$!; \
+	$(PY) -m pytest -q -n 3 $(DEALT) $(PLAIN); plain=$$?; \
+	wait $$pages; pages=$$?; cat .pytest_cache/pages.log; \
+	if [ $$plain != 0 ]; then $(PY) -m pytest -q $(PLAIN) $(ALONE) || exit 1; fi; \
+	if [ $$pages != 0 ]; then $(PY) -m pytest -q $(PAGES) $(ALONE) || exit 1; fi
 
 check: $(DEV_MARK)   ## lint and types only
 	$(PY) -m ruff check .

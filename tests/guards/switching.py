@@ -24,7 +24,7 @@ FAILED = 1  #: pytest's code for "some test failed"; an error in the code itself
 
 
 def copied(folder: Path) -> Path:
-    """A copy of the project in ``folder``."""
+    """A copy of the project in ``folder``, compiled: byte code there counts by what the source says, never by when it was written."""
     folder.mkdir(exist_ok=True)
     for name in TAKEN:
         source = ROOT / name
@@ -32,6 +32,8 @@ def copied(folder: Path) -> Path:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*.pyc", ".hypothesis", "REPORT.md"))
         elif source.exists():
             shutil.copy2(source, folder / name)
+    compiled = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "dope", "tests"]
+    subprocess.run(compiled, cwd=folder, stdout=subprocess.DEVNULL, check=False)
     return folder
 
 
@@ -49,7 +51,7 @@ def noticed(guard: Guard, project: Path) -> bool:
     path.write_text(switched(guard, whole), encoding="utf-8")
     try:
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *_words(guard.tests)]
-        environment = {**os.environ, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"}  # nothing of this stays for the next guard
         environment.pop(VARIABLE, None)  # what fails there is no finding about the project
         environment.pop(ALL, None)  # `make test` must notice it
         done = subprocess.run(command, cwd=project, env=environment, timeout=PATIENCE_S, capture_output=True, text=True, check=False)
