@@ -232,7 +232,9 @@ class Engine:
             if isinstance(event, Fault):
                 self.faults[event.venue] = self.faults.get(event.venue, 0) + 1
         self._hash.update(name.encode())
-        self._hash.update(_encode(event))
+        data = _encode(event)
+        for at in range(0, len(data), HASH_PIECE):
+            self._hash.update(data[at : at + HASH_PIECE])
         return event
 
     def _tick(self, frame: Frame, out: list[Event]) -> None:
@@ -279,6 +281,8 @@ class Engine:
         return total.hexdigest()
 
 
+#: bytes: after a larger piece the library would let go of the interpreter at every further one, and the market would wait for it
+HASH_PIECE = 2047
 #: events of venues and market that are told to the outside and enter the digest, besides all signals
 _TOLD: frozenset[type[Event]] = frozenset((Listed, Instruments, Gap, Fault, Ack, Notice, BookState))
 _NOBODY: tuple[Detector, ...] = ()

@@ -131,12 +131,14 @@ class Standing:
 
     def venues(self, now: int, health: dict[str, Any], muting: Muting) -> list[dict[str, Any]]:
         """One row per venue, from the feed's health and the market's books."""
-        shown = [venue for venue in self.engine.venues if venue not in self._hidden_venues]
-        return [self._venue(venue, now, health.get(venue), muting.of(venue, now)) for venue in shown]
+        books: dict[str, list[Book]] = {venue: [] for venue in self.engine.venues if venue not in self._hidden_venues}
+        for book in self.books():
+            if book.instrument.kind != "reference" and book.instrument.venue in books:
+                books[book.instrument.venue].append(book)
+        return [self._venue(venue, found, now, health.get(venue), muting.of(venue, now)) for venue, found in books.items()]
 
-    def _venue(self, venue_id: str, now: int, health: Any, muted_until: int | None) -> dict[str, Any]:
+    def _venue(self, venue_id: str, books: list[Book], now: int, health: Any, muted_until: int | None) -> dict[str, Any]:
         venue, market = self.engine.venues[venue_id], self.engine.market
-        books = [b for b in self.books() if b.instrument.venue == venue_id and b.instrument.kind != "reference"]
         live = sum(b.state == "LIVE" for b in books)
         acks = self._acks.get(venue_id, {})
         delays = market.delays.get(venue_id)

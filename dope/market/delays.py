@@ -183,5 +183,5 @@ class DelayFloor:
         seen = int(self.state[DELAYS_SEEN])
         if not seen:
             return None
-        ring = sorted(self.state[RING_AT : RING_AT + min(seen, RING)].tolist())
-        return ring[len(ring) // 2] / 1e6, ring[min(len(ring) - 1, len(ring) * 99 // 100)] / 1e6
+        ring = np.sort(self.state[RING_AT : RING_AT + min(seen, RING)])
+        return float(ring[len(ring) // 2]) / 1e6, float(ring[min(len(ring) - 1, len(ring) * 99 // 100)]) / 1e6
