@@ -4,7 +4,7 @@
   "use strict";
   const DOPE = window.DOPE, { $, fmt } = DOPE, link = DOPE.link;
   const STORE = "dope.replay";
-  let wanted = "";   // why the page is violet although nothing has come yet
+  let stood = "", wanted = "";   // what was drawn last; why the page is violet although nothing has come yet
 
   const status = () => DOPE.state.replay || null;
   const remember = (id) => { try { if (id) sessionStorage.setItem(STORE, id); else sessionStorage.removeItem(STORE); } catch (error) { /* private mode */ } };
@@ -90,9 +90,10 @@
     if (!root) return;
     for (const node of [root, document.documentElement]) if (on) node.dataset.mode = "replay"; else delete node.dataset.mode;
     document.body.classList.toggle("is-seeking", on && Boolean(wanted || link.foreign || (s && s.seeking)));
-    const title = document.title.replace(/^REPLAY · /, "");
-    document.title = (on ? "REPLAY · " : "") + title;
-    DOPE.touch("link");
+    const title = (on ? "REPLAY · " : "") + document.title.replace(/^REPLAY · /, "");
+    if (document.title !== title) document.title = title;
+    const stands = [on, wanted, Boolean(link.foreign), link.stream, s && s.state].join();
+    if (stands !== stood) { stood = stands; DOPE.touch("link"); }   // else every publication would be drawn twice
   }
 
   /* -- deep links: ?at=2026-11-20T14:03:00Z&x=5 (also ?replay=…), and the replay that this tab was showing ------- */

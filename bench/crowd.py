@@ -33,6 +33,7 @@ from dope.sim.crowd import many
 VENUES = ("binance_spot", "binance_usdm", "okx", "bybit", "bybit_linear", "kraken", "coinbase_exchange", "gate", "kucoin", "htx",
           "bitfinex", "mexc", "hyperliquid")  # fmt: skip
 MARKETS = 10  #: per venue
+PACE = 1.2  #: steps of 10 ms: some 11,000 messages a second
 LISTED = frozenset(f"{venue}:{spec.symbol}" for venue in VENUES for spec in many(venue, MARKETS))
 EVERY_S = 5.0  #: s between two looks
 START_S = 240.0  #: s until all books are LIVE
@@ -41,7 +42,7 @@ LATE_SHARE = 0.3  #: of the run, left out of the growth of memory: histories of 
 
 
 @contextmanager
-def market(folder: Path, pace: int) -> Iterator[tuple[dict[str, dict[str, str]], psutil.Process]]:
+def market(folder: Path, pace: float) -> Iterator[tuple[dict[str, dict[str, str]], psutil.Process]]:
     """The simulated venues: endpoints and process."""
     command = [sys.executable, "-m", "dope.sim", "--with-parent", f"--venues={','.join(VENUES)}", f"--symbols={MARKETS}", "--scenario=busy",
                f"--pace={pace}"]  # fmt: skip
@@ -154,7 +155,7 @@ def figures(look: Look, notes: dict[str, list[Any]]) -> list[Figure]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.crowd", description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--seconds", type=float, default=60.0, help="measured; 600 for what is promised")
-    parser.add_argument("--pace", type=int, default=1, help="steps of 10 ms from one action of a market to the next")
+    parser.add_argument("--pace", type=float, default=PACE, help="steps of 10 ms from one action of a market to the next")
     parser.add_argument("--picture", type=Path, help="a screenshot of the page at the end")
     chosen = parser.parse_args(arguments)
     path = chromium()

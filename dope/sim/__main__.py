@@ -96,7 +96,7 @@ def main() -> None:
     options.add_argument(
         "--symbols", type=int, default=0, help="a load: so many copies of the bitcoin market at each venue (default: 0, none)"
     )
-    options.add_argument("--pace", type=int, default=1, help="with --symbols: steps of 10 ms from one action of a market to the next")
+    options.add_argument("--pace", type=float, default=1.0, help="with --symbols: steps of 10 ms from one action of a market to the next")
     options.add_argument("--proxy", action="store_true", help="a TCP proxy before every venue, for faults on the way")
     options.add_argument("--control", type=int, default=None, metavar="PORT", help="HTTP control on this port of 127.0.0.1 (0: any)")
     options.add_argument("--with-parent", action="store_true", help="end when stdin is closed")

@@ -57,6 +57,14 @@ def test_it_draws_everything_with_no_complaint_and_no_request_to_another_host(se
     assert page.complaints == []
 
 
+def test_every_publication_is_drawn_in_one_frame(watching: Any) -> None:
+    _, page = watching
+    page.evaluate("""() => { window.drawn = { applied: 0, link: 0 };
+      for (const section of Object.keys(drawn)) DOPE.on(section, () => { drawn[section] += 1; }); }""")
+    page.wait_for_function("drawn.applied >= 12")
+    assert page.evaluate("drawn.link") <= 3, "what changed nothing is not drawn again after it"
+
+
 def test_deltas_move_cards_rows_and_the_measured_delay(watching: Any) -> None:
     server, page = watching
     total = int(own(page.text_content('[data-test="card-total"]')))
