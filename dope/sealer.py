@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+from dope import heap
 from dope.feed.clock import Clock
 from dope.history import SOURCES
 from dope.recordings import left_behind
@@ -14,6 +16,7 @@ from dope.session import Session
 from dope.settings import Settings
 
 SEAL_S = 5.0  #: s between two looks for closed tapes
+TRIM_EVERY = 6  #: looks from one giving back of memory to the next
 
 
 class Sealer:
@@ -26,10 +29,12 @@ class Sealer:
         self.left = Sealing(keep(settings), clock_ns=clock.now)  #: of sources that are not running
 
     async def run(self) -> None:
-        """For ever: seal what is closed, remove what is too old; once also what sources that do not run have left behind."""
+        """For ever: seal what is closed, remove what is too old, give back memory; once also seal what other sources have left behind."""
         left, begun = list(SOURCES), set[Path]()
-        while True:
+        for look in itertools.count(1):
             await asyncio.sleep(SEAL_S)
+            if look % TRIM_EVERY == 0:
+                await asyncio.to_thread(heap.trim)
             session = self._session()
             if session is not None:
                 await asyncio.to_thread(session.tail.tidy)

@@ -24,7 +24,7 @@ from tests.api.names import NAMES, Place, places
 from tests.program import PATIENCE_S, ROOT, Program, until
 
 UNHURRIED = {"reads_per_s": 1e6, "writes_per_s": 1e6, "costly_per_min": 1e6}
-QUICK, FULL = 36, 2  #: every thirty-sixth (second) name at each place, other ones at the next place
+QUICK, FULL = 36, 4  #: every thirty-sixth (fourth) name at each place, other ones at the next place
 #: where the program has something to look for; its script, which the processes that it starts read; figures of processes are in /proc
 OWN = ("app.py", "tests/api/overheard.py", "dope", "assets")
 ALLOWED = [sys.prefix, sys.base_prefix, *(str(ROOT / name) for name in OWN), "/usr/lib/python3"]
