@@ -73,14 +73,14 @@ def prepare(made: list[Frame]) -> Callable[[], None]:
     for frame in made[:head]:
         warm.step(frame)
     warm.lane._learn()
-    known, slots, log = warm.lane._venues[VENUE], warm.market.slots, Log()
+    known, slots, log, seat = warm.lane._venues[VENUE], warm.market.slots, Log(), warm.market.conn_ts.take(1)
     work = kernel.new_scratch(), np.zeros(16, dtype=np.int64), np.zeros(4), (log.numbers, log.values, log.count)
     runs = [gathered(portion) for portion in portions(made[head:])]
 
     def calls() -> None:
         for text, ends, stamps in runs:
             done = lane_run.run(
-                text, ends, stamps, 0, 1, known.words, slots.books, slots.watch, warm.market.delays[VENUE].state, work
+                text, ends, stamps, 0, (1, seat), known.words, slots.books, slots.pairs.watch, warm.market.delays[VENUE].state, work
             )
             assert done[1] == lane_run.END, done
 

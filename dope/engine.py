@@ -126,7 +126,7 @@ class Engine:
                 self._take(event, frame, venue, out)
             if frame.kind == CLOSED:
                 self.connections.pop(frame.conn, None)
-                market.conn_ts.pop(frame.conn, None)
+                market.slots.end(frame.conn)
                 self.detect(Link(frame.ts, frame.venue, frame.conn, False, frame.data), out)
         if market.resyncs:
             self.resync(frame, out)

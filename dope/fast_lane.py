@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dope.market import kernel, lane, lane_run
+from dope.market import kernel, lane, lane_run, pairs
 from dope.market.book import Book
 from dope.market.digits import AHEAD
 from dope.market.lane import TRADE, Log, Names, Templates, kind_of
@@ -63,7 +63,7 @@ class FastLane:
         }
         wanting = [d for d in detectors if Touch in d.KINDS]
         every_touch = not all(getattr(detector, "NEAR_ONLY", False) for detector in wanting)
-        engine.market.every_touch, engine.market.slots.near[1] = every_touch, float(every_touch)
+        engine.market.every_touch, engine.market.slots.pairs.rules[pairs.EVERY] = every_touch, float(every_touch)
         self._log = Log()
         log = self._log.numbers, self._log.values, self._log.count
         self._work = kernel.new_scratch(), np.zeros(16, dtype=np.int64), np.zeros(4), log
@@ -103,8 +103,9 @@ class FastLane:
             out += engine.step(frames[k])
             return k + 1
         at: int
+        seat = market.conn_ts.take(conn)
         at, why, slot, flags = lane_run.run(
-            text, ends, stamps, k, conn, known.words, slots.books, slots.watch, delays.state, self._work
+            text, ends, stamps, k, (conn, seat), known.words, slots.books, slots.pairs.watch, delays.state, self._work
         )
         done = at - k + (why == lane_run.LOOK)
         if done:
@@ -119,7 +120,8 @@ class FastLane:
         elif why == lane_run.LOOK:
             key = self._keys[slot]
             market.dirty[key] = None
-            for item in market.look(market.books[key], frames[at].ts, flags, bool(flags & lane_run.LED)):
+            book, due = market.books[key], bool(flags & lane_run.DUE)
+            for item in market.look(book, frames[at].ts, flags, bool(flags & lane_run.LED), due):
                 engine.detect(item, out)
             if market.resyncs:
                 engine.resync(frames[at], out)
@@ -136,12 +138,11 @@ class FastLane:
 
     def _learn_book(self, book: Book) -> None:
         slots, slot, i, quote = self._engine.market.slots, book.slot, book.instrument, book.quote
+        book.write()
         state, touch = slots.state[slot], slots.touch[slot]
         while len(self._keys) <= slot:
             self._keys.append("")
         self._keys[slot] = book.key
-        bid, _, ask, _ = book.touch()
-        slots.prices[slot] = bid, ask
         if i.venue in self._venues and self._engine.every[i.venue].verbatim(i):
             self._venues[i.venue].names.add(i.native, slot)
         state[lane.TRADES_FROM] = book.trades_from if i.contract_value is not None else -1  # sizes of unknown meaning stay as sent
@@ -149,14 +150,9 @@ class FastLane:
         chain = self._engine.every[i.venue].chain(i.symbol)
         bound = chain is not None and chain[2] == book.seq and not (book.checksum_rule and book.checksums_ok)
         state[lane.READY] = 0 if not whole else lane.ALL if bound else lane.QUOTES_ONLY
-        state[lane.CONN], state[lane.LAST] = book.conn if chain is None else chain[1], book.seq
-        state[lane.WATCHED] = int(book.key in self._engine.market.watched or slot in slots.crowded)
-        state[lane.TOUCH_TS], state[lane.LATE], state[lane.STAMP] = book.touch_ts, book.excess, book.stamp
+        state[lane.CONN] = book.conn if chain is None else chain[1]
+        state[lane.WATCHED], state[lane.TOUCH_TS] = book.key in self._engine.market.watched, book.touch_ts
         touch[lane.BID], touch[lane.BID_SIZE], touch[lane.ASK], touch[lane.ASK_SIZE] = book.bid, book.bid_size, book.ask, book.ask_size
-        state[lane.QUOTE_SEQ] = -1
-        if quote is not None:
-            state[lane.QUOTE_SEQ], state[lane.QUOTE_TS], state[lane.QUOTE_STAMP] = quote.seq, book.quote_ts, quote.ts_exch
-            touch[lane.Q_BID :] = quote.bid, quote.bid_size, quote.ask, quote.ask_size
 
     def _catch_up(self) -> None:
         """Bring books and venues to where the lane has got."""

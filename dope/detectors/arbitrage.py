@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from dope.detectors.lifecycle import Life, LifeRules
+from dope.detectors.lifecycle import Life, Lifecycle, LifeRules
 from dope.detectors.opportunity import MS, Cost, Opportunity, Rules, Terms
-from dope.detectors.pair import MAX_GAP_NS, Look, Pair, Sides, common_lot
+from dope.detectors.pair import MAX_GAP_NS, Pair, Sides, common_lot
+from dope.detectors.pair_memory import Look, PairMemory
 from dope.market.book import Book
 from dope.market.freshness import age_limit_ns
 from dope.market.market import Market
@@ -78,7 +79,7 @@ class Arbitrage:
     def set_rules(self, rules: Rules, market: Market) -> None:
         """Take new levels and sizes; open lives go on under them."""
         self.rules = rules
-        market.watch_level(rules.enter - NEAR_BPS)
+        self._set_levels(market)
         for pair in self.pairs.values():
             pair.row()
             pair.life.rules = LifeRules(rules.enter, rules.leave, rules.debounce, MAX_GAP_NS)
@@ -112,11 +113,13 @@ class Arbitrage:
 
     def _charge(self, pair: Pair, market: Market) -> None:
         """Have a pair reckon with the fees and rules in force."""
-        before = pair.wall_bps
         pair.row()
         pair.charge((self.costs[(pair.buy.venue, pair.buy.kind)], self.costs[(pair.sell.venue, pair.sell.kind)]), self.rules)
-        if pair.wall_bps != before:
-            market.watch_wall(pair.number, pair.wall_bps)
+
+    def _set_levels(self, market: Market) -> None:
+        """Have the compiled look go by the rules in force."""
+        rules = self.rules
+        market.slots.pairs.set_levels(rules.enter - NEAR_BPS, (rules.enter, rules.leave), (rules.debounce, MAX_GAP_NS), rules.max_age_s)
 
     # -- pairs -------------------------------------------------------------------------------------------------------
     def _list(self, instrument: Instrument, market: Market) -> None:
@@ -135,8 +138,8 @@ class Arbitrage:
                 self.pairs[(buy.key, sell.key)] = pair
                 self.of[buy.key].append(pair)
                 self.of[sell.key].append(pair)
-                pair.number = market.watch_pair(buy.key, sell.key, pair.wall_bps)
-        market.watch_level(self.rules.enter - NEAR_BPS)
+                pair.join(PairMemory(market.slots.pairs, market.pair(buy.key, sell.key)))
+        self._set_levels(market)
         peers.append(instrument)
 
     def _relist(self, new: Instrument) -> None:
@@ -149,19 +152,11 @@ class Arbitrage:
 
     def _moved(self, key: str, market: Market, now: int) -> Sequence[Opportunity]:
         out: list[Opportunity] | tuple[()] = ()
-        enter = self.rules.enter - NEAR_BPS
-        books = market.books
         for pair in self.of.get(key, ()):
-            buy, sell = books[pair.buy.key], books[pair.sell.key]
-            if pair.life.life is None:
-                ask, bid = buy.touch()[2], sell.touch()[0]
-                if ask <= 0.0 or bid <= 0.0 or (bid / ask - 1.0) * 1e4 - pair.wall_bps < enter:
-                    if pair.watched:
-                        self._watch(pair, market, False)
-                    continue
-            found = self._look(pair, market, now)
-            if found:
-                out = [*out, *found]
+            if pair.memory is not None and pair.memory.due():
+                found = self._look(pair, market, now)
+                if found:
+                    out = [*out, *found]
         return out
 
     def _left(self, event: BookState, market: Market) -> list[Opportunity]:
@@ -169,7 +164,7 @@ class Arbitrage:
         out: list[Opportunity] = []
         for pair in self.of.get(event.key, ()):
             if pair.life.life is not None:
-                out += self._tell(pair, pair.life.update(event.ts, None), event.ts, market)
+                out += self._tell(pair, pair.update(event.ts, None), event.ts)
         return out
 
     def _recheck(self, market: Market, now: int) -> list[Opportunity]:
@@ -196,34 +191,33 @@ class Arbitrage:
         return all(market.age(book, now) <= min(limit, book.rhythm.limit_ns()) for book in (buy, sell))
 
     def _look(self, pair: Pair, market: Market, now: int) -> list[Opportunity]:
+        """The plain look; ``market/near.py`` has it compiled for as long as nothing is to be told."""
         if not self.usable(pair, market, now):
-            return self._tell(pair, pair.life.update(now, None), now, market) if pair.life.life is not None else []
-        if not pair.watched:
-            self._watch(pair, market, True)
+            return self._tell(pair, pair.update(now, None), now) if pair.life.life is not None else []
+        if pair.memory is not None:
+            market.follow(pair.memory.number)
         sides = pair.sides(market)
-        walk = pair.best(sides)
+        walk = pair.walk(sides)
         if not pair.takes(walk):
-            buy, sell = market.books[pair.buy.key], market.books[pair.sell.key]
-            ask, bid = buy.touch()[2], sell.touch()[0]
+            ask, bid = market.books[pair.buy.key].touch()[2], market.books[pair.sell.key].touch()[0]
             net = min(pair.net_touch_bps(ask, bid), -1e-9) if ask > 0.0 and bid > 0.0 else -math.inf
-            too_small = walk is not NOTHING
-            lives = pair.life.update(now, -math.inf if too_small else net)
-            self._refresh(pair, market, now, (walk, sides)) if pair.life.life is not None and not too_small else None
-            return self._tell(pair, lives, now, market)
+            lives = pair.update(now, net if walk is NOTHING else -math.inf)
+            if walk is NOTHING and pair.life.life is not None and (row := pair.row()) is not None:
+                pair.last = msgspec.structs.replace(row, ts=now, state="fading", updates=pair.life.life.updates)
+            return self._tell(pair, lives, now)
         assert walk.net_bps is not None
-        lives = pair.life.update(now, walk.net_bps)
-        if pair.life.life is not None:
-            if not pair.id or any(life.close is None for life in lives):
-                closed = [life for life in lives if life.close is not None]
-                out = self._tell(pair, closed, now, market)
-                pair.id = self._number(pair)
-                pair.look = self._seen(pair, market, now, (walk, sides), pair.life.life)
-                self._live.add((pair.buy.key, pair.sell.key))
-                opened = pair.row()
-                assert opened is not None
-                return [*out, opened]
-            self._refresh(pair, market, now, (walk, sides))
-        return self._tell(pair, lives, now, market)
+        lives = pair.update(now, walk.net_bps)
+        if pair.life.life is None:
+            return self._tell(pair, lives, now)
+        if pair.id and all(life.close is not None for life in lives):
+            pair.see(self._seen(pair, market, now, (walk, sides), pair.life))
+            return self._tell(pair, lives, now)
+        out = self._tell(pair, [life for life in lives if life.close is not None], now)
+        pair.begin(self._number(pair), self._seen(pair, market, now, (walk, sides), pair.life))
+        self._live.add((pair.buy.key, pair.sell.key))
+        opened = pair.row()
+        assert opened is not None
+        return [*out, opened]
 
     def _number(self, pair: Pair) -> int:
         """The id of a life that begins."""
@@ -233,24 +227,16 @@ class Arbitrage:
         self.opened += 1
         return self.opened
 
-    def _refresh(self, pair: Pair, market: Market, now: int, walked: tuple[Walk, Sides]) -> None:
-        life, walk = pair.life.life, walked[0]
-        if life is None:
-            return
-        if walk is not NOTHING:
-            pair.look = self._seen(pair, market, now, walked, life)
-        elif (row := pair.row()) is not None:
-            pair.last = msgspec.structs.replace(row, ts=now, state="fading", updates=life.updates)
-
-    def _seen(self, pair: Pair, market: Market, now: int, walked: tuple[Walk, Sides], life: Life) -> Look:
+    def _seen(self, pair: Pair, market: Market, now: int, walked: tuple[Walk, Sides], machine: Lifecycle) -> Look:
         """What the row of a life is made of, as of now: whether anybody will read it, nobody knows yet."""
-        buy, sell = market.books[pair.buy.key], market.books[pair.sell.key]
+        buy, sell, life = market.books[pair.buy.key], market.books[pair.sell.key], machine.life
+        assert life is not None
         return Look(
-            now, *walked, life, (life.peak_bps, life.peak_t, life.updates), pair.life.fading, buy.touch(), sell.touch(),
-            (market.age(buy, now), market.age(sell, now)), abs(_spoke(buy) - _spoke(sell)), self.limit_ns(pair, market), self.rules,
+            now, *walked, (life.peak_bps, life.peak_t, life.updates), machine.fading, buy.touch()[::2], sell.touch()[::2],
+            (market.age(buy, now), market.age(sell, now)), abs(_spoke(buy) - _spoke(sell)), self.limit_ns(pair, market),
         )  # fmt: skip
 
-    def _tell(self, pair: Pair, lives: list[Life], now: int, market: Market) -> list[Opportunity]:
+    def _tell(self, pair: Pair, lives: list[Life], now: int) -> list[Opportunity]:
         """Signals of the lives that ended."""
         out: list[Opportunity] = []
         for life in lives:
@@ -263,18 +249,9 @@ class Arbitrage:
             )  # fmt: skip
             out.append(done)
             self.closed += pair.buy.kind != SENTINEL
-            pair.last, pair.id = None, 0
+            pair.end()
             self._live.discard((pair.buy.key, pair.sell.key))
         return out
-
-    def _watch(self, pair: Pair, market: Market, on: bool) -> None:
-        """Have changes behind the touch told while a pair is open or near."""
-        pair.watched = on
-        for key in (pair.buy.key, pair.sell.key):
-            if on:
-                market.watch(key, True)
-            elif not any(p.watched for p in self.of[key]):
-                market.watch(key, False)
 
 
 def _spoke(book: Book) -> int:

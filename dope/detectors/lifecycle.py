@@ -33,35 +33,35 @@ class Life(msgspec.Struct):
 class Lifecycle:
     """Follows one key. ``update`` returns the lives that this figure opened or closed (closed ones first)."""
 
-    __slots__ = ("_fell", "_last", "life", "rules")
+    __slots__ = ("fell", "last", "life", "rules")
 
     def __init__(self, rules: LifeRules) -> None:
         self.rules = rules
         self.life: Life | None = None
-        self._fell: int | None = None  # when it first went below leave
-        self._last = 0
+        self.fell: int | None = None  #: when it first went below leave
+        self.last = 0  #: when it was last updated
 
     @property
     def fading(self) -> bool:
         """Open, but below the leave level for less than the debounce time."""
-        return self.life is not None and self._fell is not None
+        return self.life is not None and self.fell is not None
 
     def update(self, t: int, net: float | None) -> list[Life]:
         """A figure at time ``t``; None = it cannot be known now."""
         out: list[Life] = []
-        if self.life is not None and t - self._last > self.rules.max_gap:
-            out.append(self._close(self._last + self.rules.max_gap, "stale"))
+        if self.life is not None and t - self.last > self.rules.max_gap:
+            out.append(self._close(self.last + self.rules.max_gap, "stale"))
         if self.life is not None:
             out += self._continue(self.life, t, net)
         elif net is not None and net >= self.rules.enter:
             self.life = Life(t, net, t)
             out.append(self.life)
-        self._last = t
+        self.last = t
         return out
 
     def _continue(self, life: Life, t: int, net: float | None) -> list[Life]:
-        if self._fell is not None and t - self._fell > self.rules.debounce:
-            closed = self._close(self._fell, "faded")  # whatever became of it afterwards
+        if self.fell is not None and t - self.fell > self.rules.debounce:
+            closed = self._close(self.fell, "faded")  # whatever became of it afterwards
             if net is None or net < self.rules.enter:
                 return [closed]
             self.life = Life(t, net, t)
@@ -70,10 +70,10 @@ class Lifecycle:
             return [self._close(t, "stale")]
         life.updates += 1
         if net < self.rules.leave:
-            if self._fell is None:
-                self._fell = t
+            if self.fell is None:
+                self.fell = t
             return []
-        self._fell = None
+        self.fell = None
         if net > life.peak_bps:
             life.peak_bps, life.peak_t = net, t
         return []
@@ -82,5 +82,5 @@ class Lifecycle:
         life = self.life
         assert life is not None
         life.close, life.reason = t, reason
-        self.life = self._fell = None
+        self.life = self.fell = None
         return life

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import msgspec
 
 from dope.detectors.indicative import indicative_profit, indicative_spread
 from dope.detectors.lifecycle import Life, Lifecycle, LifeRules
 from dope.detectors.opportunity import MS, Cost, Opportunity, Rules
+from dope.detectors.pair_memory import Look, PairMemory, Sides
 from dope.market.curve import Curve, profit_curve
 from dope.market.market import Market
-from dope.market.walk import NOTHING, Level, Walk, two_book
+from dope.market.pairs import LEVELS as WALK_LEVELS
+from dope.market.walk import NOTHING, Walk, two_book
 from dope.types import SENTINEL, Instrument
 
-WALK_LEVELS = 50  #: levels per side that a walk may use
 MAX_GAP_NS = 1_000_000_000  #: no look at an open life for longer than this: it is closed as stale
-
-
-Sides = tuple[list[Level], list[Level]]  #: (asks where it is bought, bids where it is sold), best first
 
 
 class Bill(msgspec.Struct, frozen=True):
@@ -38,50 +35,43 @@ class Bill(msgspec.Struct, frozen=True):
     net: float
 
 
-class Look(NamedTuple):
-    """What a look at an open life saw: ``Pair.row`` makes a row of it when somebody wants one. Ages and times in ns.
-
-    ``figures`` = peak (bps), when, updates of ``life`` then; touches as ``Book.touch`` gives them, where is bought and where is sold.
-    """
-
-    ts: int
-    walk: Walk
-    sides: Sides
-    life: Life
-    figures: tuple[float, int, int]
-    fading: bool
-    buy: tuple[float, float, float, float]
-    sell: tuple[float, float, float, float]
-    ages: tuple[int, int]
-    skew: int
-    limit: int
-    rules: Rules
-
-
 class Pair:
     """One ordered pair of markets and the life it may be in."""
 
     __slots__ = (
-        "_walked", "buffer", "buy", "cost_buy", "cost_sell", "fee_buy", "fee_sell", "id", "last", "life", "look", "lot", "min_notional",
-        "min_size", "number", "sell", "transfer", "wall_bps", "watched",
+        "_opened", "buffer", "buy", "cost_buy", "cost_sell", "fee_buy", "fee_sell", "id", "last", "life", "look", "lot",
+        "memory", "min_notional", "min_size", "rules", "sell", "transfer", "wall_bps",
     )  # fmt: skip
 
     def __init__(self, buy: Instrument, sell: Instrument, costs: tuple[Cost, Cost], rules: Rules) -> None:
-        self.number = -1  # among the pairs that the market watches
+        self.memory: PairMemory | None = None
         self.take(buy, sell, rules)
         self.charge(costs, rules)
         self.life = Lifecycle(LifeRules(rules.enter, rules.leave, rules.debounce, MAX_GAP_NS))
         self.last: Opportunity | None = None  #: the row as it was made last; ``row`` gives the newest
         self.look: Look | None = None  #: newer than ``last``
-        self.id, self.watched = 0, False
+        self.id = self._opened = 0
+
+    def join(self, memory: PairMemory) -> None:
+        """Be looked at by compiled code from now on."""
+        self.memory = memory
+        self._told()
+
+    def _told(self) -> None:
+        """Have compiled code reckon alike."""
+        if self.memory is not None:
+            kept = 1.0 - self.cost_buy.fee if self.cost_buy.currency == "base" else 1.0
+            self.memory.charge(
+                self.wall_bps, self.fee_buy, self.fee_sell, kept, self.lot, self.transfer, self.min_notional, self.min_size
+            )
 
     def take(self, buy: Instrument, sell: Instrument, rules: Rules) -> None:
         """Take the lots and least sizes of these two."""
-        self.buy, self.sell = buy, sell
+        self.buy, self.sell, self.rules = buy, sell, rules
         self.lot = common_lot(buy.lot, sell.lot)
         self.min_notional = max(rules.min_notional, buy.min_notional, sell.min_notional)
         self.min_size = max(buy.min_size, sell.min_size)
-        self._walked: tuple[Walk, Sides] | None = None
+        self._told()
 
     def charge(self, costs: tuple[Cost, Cost], rules: Rules) -> None:
         """Reckon with these fees of buying and selling, each for its role, and with the fixed costs and the buffer of the rules."""
@@ -93,8 +83,37 @@ class Pair:
         # a fee taken in base: less is received than bought, so each unit received costs fb/(1−fb) on top
         self.fee_buy = fb / (1.0 - fb) if self.cost_buy.currency == "base" else fb
         self.fee_sell = self.cost_sell.fee + self.buffer
-        self._walked = None
         self.wall_bps = ((1.0 + self.fee_buy) / (1.0 - self.fee_sell) - 1.0) * 1e4
+        self._told()
+
+    def update(self, now: int, net: float | None) -> list[Life]:
+        """``Lifecycle.update`` of its life, which compiled code goes on with in between."""
+        if self.memory is None:
+            return self.life.update(now, net)
+        self.memory.read(self.life)
+        lives = self.life.update(now, net)
+        self.memory.write(self.life, told=self.id != 0)
+        return lives
+
+    def begin(self, number: int, look: Look) -> None:
+        """The life that is open has been given this number, and begins with this look."""
+        assert self.life.life is not None
+        self.id, self._opened = number, self.life.life.open
+        self.see(look)
+        if self.memory is not None:
+            self.memory.write(self.life, told=True)
+
+    def end(self) -> None:
+        """Its life has ended and has been told."""
+        self.last, self.look, self.id = None, None, 0
+        if self.memory is not None:
+            self.memory.write(self.life, told=False)
+
+    def see(self, look: Look) -> None:
+        """This is the newest look at its life."""
+        self.look = look
+        if self.memory is not None:
+            self.memory.clear()
 
     def net_touch_bps(self, ask: float, bid: float) -> float:
         """Net of fees at the touch, bps of the buy cost, without fixed costs."""
@@ -115,17 +134,6 @@ class Pair:
         return two_book(
             asks, bids, self.fee_buy, self.fee_sell, max_quote=max_quote, lot=self.lot, transfer=self.transfer, fill_all=fill_all
         )
-
-    def best(self, sides: Sides) -> Walk:
-        """The walk of these sides; where all levels that the last one looked at are the same, it is that one."""
-        if self._walked is not None:
-            walk, (asks, bids) = self._walked
-            upto = walk.levels[0] + 2, walk.levels[1] + 2
-            if sides[0][: upto[0]] == asks[: upto[0]] and sides[1][: upto[1]] == bids[: upto[1]]:
-                return walk
-        walk = self.walk(sides)
-        self._walked = walk, sides
-        return walk
 
     def takes(self, walk: Walk) -> bool:
         """Whether both venues take an order of this size."""
@@ -163,20 +171,28 @@ class Pair:
 
     def row(self) -> Opportunity | None:
         """The newest row of the life that is open; None = none is."""
-        look = self.look
-        if look is None:
-            return self.last
-        self.look, walk, sides, rules = None, look.walk, look.sides, look.rules
+        faded: tuple[int, int] | None = None
+        if self.memory is not None:
+            seen, faded = self.memory.newest(self.walk)
+            self.look = seen or self.look
+        if self.look is not None:
+            self.last, self.look = self._row(self.look), None
+        if faded is not None and self.last is not None:
+            self.last = msgspec.structs.replace(self.last, ts=faded[0], state="fading", updates=faded[1])
+        return self.last
+
+    def _row(self, look: Look) -> Opportunity:
+        walk, sides, rules = look.walk, look.sides, self.rules
         order = self.walk(sides, max_quote=rules.order_size, fill_all=True)
-        ask, bid = look.buy[2], look.sell[0]
+        ask, bid = look.buy[1], look.sell[0]
         mid_buy, mid_sell = _mid(look.buy) or ask, _mid(look.sell) or bid
         bill, (peak_bps, peak_t, updates) = self.bill(walk), look.figures
         fees = walk.fees - bill.buffer
-        self.last = Opportunity(
+        return Opportunity(
             ts=look.ts, id=self.id, state="fading" if look.fading else "open", reason="",
             symbol=self.buy.symbol, base=self.buy.base, quote=self.buy.quote, kind=self.buy.kind,
             buy=self.buy.key, sell=self.sell.key, buy_venue=self.buy.venue, sell_venue=self.sell.venue,
-            opened=look.life.open, closed=None, peak_bps=peak_bps, peak_t=peak_t, updates=updates,
+            opened=self._opened, closed=None, peak_bps=peak_bps, peak_t=peak_t, updates=updates,
             buy_px=ask, sell_px=bid, touch_net_bps=self.net_touch_bps(ask, bid),
             qty=walk.qty, size=walk.cost, buy_vwap=walk.buy_vwap, sell_vwap=walk.sell_vwap,
             gross=walk.gross, fees=fees, net=walk.net,
@@ -192,11 +208,10 @@ class Pair:
             buy_in_base=self.cost_buy.currency == "base", sell_in_base=self.cost_sell.currency == "base",
             at_least=ends(walk, sides, self.lot),
         )  # fmt: skip
-        return self.last
 
 
-def _mid(touch: tuple[float, float, float, float]) -> float | None:
-    bid, _, ask, _ = touch
+def _mid(touch: tuple[float, float]) -> float | None:
+    bid, ask = touch
     return (bid + ask) / 2.0 if bid > 0.0 and ask > 0.0 else None
 
 

@@ -16,7 +16,7 @@ from dope.market.delays import NS, DelayFloor
 from dope.market.freshness import Rhythm
 from dope.market.lane import Slots
 from dope.market.walk import vwap
-from dope.types import SYNCING, BookState, Instrument, Quote
+from dope.types import LIVE, SYNCING, BookState, Instrument, Quote
 
 Level = tuple[float, float]
 LIES, LIES_NS = 3, 60 * NS  #: so many wrong checksums within this time, and the book is suspended
@@ -37,7 +37,7 @@ class Book:
     __slots__ = (
         "_slots", "ask", "ask_size", "bid", "bid_size", "book_updates", "checked_ts", "checksum_mismatches", "checksum_rule",
         "checksums_ok", "conn", "crossed", "crossed_since", "delay", "excess", "faults", "gaps", "instrument", "key", "live_ns",
-        "mismatches", "mult", "own_ts", "quote", "quote_ts", "reason", "rhythm", "seq", "sigma", "since", "slot", "snapshots", "stamp",
+        "mismatches", "mult", "own_ts", "quote", "quote_ts", "reason", "rhythm", "seq", "since", "slot", "snapshots", "stamp",
         "state", "suspended", "touch_ts", "trades", "trades_from", "volume",
     )  # fmt: skip
 
@@ -48,6 +48,7 @@ class Book:
         self.instrument, self.key, self.checksum_rule = instrument, instrument.key, checksum_rule
         self.delay = delay  # of the whole venue
         self._slots, self.slot = slots, slots.add()
+        slots.state[self.slot, lane.DELAYS] = delay.state.ctypes.data
         self.relist(instrument)
         self.a[4, kernel.DEPTH], self.a[4, kernel.FIELDS] = depth, fields
         self.state, self.since = SYNCING, ts
@@ -59,7 +60,7 @@ class Book:
         self.stamp = 0  # the venue's own of the newest message, ns; 0 = none
         self.excess = 0  # ns that the newest message was late, above the venue's best case
         self.rhythm = Rhythm()
-        self.sigma = 0.0  # volatility in bps per sqrt(s)
+        slots.state[self.slot, lane.HABIT] = self.rhythm.limit_ns()
         self.book_updates = self.snapshots = self.gaps = self.faults = self.crossed = 0
         self.checked_ts = 0  # when its last checksum matched, ns; 0 = never
         self.mismatches: list[int] = []  # when its last checksums were wrong, ns
@@ -88,6 +89,31 @@ class Book:
     @sigma_mid.setter
     def sigma_mid(self, mid: float) -> None:
         self._slots.touch[self.slot, lane.MID] = mid
+
+    @property
+    def sigma(self) -> float:
+        """Volatility in bps per sqrt(s); 0.0 = not known yet."""
+        return float(self._slots.touch[self.slot, lane.SIGMA])
+
+    @sigma.setter
+    def sigma(self, sigma: float) -> None:
+        self._slots.touch[self.slot, lane.SIGMA] = sigma
+
+    def look(self, age: int) -> None:
+        """One look at how old it is, ns: see ``Rhythm``."""
+        self.rhythm.look(age)
+        self._slots.state[self.slot, lane.HABIT] = self.rhythm.limit_ns()
+
+    def write(self) -> None:
+        """Let compiled code know what became of it in Python."""
+        slots, slot, quote = self._slots, self.slot, self.quote
+        said, seat = (self.seq, self.own_ts, self.excess, self.stamp), slots.heard.seat(self.conn)
+        quoted = (0, -1, self.quote_ts, 0) if quote is None else (1, quote.seq, self.quote_ts, quote.ts_exch)
+        slots.state[slot, lane.SAID] = *said, seat, *quoted
+        if quote is not None:
+            slots.touch[slot, lane.Q_BID :] = quote.bid, quote.bid_size, quote.ask, quote.ask_size
+        bid, _, ask, _ = self.touch()
+        slots.prices[slot] = bid, ask
 
     def quote_leads(self) -> bool:
         """Whether the venue's own quote is newer than the levels."""
@@ -186,11 +212,12 @@ class Book:
             self.reason = reason
             return None
         change = BookState(ts=ts, key=self.key, state=state, was=self.state, reason=reason, since=self.since)
-        if self.state == "LIVE":
+        if self.state == LIVE:
             self.live_ns += ts - self.since
             nothing = float("nan")  # from here on the last touch is no longer current
             lane.remember(self.slot, ts, 0, nothing, nothing, nothing, nothing, self._slots.rings)
         self.state, self.reason, self.since = state, reason, ts
+        self._slots.state[self.slot, lane.IS_LIVE] = state == LIVE
         return change
 
     def live_seconds(self, now: int) -> float:

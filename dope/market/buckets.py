@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dope.market.compiled import jit
-from dope.market.kernel import FPOW, N_ASK, N_BID, SCALE, _value
+from dope.market.kernel import FPOW, N_ASK, N_BID, SCALE, unpacked
 from dope.market.lane import in_base
 
 WIDE = 48  #: buckets per side that are kept, from the best price on
@@ -61,7 +61,7 @@ def fill(book: np.ndarray, touch: tuple[float, float, float, float], unit: float
             at = first_bid - _place(price, step)
             if at >= wide:
                 break
-            out[0, at] += in_base(_value(book[1, k]), price, unit)
+            out[0, at] += in_base(unpacked(book[1, k]), price, unit)
         k -= 1
     k = book[4, N_ASK] - 1
     while k >= 0:
@@ -70,7 +70,7 @@ def fill(book: np.ndarray, touch: tuple[float, float, float, float], unit: float
             at = _place(price, step) - first_ask
             if at >= wide:
                 break
-            out[1, at] += in_base(_value(book[3, k]), price, unit)
+            out[1, at] += in_base(unpacked(book[3, k]), price, unit)
         k -= 1
     return first_bid, first_ask
 

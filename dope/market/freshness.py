@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dope.market.compiled import jit
 from dope.market.delays import NS
 
 MIN_LIMIT_S, MAX_LIMIT_S = 0.25, 5.0
@@ -61,8 +62,12 @@ def age_limit_ns(wall_bps: float, sigma_bps: float, cap_s: float = MAX_LIMIT_S) 
 
     ``sigma_bps`` in bps per sqrt(second); a quote of age A fakes a gap of sigma·sqrt(A) by itself.
     """
-    seconds = MAX_LIMIT_S if sigma_bps <= 0.0 else (wall_bps / (3.0 * sigma_bps)) ** 2
+    inside = wall_bps / (3.0 * sigma_bps) if sigma_bps > 0.0 else 0.0
+    seconds = MAX_LIMIT_S if sigma_bps <= 0.0 else inside * inside
     return int(min(max(seconds, MIN_LIMIT_S), cap_s, MAX_LIMIT_S) * NS)
+
+
+limit_in = jit(age_limit_ns)  #: the same for compiled code
 
 
 def age_limits_ns(walls_bps: np.ndarray, sigmas_bps: np.ndarray, cap_s: float = MAX_LIMIT_S) -> np.ndarray:

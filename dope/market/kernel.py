@@ -54,7 +54,7 @@ def new_scratch(levels: int = SCRATCH) -> np.ndarray:
 
 
 @jit
-def _value(packed: int) -> float:
+def unpacked(packed: int) -> float:
     """A packed size as a float; mantissas beyond 53 bits are taken in two parts so that no digit is lost early."""
     mantissa, decimals = packed >> 5, packed & 31
     if mantissa < 1 << 53 or decimals > 18:
@@ -252,8 +252,8 @@ def commit(book: int, rows: int, width: int, nb: int, na: int, snapshot: bool) -
     if thin or (bid_n and new_bid < get(meta, SEED_BID)) or (ask_n and new_ask < get(meta, SEED_ASK)):
         flags |= WINDOW
     unit = FPOW[scale]
-    bid, bid_size = (new_bid / unit, _value(new_bid_size)) if bid_n else (0.0, 0.0)
-    ask, ask_size = (-new_ask / unit, _value(new_ask_size)) if ask_n else (0.0, 0.0)
+    bid, bid_size = (new_bid / unit, unpacked(new_bid_size)) if bid_n else (0.0, 0.0)
+    ask, ask_size = (-new_ask / unit, unpacked(new_ask_size)) if ask_n else (0.0, 0.0)
     return flags, bid, bid_size, ask, ask_size
 
 
@@ -282,7 +282,7 @@ def levels(book: np.ndarray, bid_side: bool, limit: int) -> np.ndarray:
     for k in range(count):
         key = book[row, n - 1 - k]
         out[k, 0] = (key if bid_side else -key) / unit
-        out[k, 1] = _value(book[row + 1, n - 1 - k])
+        out[k, 1] = unpacked(book[row + 1, n - 1 - k])
     return out
 
 
@@ -305,7 +305,7 @@ def depth_within(book: np.ndarray, windows_bps: np.ndarray) -> np.ndarray:
             total = 0.0
             k = n - 1
             while k >= 0 and book[row, k] >= edge:
-                total += _value(book[row + 1, k])
+                total += unpacked(book[row + 1, k])
                 k -= 1
             out[w, side] = total
             seed = book[4, SEED_BID if side == 0 else SEED_ASK]

@@ -15,7 +15,9 @@ import numpy as np
 
 from dope.market import kernel
 from dope.market.compiled import inlined, jit
+from dope.market.heard import NOBODY, Heard
 from dope.market.memory import address, byte
+from dope.market.pairs import Pairs
 
 # roles of the fields of a template
 SYMBOL, BIDS, ASKS, SEQ, PREV, FIRST, STAMP_MS, NUMBER, WORD, ID, GROUP_ID, MAKER, SIDE, STAMP_TRUE, ONE, TWO, THREE, FOUR = range(18)
@@ -32,22 +34,25 @@ BOOK, QUOTE, TRADE = range(3)
 GOT_SLOT, GOT_BIDS, GOT_ASKS, GOT_SEQ, GOT_PREV, GOT_MS, GOT_ID, GOT_GROUPED, GOT_SELL = range(9)
 
 # columns of the int64 state of a slot
-COUNT, SEEN, DIRTY, READY, LAST, CONN, WATCHED, QUOTE_SEQ, QUOTE_TS, QUOTE_STAMP, OWN_TS, TOUCH_TS, LATE, STAMP, TRADES_FROM = range(15)
-BOOK_SENT, BOOK_FROM, QUOTE_SENT, QUOTE_FROM = range(15, 19)  # newest stamp of the differences and of the quotes, and its connection
+COUNT, SEEN, DIRTY, READY, CONN, WATCHED, TOUCH_TS, TRADES_FROM = range(8)
+LAST, OWN_TS, LATE, STAMP, SEAT, QUOTED, QUOTE_SEQ, QUOTE_TS, QUOTE_STAMP = range(8, 17)  # SEAT: of its connection, see ``heard.py``
+BOOK_SENT, BOOK_FROM, QUOTE_SENT, QUOTE_FROM = range(17, 21)  # newest stamp of the differences and of the quotes, and its connection
+# whether it is LIVE; how many pairs that are watched it is in; its oldest usual age, ns; where the delays of its venue are in memory
+IS_LIVE, PAIRED, HABIT, DELAYS = range(21, 25)
 NEWS = slice(COUNT, READY)  #: what is cleared once it is known
-COLUMNS = 19
+SAID = slice(LAST, BOOK_SENT)  #: what ``Book.write`` tells
+COLUMNS = 25
 ALL, QUOTES_ONLY = 1, 2  #: values of READY, 0 = nothing takes the lane
 LEVELS_MOVED, QUOTE_MOVED, TOLD = 1, 2, 4  #: bits of DIRTY
 # columns of the float state of a slot: the levels' own touch, what the wild-move check needs, base units per unit of size
-# (negative: an inverse contract, whose units are of the quote currency), then the venue's own quote
-BID, BID_SIZE, ASK, ASK_SIZE, MID, UNIT, Q_BID, Q_BID_SIZE, Q_ASK, Q_ASK_SIZE = range(10)
+# (negative: an inverse contract, whose units are of the quote currency), its volatility, then the venue's own quote
+BID, BID_SIZE, ASK, ASK_SIZE, MID, UNIT, SIGMA, Q_BID, Q_BID_SIZE, Q_ASK, Q_ASK_SIZE = range(11)
 
 RING = 2048  #: touches remembered per book, a power of two
 TRADE_RING = 2048  #: trades remembered per book, a power of two
 WAITING_TRADES = 4096  #: trades that wait to be put into the rings
 NAME = 32  #: bytes of the longest symbol
 BUCKETS = 4096  #: of the symbol table, a power of two; at most half are used
-PAIRS = 64  #: pairs of one market
 MS = 1_000_000
 HOUR = 3_600_000_000_000
 SILENCE_NS = 1_000_000_000  #: nothing at all for longer, not even the clock: time was lost
@@ -123,7 +128,7 @@ class Slots:
         self.count = 0
         self.levels = np.zeros((slots, 5, kernel.CAPACITY), dtype=np.int64)
         self.state = np.zeros((slots, COLUMNS), dtype=np.int64)
-        self.touch = np.zeros((slots, 10), dtype=np.float64)
+        self.touch = np.zeros((slots, 11), dtype=np.float64)
         self.prices = np.zeros((slots, 2), dtype=np.float64)  # best bid and ask as everybody sees them, quotes included
         self.ring_t = np.zeros((slots, RING, 2), dtype=np.int64)  # when the touch changed, ns: received, and the venue's stamp
         #: bid, bid size, ask, ask size from then on (base units, quotes included); not a number = the book left LIVE
@@ -136,20 +141,18 @@ class Slots:
         self.trades = np.zeros((slots, TRADE_RING, 3), dtype=np.float64)  # price, base size, +1 = a taker bought, −1 = one sold
         self.trade_n = np.zeros(slots, dtype=np.int64)  # how many so far
         self._told: tuple[list[int], list[float]] = ([], [])  # trades that are not in the rings yet: (slot, times …), (figures …)
-        self.pairs_of = np.full((slots, PAIRS), -1, dtype=np.int64)
-        self.pairs = np.zeros((0, 2), dtype=np.int64)  # (buying slot, selling slot)
-        self.walls = np.zeros(0, dtype=np.float64)
+        self.pairs, self.heard = Pairs(slots), Heard()
         self.text = np.zeros(kernel.CHECKSUM_TEXT, dtype=np.uint8)  # working space of checksums
-        self.crowded: set[int] = set()  #: slots with more pairs than fit: every change of theirs is looked at
-        #: gross minus wall, in bps, from which a pair must be looked at; 1.0 = somebody wants every touch anyway
-        self.near = np.array([-np.inf, 0.0])
         self._gather()
 
     def _gather(self) -> None:
         self.rings = self.ring_t, self.ring, self.ring_n, self.flow  #: what ``remember`` works on
-        self.books = self.levels, self.state, self.touch, self.prices, self.rings  #: what ``run`` works on
-        self.watch = self.pairs_of, self.pairs, self.walls, self.near  #: what it must stop for
         self.dirt = self.state[:, DIRTY]
+
+    @property
+    def books(self) -> tuple[Any, ...]:
+        """What compiled code knows of books; it moves when books or connections are added."""
+        return self.levels, self.state, self.touch, self.prices, self.rings, self.heard.newest
 
     def add(self) -> int:
         """A new slot with an empty book. True arrays may have moved: take views anew."""
@@ -158,7 +161,7 @@ class Slots:
             for name in ("levels", "state", "touch", "prices", "ring_t", "ring", "ring_n", "trade_t", "trades", "trade_n", "flow"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
-            self.pairs_of = np.concatenate([self.pairs_of, np.full_like(self.pairs_of, -1)])
+            self.pairs.slots(len(self.levels))
             self._gather()
         self.levels[slot] = kernel.empty_book()
         self.state[slot, QUOTE_SEQ] = self.state[slot, TRADES_FROM] = -1
@@ -196,19 +199,10 @@ class Slots:
         order = np.arange(max(0, n - TRADE_RING), n) & TRADE_RING - 1
         return self.trade_t[slot, order], self.trades[slot, order]
 
-    def pair(self, buy: int, sell: int, wall_bps: float) -> int:
-        """Stop the lane whenever ``gross − wall`` of this pair reaches ``near``; gives the pair's number in ``walls``."""
-        number = len(self.pairs)
-        self.pairs = np.concatenate([self.pairs, np.array([[buy, sell]], dtype=np.int64)])
-        self.walls = np.concatenate([self.walls, np.array([wall_bps])])
-        self._gather()
-        for slot in (buy, sell):
-            free = np.flatnonzero(self.pairs_of[slot] < 0)
-            if len(free):
-                self.pairs_of[slot, int(free[0])] = number
-            else:
-                self.crowded.add(slot)
-        return number
+    def end(self, conn: int) -> None:
+        """This connection has ended: what came over it proves nothing from now on."""
+        seats = self.state[:, SEAT]
+        seats[seats == self.heard.leave(conn)] = NOBODY
 
 
 @jit
@@ -230,6 +224,16 @@ def in_base(size: float, price: float, unit: float) -> float:
     if unit >= 0.0:
         return size * unit
     return size * -unit / price if price > 0.0 else 0.0
+
+
+@jit
+def quote_leads(slot: int, state: np.ndarray) -> bool:
+    """``Book.quote_leads``: whether the venue's own quote is newer than the levels."""
+    if state[slot, QUOTED] == 0:
+        return False
+    seq, last = state[slot, QUOTE_SEQ], state[slot, LAST]
+    newer: bool = seq > last if seq >= 0 and last >= 0 else state[slot, QUOTE_TS] > state[slot, OWN_TS]
+    return newer
 
 
 @inlined

@@ -12,8 +12,8 @@ from dope.market.book import LIES, LIES_NS, SUSPENSION_NS, Book
 from dope.market.compared import Doubts, differing
 from dope.market.delays import NS, DelayFloor
 from dope.market.freshness import next_sigma
-from dope.market.lane import BOOK_SENT, QUOTE_MEMORY_NS, QUOTE_SENT, WILD_MOVE, Slots
-from dope.market.near import remember_near
+from dope.market.lane import BOOK_SENT, PAIRED, QUOTE_MEMORY_NS, QUOTE_SENT, WILD_MOVE, Slots
+from dope.market.near import follow, glance, remember_near
 from dope.types import (
     CROSSED,
     DOWN,
@@ -62,12 +62,13 @@ class Market:
 
     def __init__(self) -> None:
         self.books: dict[str, Book] = {}
-        self.watched: set[str] = set()  #: keys whose changes behind the touch detectors want to hear of; see ``watch``
-        self.every_touch = True  #: somebody wants to hear of every touch; else of those alone that bring a pair near, or of watched books
+        self.watched: set[str] = set()  #: keys whose changes behind the touch somebody wants to hear of; see ``watch``
+        self.every_touch = True  #: somebody wants to hear of every touch; else of those alone with which a pair is due, or of watched books
         self.slots = Slots()
         self.dirty: dict[str, None] = {}  #: keys of which the fast lane must learn anew
+        self._unwritten: dict[str, None] = {}  # and those of which no compiled code knows yet what became of them
         self.resyncs: list[tuple[str, str]] = []
-        self.conn_ts: dict[int, int] = {}  #: newest data on each connection of a venue with NUMBERED books
+        self.conn_ts = self.slots.heard  #: newest data on each connection of a venue with NUMBERED books
         self.idle_ns: dict[str, int] = {}  #: silence limit per venue
         self.delays: dict[str, DelayFloor] = {}
         self.funding: dict[str, Funding] = {}
@@ -89,11 +90,11 @@ class Market:
         if (book := self.books.get(instrument.key)) is not None:
             if book.instrument != instrument:
                 book.relist(instrument)
-                self.dirty[instrument.key] = None
+                self.dirty[instrument.key] = self._unwritten[instrument.key] = None
         else:
             delay = self.delays.setdefault(instrument.venue, DelayFloor())
             self.books[instrument.key] = Book(instrument, self.slots, delay, checksum_rule, ts, depth=depth, fields=fields)
-            self.dirty[instrument.key] = None
+            self.dirty[instrument.key] = self._unwritten[instrument.key] = None
             self.idle_ns[instrument.venue] = int(idle_s * NS)
 
     def watch(self, key: str, on: bool) -> None:
@@ -101,21 +102,25 @@ class Market:
         (self.watched.add if on else self.watched.discard)(key)
         self.dirty[key] = None
 
-    def watch_pair(self, buy: str, sell: str, wall_bps: float) -> int:
-        """A pair that must be looked at when its gross minus this wall reaches ``near``; gives its number."""
-        return self.slots.pair(self.books[buy].slot, self.books[sell].slot, wall_bps)
+    def pair(self, buy: str, sell: str) -> int:
+        """The number of a new pair, which is looked at when it is near or open; its terms are the detector's, see ``Pairs``."""
+        return self.slots.pairs.add(self.books[buy].slot, self.books[sell].slot)
 
-    def watch_wall(self, number: int, wall_bps: float) -> None:
-        """Another wall for the pair of this number."""
-        self.slots.walls[number] = wall_bps
+    def follow(self, number: int) -> None:
+        """Look at this pair with each change of its books, as long as it is near or open."""
+        follow(number, True, self.slots.pairs.numbers, self.slots.state)
 
-    def watch_level(self, near_bps: float) -> None:
-        """Gross minus wall, in bps, from which pairs must be looked at."""
-        self.slots.near[0] = near_bps
+    def _due(self, book: Book, ts: int) -> bool:
+        """Whether somebody has to look at a pair of this book, which changed."""
+        unwritten, self._unwritten = self._unwritten, {}
+        for key in unwritten:
+            self.books[key].write()
+        due: bool = glance(book.slot, ts, self.slots.books, self.slots.pairs.watch)
+        return due
 
     def age(self, book: Book, now: int) -> int:
         """Confirmed age in ns: time since anything proved this book current, counted from when that proof was due."""
-        shared = self.conn_ts.get(book.conn, 0)
+        shared = self.conn_ts[book.conn]
         own = book.own_ts - book.excess
         return now - max(own, shared - book.delay.last if shared else 0)
 
@@ -130,7 +135,7 @@ class Market:
             return ()  # nothing to build on
         if not -FAR < update.seq < FAR:
             return self._distrust(book, ts, INVALID, "a number beyond all bounds", update)
-        self.dirty[book.key] = None
+        self.dirty[book.key] = self._unwritten[book.key] = None
         leads = book.quote is not None and book.quote_leads()
         bids, asks = update.bids, update.asks
         flags, bid, bid_size, ask, ask_size = kernel.apply(book.a, self._scratch, bids, asks, snapshot)
@@ -169,20 +174,25 @@ class Market:
             return self._settle(book, ts, False)
         return self.look(book, ts, flags & ~kernel.WINDOW if snapshot else flags, leads)
 
-    def look(self, book: Book, ts: int, flags: int, leads: bool = False) -> Sequence[Event]:
-        """What follows from a message that is applied: its ``flags`` are the kernel's, ``leads`` = a quote led before it."""
+    def look(self, book: Book, ts: int, flags: int, leads: bool = False, due: bool = False) -> Sequence[Event]:
+        """What follows from a message that is applied: its ``flags`` are the kernel's, ``leads`` = a quote led before it.
+
+        ``due`` = its pairs have been looked at already, and one is due.
+        """
         if flags & WINDOW_OR_CROSSED:
             if flags & kernel.WINDOW:
                 self.resyncs.append((book.key, "window"))
             if flags & kernel.CROSSED:
                 return self._settle(book, ts, True)
         if flags & kernel.TOUCH or leads:
-            return self._touched(book, ts)
-        return (DepthChange(ts, book.key),) if book.key in self.watched else ()
+            return self._touched(book, ts, due)
+        if not due and self.slots.state[book.slot, PAIRED]:
+            due = self._due(book, ts)
+        return (DepthChange(ts, book.key),) if due or book.key in self.watched else ()
 
     def _settle(self, book: Book, ts: int, crossed: bool) -> list[Event]:
         """A book that was not LIVE, or that just crossed, finds its state."""
-        self.dirty[book.key] = None
+        self.dirty[book.key] = self._unwritten[book.key] = None
         if crossed:
             if book.state != CROSSED:
                 book.crossed += 1
@@ -193,7 +203,7 @@ class Market:
         out: list[Event] = [change] if change else []
         return out + self._touched(book, ts)
 
-    def _touched(self, book: Book, ts: int) -> list[Event]:
+    def _touched(self, book: Book, ts: int, due: bool = False) -> list[Event]:
         bid, bid_size, ask, ask_size = book.touch()
         if bid > 0.0 and ask > 0.0:
             mid = (bid + ask) / 2.0
@@ -203,14 +213,13 @@ class Market:
                 book.sigma_mid = mid
         book.touch_ts = ts
         slots = self.slots
-        near = remember_near(book.slot, ts, book.stamp, bid, bid_size, ask, ask_size, slots.rings, slots.prices, slots.watch)
-        if near or self.every_touch or book.key in self.watched or book.slot in slots.crowded:
-            return [Touch(ts, book.key, bid, bid_size, ask, ask_size)]
-        return []
+        near = remember_near(book.slot, ts, book.stamp, (bid, bid_size, ask, ask_size), slots.books, slots.pairs.watch)
+        due = due or (near and self._due(book, ts))
+        return [Touch(ts, book.key, bid, bid_size, ask, ask_size)] if due or self.every_touch or book.key in self.watched else []
 
     def _suspend(self, book: Book, ts: int) -> list[Event]:
         """Its checksums are wrong time and again, after new snapshots too: leave the venue alone for a while."""
-        self.dirty[book.key] = None
+        self.dirty[book.key] = self._unwritten[book.key] = None
         book.gaps += 1
         change = book.enter(ts, INVALID, SUSPENDED)
         notice = Notice(ts, book.instrument.venue, "checksum", f"{book.instrument.symbol}: {SUSPENDED}")
@@ -227,7 +236,7 @@ class Market:
     def _distrust(self, book: Book, ts: int, state: str, reason: str, update: BookUpdate | None) -> list[Event]:
         """Leave LIVE for a reason of our own and ask for a new snapshot."""
         self.resyncs.append((book.key, reason))
-        self.dirty[book.key] = None
+        self.dirty[book.key] = self._unwritten[book.key] = None
         out: list[Event] = []
         if state == GAP:
             book.gaps += 1
@@ -268,7 +277,7 @@ class Market:
             book.faults += 1
             return [Fault(quote.ts, book.instrument.venue, quote.key, "crossed quote")]
         before = book.touch() if book.state == LIVE else None
-        self.dirty[quote.key] = None
+        self.dirty[quote.key] = self._unwritten[quote.key] = None
         book.quote, book.quote_ts, book.stamp = quote, quote.ts, 0
         if -HOUR < quote.ts - quote.ts_exch < HOUR:
             book.stamp = quote.ts_exch
@@ -317,7 +326,7 @@ class Market:
         else:
             book.gaps += 1
         book.quote = None
-        self.dirty[gap.key] = None
+        self.dirty[gap.key] = self._unwritten[gap.key] = None
         if gap.reason in ("disconnected", "reset", "unsubscribed"):
             book.sigma_mid = 0.0
         change = book.enter(max(gap.ts, self.now), _STATE_OF_GAP.get(gap.reason, GAP), gap.reason)
@@ -335,7 +344,7 @@ class Market:
         for book in self.books.values():
             if book.state == LIVE:
                 age = self.age(book, now)
-                book.rhythm.look(age)
+                book.look(age)
                 if age > self.idle_ns[book.instrument.venue]:
                     out += self._change(book, now, STALE, "no message within the silence limit")
                 elif new_second and (mid := book.mid()) is not None:
@@ -361,7 +370,7 @@ class Market:
 
     def late(self, now: int, reason: str) -> list[Event]:
         """Our own loop was late: what looks fresh may be old; nothing is LIVE until it is proved again."""
-        self.conn_ts = dict.fromkeys(self.conn_ts, 0)
+        self.conn_ts.forget()
         out: list[Event] = []
         for book in self.books.values():
             if book.state == LIVE:
@@ -370,7 +379,7 @@ class Market:
         return out
 
     def _change(self, book: Book, ts: int, state: str, reason: str) -> list[Event]:
-        self.dirty[book.key] = None
+        self.dirty[book.key] = self._unwritten[book.key] = None
         change: BookState | None = book.enter(ts, state, reason)
         return [change] if change else []
 

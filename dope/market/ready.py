@@ -12,7 +12,7 @@ from dope.market.delays import DelayFloor
 from dope.market.digits import AHEAD
 from dope.market.lane import BOOK_SENT, Log, Names, Slots, Templates, remember
 from dope.market.loops import BUY, SELL, Loops
-from dope.market.near import remember_near
+from dope.market.near import follow, glance, remember_near
 from dope.market.overlaps import overlap_sums
 from dope.market.sample import sample
 from dope.market.tracks import Tracks
@@ -35,7 +35,9 @@ def compile_all() -> None:
     delay.excess(2, 1)
     delay.heard(3, 2, (slots.state, book.slot, BOOK_SENT), 1)
     remember(book.slot, 1, 0, 1.0, 1.0, 2.0, 1.0, slots.rings)
-    remember_near(book.slot, 1, 0, 1.0, 1.0, 2.0, 1.0, slots.rings, slots.prices, slots.watch)
+    remember_near(book.slot, 1, 0, (1.0, 1.0, 2.0, 1.0), slots.books, slots.pairs.watch)
+    glance(book.slot, 1, slots.books, slots.pairs.watch)
+    follow(slots.pairs.add(book.slot, book.slot), True, slots.pairs.numbers, slots.state)
     slots.trade(book.slot, (1, 0), (1.0, 1.0, 1.0))
     slots.settle_trades()
     Loops({0: (1.0, 1.0)}, [[0]], [[(False, 0, BUY), (False, 0, SELL), (True, 0, SELL)]]).near(slots, 0.0)
@@ -55,7 +57,7 @@ def _lane(slots: Slots, delay: DelayFloor) -> None:
     names.add("AB", 0)
     known = read.kinds, read.ops, read.text, names.table, names.names
     work = kernel.new_scratch(), np.zeros(16, dtype=np.int64), np.zeros(4), (log.numbers, log.values, log.count)
-    lane_run.run(bytes(AHEAD), none, none, 0, 1, known, slots.books, slots.watch, delay.state, work)
+    lane_run.run(bytes(AHEAD), none, none, 0, (1, 1), known, slots.books, slots.pairs.watch, delay.state, work)
 
 
 def _bars(slots: Slots) -> None:
