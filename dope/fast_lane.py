@@ -138,7 +138,7 @@ class FastLane:
 
     def _learn_book(self, book: Book) -> None:
         slots, slot, i, quote = self._engine.market.slots, book.slot, book.instrument, book.quote
-        book.write()
+        self._engine.market.written(book.key)
         state, touch = slots.state[slot], slots.touch[slot]
         while len(self._keys) <= slot:
             self._keys.append("")

@@ -79,7 +79,7 @@ _NEEDS_A_LOOK = kernel.CROSSED | kernel.WINDOW | kernel.ONE_SIDED
 def _believed(slot: int, bid: float, ask: float, state: np.ndarray, touch: np.ndarray, watch: tuple[Any, ...]) -> bool:
     """Whether this can become the touch of the slot without being told: nobody wants each touch, and it is no wild move."""
     mid, last = (bid + ask) / 2.0, touch[slot, MID]
-    quiet: bool = state[slot, WATCHED] == 0 and watch[3][EVERY] == 0.0 and last / WILD_MOVE < mid < last * WILD_MOVE
+    quiet: bool = state[slot, WATCHED] == 0 and watch[0][3][EVERY] == 0.0 and last / WILD_MOVE < mid < last * WILD_MOVE
     return quiet
 
 

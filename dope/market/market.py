@@ -66,7 +66,8 @@ class Market:
         self.every_touch = True  #: somebody wants to hear of every touch; else of those alone with which a pair is due, or of watched books
         self.slots = Slots()
         self.dirty: dict[str, None] = {}  #: keys of which the fast lane must learn anew
-        self._unwritten: dict[str, None] = {}  # and those of which no compiled code knows yet what became of them
+        self._unwritten: dict[str, None] = {}  # those of which no compiled code knows yet what became of them: see ``written``
+        self._beside: dict[str, dict[str, None]] = {}  # key → keys of the books that a look at its pairs reads
         self.resyncs: list[tuple[str, str]] = []
         self.conn_ts = self.slots.heard  #: newest data on each connection of a venue with NUMBERED books
         self.idle_ns: dict[str, int] = {}  #: silence limit per venue
@@ -104,17 +105,24 @@ class Market:
 
     def pair(self, buy: str, sell: str) -> int:
         """The number of a new pair, which is looked at when it is near or open; its terms are the detector's, see ``Pairs``."""
+        for key in (buy, sell):
+            self._beside.setdefault(key, {}).update({buy: None, sell: None})
         return self.slots.pairs.add(self.books[buy].slot, self.books[sell].slot)
 
     def follow(self, number: int) -> None:
         """Look at this pair with each change of its books, as long as it is near or open."""
         follow(number, True, self.slots.pairs.numbers, self.slots.state)
 
+    def written(self, key: str) -> None:
+        """Let compiled code know what became of this book, if it does not yet."""
+        if key in self._unwritten:
+            del self._unwritten[key]
+            self.books[key].write()
+
     def _due(self, book: Book, ts: int) -> bool:
         """Whether somebody has to look at a pair of this book, which changed."""
-        unwritten, self._unwritten = self._unwritten, {}
-        for key in unwritten:
-            self.books[key].write()
+        for key in self._beside.get(book.key, ()):
+            self.written(key)
         due: bool = glance(book.slot, ts, self.slots.books, self.slots.pairs.watch)
         return due
 
@@ -186,7 +194,7 @@ class Market:
                 return self._settle(book, ts, True)
         if flags & kernel.TOUCH or leads:
             return self._touched(book, ts, due)
-        if not due and self.slots.state[book.slot, PAIRED]:
+        if not due and self.slots.state.item(book.slot, PAIRED):
             due = self._due(book, ts)
         return (DepthChange(ts, book.key),) if due or book.key in self.watched else ()
 
@@ -213,7 +221,9 @@ class Market:
                 book.sigma_mid = mid
         book.touch_ts = ts
         slots = self.slots
-        near = remember_near(book.slot, ts, book.stamp, (bid, bid_size, ask, ask_size), slots.books, slots.pairs.watch)
+        near = remember_near(
+            book.slot, ts, book.stamp, bid, bid_size, ask, ask_size, slots.state, slots.prices, slots.rings, slots.pairs.near
+        )
         due = due or (near and self._due(book, ts))
         return [Touch(ts, book.key, bid, bid_size, ask, ask_size)] if due or self.every_touch or book.key in self.watched else []
 

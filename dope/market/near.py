@@ -24,12 +24,12 @@ TOLD = 1  #: in ``OPEN``: this life has been told; any other value but 0 = it is
 
 
 @jit
-def _is_near(number: int, prices: np.ndarray, watch: tuple[Any, ...]) -> bool:
+def _is_near(number: int, prices: np.ndarray, near: tuple[Any, ...]) -> bool:
     """Whether gross minus wall of this pair reaches the level, by ``prices`` (best bid and ask of each slot)."""
-    _, numbers, figures, rules, _ = watch
+    _, numbers, figures, rules = near
     ask, bid = prices[numbers[number, BUY], 1], prices[numbers[number, SELL], 0]
-    near: bool = ask > 0.0 and bid > 0.0 and (bid / ask - 1.0) * 1e4 - figures[number, WALL] >= rules[pairs.NEAR]
-    return near
+    found: bool = ask > 0.0 and bid > 0.0 and (bid / ask - 1.0) * 1e4 - figures[number, WALL] >= rules[pairs.NEAR]
+    return found
 
 
 @jit
@@ -53,10 +53,12 @@ def age(slot: int, now: int, state: np.ndarray, heard: np.ndarray) -> int:
 
 
 @jit
-def _seen(number: int, now: int, ages: tuple[int, int, int], sides: tuple[int, int], books: tuple[Any, ...], watch: tuple[Any, ...]) -> None:
+def _seen(
+    number: int, now: int, ages: tuple[int, int, int], sides: tuple[int, int], books: tuple[Any, ...], watch: tuple[Any, ...]
+) -> None:
     """Into the pair's room: what the row of its life is made of; whether anybody will read it, nobody knows yet."""
     state, prices = books[1], books[3]
-    _, numbers, figures, _, (rooms, room_figures, kept, scratch) = watch
+    (_, numbers, figures, _), (rooms, room_figures, kept, scratch) = watch
     buy, sell, room = numbers[number, BUY], numbers[number, SELL], numbers[number, ROOM]
     rooms[room, pairs.NEWS], rooms[room, pairs.TS] = 1, now
     rooms[room, pairs.PEAK_AT], rooms[room, pairs.COUNT] = numbers[number, PEAK_T], numbers[number, UPDATES]
@@ -74,9 +76,9 @@ def _seen(number: int, now: int, ages: tuple[int, int, int], sides: tuple[int, i
 
 
 @jit
-def _goes_on(number: int, now: int, net: float, watch: tuple[Any, ...]) -> bool:
+def _goes_on(number: int, now: int, net: float, near: tuple[Any, ...]) -> bool:
     """``Lifecycle.update`` of an open life that nothing ends; False = something does, and nothing changed."""
-    numbers, figures, rules = watch[1], watch[2], watch[3]
+    _, numbers, figures, rules = near
     fell = numbers[number, FELL]
     if now - numbers[number, LAST] > rules[pairs.MAX_GAP] or (fell != NO_TIME and now - fell > rules[pairs.DEBOUNCE]):
         return False
@@ -96,7 +98,8 @@ def _goes_on(number: int, now: int, net: float, watch: tuple[Any, ...]) -> bool:
 def _look(number: int, now: int, books: tuple[Any, ...], watch: tuple[Any, ...]) -> bool:
     """One look at a pair; True = it is due."""
     _, state, touch, prices, _, heard = books
-    _, numbers, figures, rules, (rooms, _, _, scratch) = watch
+    near, (rooms, _, _, scratch) = watch
+    _, numbers, figures, rules = near
     buy, sell, is_open = numbers[number, BUY], numbers[number, SELL], numbers[number, OPEN] != 0
     if state[buy, IS_LIVE] == 0 or state[sell, IS_LIVE] == 0:
         return is_open
@@ -119,7 +122,7 @@ def _look(number: int, now: int, books: tuple[Any, ...], watch: tuple[Any, ...])
     if not is_open:
         enters: bool = net >= rules[pairs.ENTER]
         return enters
-    if numbers[number, OPEN] != TOLD or not _goes_on(number, now, net, watch):
+    if numbers[number, OPEN] != TOLD or not _goes_on(number, now, net, near):
         return True
     if takes:
         _seen(number, now, (buy_age, sell_age, limit), (asks, bids), books, watch)
@@ -133,13 +136,14 @@ def _look(number: int, now: int, books: tuple[Any, ...], watch: tuple[Any, ...])
 def glance(slot: int, now: int, books: tuple[Any, ...], watch: tuple[Any, ...]) -> bool:
     """Look at all pairs of a slot that changed which are near or open; whether one of them is due. ``watch`` = ``Pairs.watch``."""
     state, prices = books[1], books[3]
-    of, numbers = watch[0], watch[1]
+    near = watch[0]
+    of, numbers = near[0], near[1]
     found = False
     for k in range(of.shape[1]):
         number = of[slot, k]
         if number < 0:
             break
-        if numbers[number, OPEN] == 0 and not _is_near(number, prices, watch):
+        if numbers[number, OPEN] == 0 and not _is_near(number, prices, near):
             follow(number, False, numbers, state)
         elif _look(number, now, books, watch):
             numbers[number, DUE] = 1
@@ -149,18 +153,19 @@ def glance(slot: int, now: int, books: tuple[Any, ...], watch: tuple[Any, ...]) 
 
 @jit
 def remember_near(
-    slot: int, ts: int, stamp: int, touch: tuple[float, float, float, float], books: tuple[Any, ...], watch: tuple[Any, ...]
-) -> bool:
+    slot: int, ts: int, stamp: int, bid: float, bid_size: float, ask: float, ask_size: float,
+    state: np.ndarray, prices: np.ndarray, rings: tuple[Any, ...], near: tuple[Any, ...],
+) -> bool:  # fmt: skip
     """``remember`` this touch, whose prices stand in the slots from now on; whether a pair of this slot is near or watched."""
-    state, prices, of = books[1], books[3], watch[0]
-    remember(slot, ts, stamp, touch[0], touch[1], touch[2], touch[3], books[4])
-    prices[slot, 0], prices[slot, 1] = touch[0], touch[2]
+    of = near[0]
+    remember(slot, ts, stamp, bid, bid_size, ask, ask_size, rings)
+    prices[slot, 0], prices[slot, 1] = bid, ask
     if state[slot, PAIRED] > 0:
         return True
     for k in range(of.shape[1]):
         number = of[slot, k]
         if number < 0:
             break
-        if _is_near(number, prices, watch):
+        if _is_near(number, prices, near):
             return True
     return False

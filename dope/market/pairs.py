@@ -15,7 +15,7 @@ LEVELS = 50  #: per side that a walk may use
 # columns of the integers of a pair: both slots; whether it is watched, its life open, and somebody must look at it; since when its life
 # is below the leave level (``NO_TIME`` = it is not), the newest look, how many looks, when its peak was; its room (-1 = none yet)
 BUY, SELL, WATCHED, OPEN, DUE, FELL, LAST, UPDATES, PEAK_T, ROOM = range(10)
-# of its figures: fee wall in bps; both fees as the walk takes them, what is kept of a bought unit; sizes in base, costs in quote; peak in bps
+# of its figures: fee wall, bps; both fees as the walk takes them, what is kept of a bought unit; sizes in base, costs in quote; peak, bps
 WALL, FEE_BUY, FEE_SELL, KEPT, LOT, TRANSFER, LEAST_COST, LEAST_QTY, PEAK = range(9)
 # of the rules for all pairs: gross minus wall from which a pair is looked at, and the levels of a life, bps; times in ns, the age in s
 NEAR, EVERY, ENTER, LEAVE, DEBOUNCE, MAX_GAP, MAX_AGE_S = range(7)
@@ -38,16 +38,17 @@ class Pairs:
         self.rules = np.array([-np.inf, 0.0, np.inf, np.inf, 0.0, 0.0, 0.0])
         self.room, self.room_figures, self.sides = np.zeros((16, 13), dtype=np.int64), np.zeros((16, 5)), np.zeros((16, 2, LEVELS, 2))
         self._scratch = np.zeros((2, LEVELS, 2))
+        self._gather()
 
-    @property
-    def watch(self) -> tuple[Any, ...]:
-        """What compiled code works on; it moves when pairs or rooms are added."""
-        return self.of, self.numbers, self.figures, self.rules, (self.room, self.room_figures, self.sides, self._scratch)
+    def _gather(self) -> None:
+        self.near = self.of, self.numbers, self.figures, self.rules  #: what tells whether a pair is near
+        self.watch = self.near, (self.room, self.room_figures, self.sides, self._scratch)  #: what a look works on
 
     def slots(self, slots: int) -> None:
         """Have place for the pairs of so many slots."""
         more = np.full((slots - len(self.of), self.of.shape[1]), -1, dtype=np.int64)
         self.of = np.concatenate([self.of, more])
+        self._gather()
 
     def add(self, buy: int, sell: int) -> int:
         """The number of a new pair of two slots."""
@@ -60,6 +61,7 @@ class Pairs:
             if self.of[slot, -1] >= 0:
                 self.of = np.concatenate([self.of, np.full_like(self.of, -1)], axis=1)
             self.of[slot, int(np.flatnonzero(self.of[slot] < 0)[0])] = number
+        self._gather()
         return number
 
     def set_levels(self, near_bps: float, life_bps: tuple[float, float], times: tuple[int, int], max_age_s: float) -> None:
@@ -74,6 +76,7 @@ class Pairs:
             self.rooms += 1
             if room == len(self.room):
                 self.room, self.room_figures, self.sides = _twice(self.room), _twice(self.room_figures), _twice(self.sides)
+                self._gather()
         return room
 
 
