@@ -36,7 +36,7 @@ class Arbitrage:
     """All ordered pairs of comparable markets; only those of the market that moved are looked at."""
 
     KINDS = (Listed, Touch, DepthChange, BookState, Tick, Setting)
-    NEAR_ONLY = True  #: touches of pairs that are neither open nor near have no effect here
+    NEAR_ONLY = True  #: touches with which no pair is due have no effect here
 
     def __init__(self, costs: dict[tuple[str, str], Cost], rules: Rules | None = None) -> None:
         """``costs``: taker fee by (venue, kind); a market without a known fee is never a leg."""
@@ -151,6 +151,7 @@ class Arbitrage:
         peers[:] = [new if old.key == new.key else old for old in peers]
 
     def _moved(self, key: str, market: Market, now: int) -> Sequence[Opportunity]:
+        """Something of this market changed: its pairs have been looked at already, and those are due with which a life begins or ends."""
         out: list[Opportunity] | tuple[()] = ()
         for pair in self.of.get(key, ()):
             if pair.memory is not None and pair.memory.due():

@@ -7,11 +7,9 @@ from typing import NamedTuple
 
 from dope.detectors.lifecycle import Lifecycle
 from dope.market import pairs
-from dope.market.near import TOLD
 from dope.market.pairs import Pairs
 from dope.market.walk import Level, Walk
 
-UNTOLD = 2
 Sides = tuple[list[Level], list[Level]]  #: (asks where it is bought, bids where it is sold), best first
 
 
@@ -55,7 +53,8 @@ class PairMemory:
         """Bring its life, if one is open, to where compiled code has got."""
         life, row = machine.life, self.store.numbers[self.number].tolist()
         if life is not None:
-            life.peak_bps, life.peak_t, life.updates = float(self.store.figures[self.number, pairs.PEAK]), row[pairs.PEAK_T], row[pairs.UPDATES]
+            life.peak_bps = float(self.store.figures[self.number, pairs.PEAK])
+            life.peak_t, life.updates = row[pairs.PEAK_T], row[pairs.UPDATES]
             machine.last, machine.fell = row[pairs.LAST], None if row[pairs.FELL] == pairs.NO_TIME else row[pairs.FELL]
 
     def write(self, machine: Lifecycle, told: bool) -> None:
@@ -65,8 +64,8 @@ class PairMemory:
             numbers[self.number, pairs.OPEN] = 0
             return
         room, fell = self.store.room_of(self.number), pairs.NO_TIME if machine.fell is None else machine.fell
-        life_open = TOLD if told else UNTOLD
-        numbers[self.number, pairs.OPEN :] = life_open, 0, fell, machine.last, life.updates, life.peak_t, room
+        is_open = pairs.TOLD if told else pairs.UNTOLD
+        numbers[self.number, pairs.OPEN :] = is_open, 0, fell, machine.last, life.updates, life.peak_t, room
         self.store.figures[self.number, pairs.PEAK] = life.peak_bps
 
     def clear(self) -> None:
@@ -81,15 +80,14 @@ class PairMemory:
             return None, None
         row, look = self.store.room[room].tolist(), None
         if row[pairs.NEWS]:
-            figures: list[float] = self.store.room_figures[room].tolist()
+            peak_bps, buy_bid, buy_ask, sell_bid, sell_ask = self.store.room_figures[room].tolist()
             asks, bids = (
                 [(price, size) for price, size in side[:count].tolist()]
                 for side, count in zip(self.store.sides[room], row[pairs.ASKS : pairs.BIDS + 1], strict=True)
             )
             look = Look(
-                row[pairs.TS], walk((asks, bids)), (asks, bids), (figures[pairs.PEAK_BPS], row[pairs.PEAK_AT], row[pairs.COUNT]),
-                bool(row[pairs.FADING]), (figures[pairs.BUY_BID], figures[pairs.BUY_ASK]), (figures[pairs.SELL_BID], figures[pairs.SELL_ASK]),
-                (row[pairs.BUY_AGE], row[pairs.SELL_AGE]), row[pairs.SKEW], row[pairs.LIMIT],
+                row[pairs.TS], walk((asks, bids)), (asks, bids), (peak_bps, row[pairs.PEAK_AT], row[pairs.COUNT]), bool(row[pairs.FADING]),
+                (buy_bid, buy_ask), (sell_bid, sell_ask), (row[pairs.BUY_AGE], row[pairs.SELL_AGE]), row[pairs.SKEW], row[pairs.LIMIT],
             )  # fmt: skip
         faded = (row[pairs.FADED], row[pairs.FADED_COUNT]) if row[pairs.FADED] else None
         self.clear()

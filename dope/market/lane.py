@@ -147,6 +147,7 @@ class Slots:
 
     def _gather(self) -> None:
         self.rings = self.ring_t, self.ring, self.ring_n, self.flow  #: what ``remember`` works on
+        self.seen = self.state, self.prices
         self.dirt = self.state[:, DIRTY]
 
     @property

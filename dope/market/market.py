@@ -222,7 +222,7 @@ class Market:
         book.touch_ts = ts
         slots = self.slots
         near = remember_near(
-            book.slot, ts, book.stamp, bid, bid_size, ask, ask_size, slots.state, slots.prices, slots.rings, slots.pairs.near
+            book.slot, ts, book.stamp, bid, bid_size, ask, ask_size, slots.seen, slots.rings, slots.pairs.near
         )
         due = due or (near and self._due(book, ts))
         return [Touch(ts, book.key, bid, bid_size, ask, ask_size)] if due or self.every_touch or book.key in self.watched else []

@@ -17,10 +17,8 @@ from dope.market.delays import LAST_LATE
 from dope.market.freshness import limit_in
 from dope.market.lane import DELAYS, HABIT, IS_LIVE, LATE, OWN_TS, PAIRED, QUOTE_TS, SEAT, SIGMA, remember
 from dope.market.memory import get
-from dope.market.pairs import BUY, DUE, FELL, LAST, NO_TIME, OPEN, PEAK, PEAK_T, ROOM, SELL, UPDATES, WALL, WATCHED
+from dope.market.pairs import BUY, DUE, FELL, LAST, NO_TIME, OPEN, PEAK, PEAK_T, ROOM, SELL, TOLD, UPDATES, WALL, WATCHED
 from dope.market.walking import best_of, read_side
-
-TOLD = 1  #: in ``OPEN``: this life has been told; any other value but 0 = it is open and has not
 
 
 @jit
@@ -137,7 +135,7 @@ def glance(slot: int, now: int, books: tuple[Any, ...], watch: tuple[Any, ...]) 
     """Look at all pairs of a slot that changed which are near or open; whether one of them is due. ``watch`` = ``Pairs.watch``."""
     state, prices = books[1], books[3]
     near = watch[0]
-    of, numbers = near[0], near[1]
+    of, numbers, _, _ = near
     found = False
     for k in range(of.shape[1]):
         number = of[slot, k]
@@ -154,9 +152,13 @@ def glance(slot: int, now: int, books: tuple[Any, ...], watch: tuple[Any, ...]) 
 @jit
 def remember_near(
     slot: int, ts: int, stamp: int, bid: float, bid_size: float, ask: float, ask_size: float,
-    state: np.ndarray, prices: np.ndarray, rings: tuple[Any, ...], near: tuple[Any, ...],
+    seen: tuple[Any, ...], rings: tuple[Any, ...], near: tuple[Any, ...],
 ) -> bool:  # fmt: skip
-    """``remember`` this touch, whose prices stand in the slots from now on; whether a pair of this slot is near or watched."""
+    """``remember`` this touch, whose prices stand in the slots from now on; whether a pair of this slot is near or watched.
+
+    ``seen``, ``rings`` = those of ``Slots``; ``near`` = ``Pairs.near``.
+    """
+    state, prices = seen
     of = near[0]
     remember(slot, ts, stamp, bid, bid_size, ask, ask_size, rings)
     prices[slot, 0], prices[slot, 1] = bid, ask

@@ -7,8 +7,6 @@ so that whoever wants the row of the life makes it from them, later.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 LEVELS = 50  #: per side that a walk may use
@@ -25,6 +23,7 @@ NEWS, TS, PEAK_AT, COUNT, FADING, BUY_AGE, SELL_AGE, SKEW, LIMIT, ASKS, BIDS, FA
 # of its figures: peak in bps, best bid and ask of both markets
 PEAK_BPS, BUY_BID, BUY_ASK, SELL_BID, SELL_ASK = range(5)
 NO_TIME = -(2**62)
+TOLD, UNTOLD = 1, 2  #: in ``OPEN``: whether the life has been told; compiled code goes on with no other
 
 
 class Pairs:

@@ -35,7 +35,7 @@ def compile_all() -> None:
     delay.excess(2, 1)
     delay.heard(3, 2, (slots.state, book.slot, BOOK_SENT), 1)
     remember(book.slot, 1, 0, 1.0, 1.0, 2.0, 1.0, slots.rings)
-    remember_near(book.slot, 1, 0, 1.0, 1.0, 2.0, 1.0, slots.state, slots.prices, slots.rings, slots.pairs.near)
+    remember_near(book.slot, 1, 0, 1.0, 1.0, 2.0, 1.0, slots.seen, slots.rings, slots.pairs.near)
     glance(book.slot, 1, slots.books, slots.pairs.watch)
     follow(slots.pairs.add(book.slot, book.slot), True, slots.pairs.numbers, slots.state)
     slots.trade(book.slot, (1, 0), (1.0, 1.0, 1.0))

@@ -11,6 +11,7 @@ from dope.detectors.arbitrage import Opportunity, common_lot
 from dope.detectors.indicative import PriceData, indicative_profit, indicative_spread
 from dope.detectors.near import near_misses
 from dope.engine import Engine
+from dope.market.lane import PAIRED
 from dope.types import TICK, Frame, Instrument, Listed
 from dope.venues import make
 from tests.frames import MS, T0, okx_book, opened, play, reply, spot_diff
@@ -54,6 +55,11 @@ class Desk:
     def tick(self, ms: int) -> list[Opportunity]:
         self.t += ms * MS
         return [e for e in self.engine.step(Frame(self.t, "", 0, TICK, b"0")) if isinstance(e, Opportunity)]
+
+    def followed(self) -> set[str]:
+        """Books of which each change behind the touch is looked at."""
+        market = self.engine.market
+        return {key for key, book in market.books.items() if market.slots.state[book.slot, PAIRED]}
 
 
 def open_one(rules: Rules = Rules(min_notional=1.0)) -> tuple[Desk, Opportunity]:
@@ -208,13 +214,13 @@ def test_nothing_is_told_of_changes_behind_the_touch_of_pairs_that_are_far_from_
     desk = Desk(Rules(min_notional=1.0))
     desk.binance(("99.99", "5"), ("100.00", "5"))
     desk.okx(("99.98", "3"), ("100.01", "3"))
-    assert desk.engine.market.watched == set()
+    assert desk.followed() == set()
     desk.okx(("102.00", "3"), ("102.01", "3"))
-    assert desk.engine.market.watched == {"binance_spot:BTC-USDT", "okx:BTC-USDT"}
+    assert desk.followed() == {"binance_spot:BTC-USDT", "okx:BTC-USDT"}
     desk.okx(("99.98", "3"), ("100.01", "3"))
     desk.tick(120)
     desk.okx(("99.97", "3"), ("100.01", "3"))
-    assert desk.engine.market.watched == set()
+    assert desk.followed() == set()
 
 
 def test_new_levels_apply_to_the_running_detector() -> None:

@@ -10,6 +10,7 @@ import pytest
 from dope.detectors import Cost, Rules
 from dope.detectors.ledger import TERMS, UNIT, of_opportunity, of_walk
 from dope.detectors.pair import Pair, Sides
+from dope.market.pairs import WALL
 from dope.market.walk import NOTHING, Walk
 from dope.types import Instrument
 from tests.detectors.test_arbitrage import Desk, open_one
@@ -152,6 +153,7 @@ def test_costs_that_are_changed_hold_for_the_pairs_that_stand() -> None:
     wall = pair.wall_bps
     desk.arbitrage.set_rules(Rules(min_notional=1.0, transfer=2.0, buffer_bps=10.0), desk.engine.market)
     assert (pair.transfer, pair.buffer) == (2.0, pytest.approx(0.001)) and pair.wall_bps > wall + 9.9
-    assert desk.engine.market.slots.walls[pair.number] == pair.wall_bps, "the compiled lane stops for it at the new wall"
+    assert pair.memory is not None
+    assert desk.engine.market.slots.pairs.figures[pair.memory.number, WALL] == pair.wall_bps, "the compiled look knows the new wall"
     desk.okx(("102.00", "2"), ("102.01", "3"))
     assert desk.arbitrage.rows()[0].net == pytest.approx(2 * (102 * 0.998 - 100 / 0.999) - 2.0)

@@ -152,7 +152,7 @@ def test_a_run_goes_on_to_the_message_that_it_must_not_take_and_changes_nothing_
     words = venue.kinds, venue.ops, venue.text, names.table, names.names
     work = kernel.new_scratch(64), np.zeros(16, dtype=np.int64), np.zeros(4), (log.numbers, log.values, log.count)
     stamps = np.array([1, 2, 3])
-    done = lane_run.run(b"".join((*texts, wrong)), ends, stamps, 0, 5, words, slots.books, slots.watch, delays, work)
+    done = lane_run.run(b"".join((*texts, wrong)), ends, stamps, 0, (5, 1), words, slots.books, slots.pairs.watch, delays, work)
     assert done[:2] == (2, lane_run.STEP)
     assert slots.state[slot, [lane.LAST, lane.QUOTE_SEQ, lane.COUNT, lane.SEEN]].tolist() == [12, 12, 1, 2]
     assert slots.prices[slot].tolist() == [100.5, 101.0]
@@ -165,8 +165,7 @@ def test_slots_grow_and_keep_what_they_hold() -> None:
     for _ in range(5):
         slots.add()
     assert kernel.levels(slots.levels[first], True, 5).tolist() == [[99.0, 1.0]]
-    slots.pair(0, 5, 20.0)
-    assert slots.pairs.tolist() == [[0, 5]] and slots.walls.tolist() == [20.0]
+    assert slots.pairs.add(0, 5) == 0 and slots.pairs.of[5, 0] == 0
 
 
 @pytest.mark.parametrize("place", range(4))
