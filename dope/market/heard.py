@@ -18,7 +18,9 @@ class Heard:
 
     def __setitem__(self, conn: int, ts: int) -> None:
         seat = self._seats.get(conn)
-        self._view[self.take(conn) if seat is None else seat] = ts
+        if seat is None:
+            seat = self.take(conn)
+        self._view[seat] = ts
 
     def __getitem__(self, conn: int) -> int:
         return self._view[self._seats.get(conn, NOBODY)]

@@ -142,13 +142,13 @@ class Script:
         self.seq += 1
         key = rand.choice([key for key in self.shift if self.silent.get(key, 0) <= self.now] or list(self.shift))
         what = rand.choices(("book", "levels", "quote", "beat", "tick", "gap", "end", "rules", "relist"),
-                            (12, 60, 20, 5, 12, 0.4, 0.4, 0.5, 0.3))[0]  # fmt: skip
+                            (30, 50, 20, 5, 12, 0.3, 0.4, 0.5, 0.3))[0]  # fmt: skip
         self.now += rand.choice((0, 1, 3)) * MS
         if rand.random() < 0.004:
             self.silent[key] = self.now + rand.choice((400, 1500)) * MS
         if rand.random() < 0.002:
             self.now += rand.choice((200, 1100)) * MS
-        self.shift[key] = 0.98 * self.shift[key] + rand.gauss(0.0, 1.5)
+        self.shift[key] = 0.98 * self.shift[key] + rand.gauss(0.0, 1.2)
         late = rand.choice((0, 1, 2, 400 if rand.random() < 0.05 else 3)) * MS
         counts = [rand.choice((3, 20, 60)) if what == "book" else rand.randint(0, 3) for _ in range(2)]
         bids, asks = (self.levels(key, sign, count, 0.0 if what == "book" else 0.4) for sign, count in zip((-1, 1), counts, strict=True))
