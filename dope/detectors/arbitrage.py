@@ -15,8 +15,8 @@ import msgspec
 
 from dope.detectors.lifecycle import Life, Lifecycle, LifeRules
 from dope.detectors.opportunity import MS, Cost, Opportunity, Rules, Terms
-from dope.detectors.pair import MAX_GAP_NS, Pair, Sides, common_lot
-from dope.detectors.pair_memory import Look, PairMemory
+from dope.detectors.pair import MAX_GAP_NS, Pair, common_lot
+from dope.detectors.pair_memory import Look, PairMemory, Sides
 from dope.market.book import Book
 from dope.market.freshness import age_limit_ns
 from dope.market.market import Market

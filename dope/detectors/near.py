@@ -18,7 +18,8 @@ import numpy as np
 
 from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.opportunity import MS
-from dope.detectors.pair import Pair, Sides
+from dope.detectors.pair import Pair
+from dope.detectors.pair_memory import Sides
 from dope.market.market import Market
 from dope.market.walk import NOTHING, two_book
 from dope.types import SENTINEL

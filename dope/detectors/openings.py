@@ -14,9 +14,10 @@ from collections.abc import Sequence
 import msgspec
 
 from dope.detectors.arbitrage import MS, Arbitrage, Opportunity
-from dope.detectors.pair import WALK_LEVELS, Pair
+from dope.detectors.pair import Pair
 from dope.market.book import Book
 from dope.market.market import Market
+from dope.market.pairs import LEVELS
 from dope.types import LIVE, SENTINEL, Event, Tick
 
 AGES_MS = (0, 10, 20, 50, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000)
@@ -150,7 +151,7 @@ def order(o: Opportunity, size: float) -> tuple[float, float, float]:
 def fills(book: Book, qty: float, side: str, limit: float) -> bool:
     """Whether an order of ``qty`` that takes ``side`` down to ``limit`` would fill in full now."""
     left = qty * (1.0 - 1e-9)
-    for price, size in book.levels(side, WALK_LEVELS):
+    for price, size in book.levels(side, LEVELS):
         if price > limit if side == "ask" else price < limit:
             return False
         left -= size

@@ -12,7 +12,7 @@ from dope.detectors.opportunity import MS, Cost, Opportunity, Rules
 from dope.detectors.pair_memory import Look, PairMemory, Sides
 from dope.market.curve import Curve, profit_curve
 from dope.market.market import Market
-from dope.market.pairs import LEVELS as WALK_LEVELS
+from dope.market.pairs import LEVELS
 from dope.market.walk import NOTHING, Walk, two_book
 from dope.types import SENTINEL, Instrument
 
@@ -121,8 +121,8 @@ class Pair:
 
     def sides(self, market: Market) -> Sides:
         """What can be bought and sold as the books stand now, for any number of walks."""
-        asks = market.books[self.buy.key].levels("ask", WALK_LEVELS)
-        bids = market.books[self.sell.key].levels("bid", WALK_LEVELS)
+        asks = market.books[self.buy.key].levels("ask", LEVELS)
+        bids = market.books[self.sell.key].levels("bid", LEVELS)
         if self.cost_buy.currency == "base":
             kept = 1.0 - self.cost_buy.fee
             asks = [(price, size * kept) for price, size in asks]

@@ -47,7 +47,8 @@ def age(slot: int, now: int, state: np.ndarray, heard: np.ndarray) -> int:
     shared = heard[state[slot, SEAT]]
     if shared != 0:
         shared -= get(state[slot, DELAYS], LAST_LATE)
-    return now - max(state[slot, OWN_TS] - state[slot, LATE], shared)
+    old: int = now - max(state[slot, OWN_TS] - state[slot, LATE], shared)
+    return old
 
 
 @jit
@@ -98,7 +99,8 @@ def _look(number: int, now: int, books: tuple[Any, ...], watch: tuple[Any, ...])
     _, state, touch, prices, _, heard = books
     near, (rooms, _, _, scratch) = watch
     _, numbers, figures, rules = near
-    buy, sell, is_open = numbers[number, BUY], numbers[number, SELL], numbers[number, OPEN] != 0
+    buy, sell = numbers[number, BUY], numbers[number, SELL]
+    is_open: bool = numbers[number, OPEN] != 0
     if state[buy, IS_LIVE] == 0 or state[sell, IS_LIVE] == 0:
         return is_open
     limit = limit_in(figures[number, WALL], max(touch[buy, SIGMA], touch[sell, SIGMA]), rules[pairs.MAX_AGE_S])

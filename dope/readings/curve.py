@@ -14,7 +14,8 @@ from dope.detectors.arbitrage import Opportunity
 from dope.detectors.ledger import Entry, of_opportunity, of_walk
 from dope.detectors.near import Block, blocks
 from dope.detectors.opportunity import Cost, Rules
-from dope.detectors.pair import Pair, Sides
+from dope.detectors.pair import Pair
+from dope.detectors.pair_memory import Sides
 from dope.errors import UnknownName
 from dope.market.curve import Curve, profit_curve
 from dope.market.walk import NOTHING

@@ -9,7 +9,8 @@ import pytest
 
 from dope.detectors import Cost, Rules
 from dope.detectors.ledger import TERMS, UNIT, of_opportunity, of_walk
-from dope.detectors.pair import Pair, Sides
+from dope.detectors.pair import Pair
+from dope.detectors.pair_memory import Sides
 from dope.market.pairs import WALL
 from dope.market.walk import NOTHING, Walk
 from dope.types import Instrument
