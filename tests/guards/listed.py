@@ -98,7 +98,10 @@ GUARDS = (
     # -- opportunities -------------------------------------------------------------------------------------------------
     Guard("an opportunity with a leg that is too old", "dope/detectors/arbitrage.py",
           "return all(market.age(book, now) <= min(limit, book.rhythm.limit_ns()) for book in (buy, sell))", "return True",
-          "tests/detectors/test_arbitrage.py -k too_old"),
+          "tests/detectors/test_compiled_look.py"),
+    Guard("a life that compiled code goes on with while a leg is too old", "dope/market/near.py",
+          "if buy_age > min(limit, state[buy, HABIT]) or sell_age > min(limit, state[sell, HABIT]):", "if False:",
+          "tests/detectors/test_compiled_look.py"),
     Guard("an opportunity that outlives its book", "dope/detectors/arbitrage.py",
           'return self._left(event, market) if event.state != "LIVE" else ()', "return ()", "tests/test_engine.py -k disconnect_closes"),
     Guard("depth behind the touch that nobody looks at", "dope/market/market.py",
