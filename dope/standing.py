@@ -13,6 +13,7 @@ from dope.detectors.spreads import Spreads
 from dope.engine import Engine
 from dope.market.book import Book
 from dope.market.freshness import age_limits_ns
+from dope.market.pairs import BUY, SELL, WALL
 from dope.matrices import short
 from dope.muting import Muting
 from dope.types import SYNCING, Ack
@@ -94,12 +95,12 @@ class Standing:
 
     def limits_ms(self) -> dict[str, float]:
         """How old each market may be to count as a leg: of its pairs the least, ms, by key; one without a pair is in none."""
-        books, slots, pairs = self.engine.market.books, self.engine.market.slots, list(self.arbitrage.pairs.values())
+        books, slots = self.engine.market.books, self.engine.market.slots
         sigmas, limits = np.zeros(slots.count), np.full(slots.count, np.iinfo(np.int64).max)
         for key in self.arbitrage.of:
             sigmas[books[key].slot] = books[key].sigma
-        legs = slots.pairs[[pair.number for pair in pairs]].reshape(-1, 2)
-        walls = np.array([pair.wall_bps for pair in pairs])
+        numbers = self.arbitrage.numbers()
+        legs, walls = slots.pairs.numbers[numbers][:, [BUY, SELL]], slots.pairs.figures[numbers, WALL]
         of_pair = age_limits_ns(walls, sigmas[legs].max(axis=1, initial=0.0), self.arbitrage.rules.max_age_s)
         for leg in legs.T:
             np.minimum.at(limits, leg, of_pair)

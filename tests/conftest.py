@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.crashed import pytest_handlecrashitem
-from tests.examples import some
+from tests.examples import phases, some
 from tests.few import PINNED
 from tests.figures import figure, pytest_runtest_makereport
 
@@ -23,9 +23,8 @@ BROWSER = Path(__file__).parent / "browser"
 LONGEST = ("guards/test_guards.py", "simulation/test_seeds.py", "api/test_names.py", "sim/test_gap_recall.py", "api/test_schema.py",
            "trial/test_recall.py", "trial/test_calm.py", "app/test_sources.py", "browser/test_four_uses.py")  # fmt: skip
 
-settings.register_profile(
-    "house", max_examples=some(100), deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
-)
+HOUSE = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("house", max_examples=some(100), phases=phases(), **HOUSE)
 settings.load_profile("house")
 
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
+import numpy as np
 
 from dope.detectors.lifecycle import Life, Lifecycle, LifeRules
 from dope.detectors.opportunity import MS, Cost, Opportunity, Rules, Terms
@@ -72,6 +73,10 @@ class Arbitrage:
     def probes(self) -> list[Opportunity]:
         """Those of the self-test."""
         return [row for row in self._last() if row.kind == SENTINEL]
+
+    def numbers(self) -> np.ndarray:
+        """Numbers of all pairs in the market's memory (``market/pairs.py``), in the order of ``pairs``."""
+        return np.array([pair.memory.number for pair in self.pairs.values() if pair.memory is not None], dtype=np.int64)
 
     def _last(self) -> list[Opportunity]:
         return [row for key in sorted(self._live) if (row := self.pairs[key].row()) is not None]

@@ -21,6 +21,7 @@ from dope.detectors.opportunity import MS
 from dope.detectors.pair import Pair
 from dope.detectors.pair_memory import Sides
 from dope.market.market import Market
+from dope.market.pairs import BUY, SELL, WALL
 from dope.market.walk import NOTHING, two_book
 from dope.types import SENTINEL
 
@@ -50,12 +51,11 @@ def near_misses(arbitrage: Arbitrage, market: Market, now: int, count: int) -> l
 
 def _nearest_first(arbitrage: Arbitrage, market: Market) -> Iterator[Pair]:
     """All pairs of which both sides were ever there, by what their last touches would earn after fees."""
-    pairs, slots = list(arbitrage.pairs.values()), market.slots
-    numbers = np.fromiter((pair.number for pair in pairs), dtype=np.int64, count=len(pairs))
-    buying, selling = slots.pairs[numbers].T
-    asks, bids = slots.prices[buying, 1], slots.prices[selling, 0]
+    pairs, prices, store = list(arbitrage.pairs.values()), market.slots.prices, market.slots.pairs
+    numbers = arbitrage.numbers()
+    asks, bids = prices[store.numbers[numbers, BUY], 1], prices[store.numbers[numbers, SELL], 0]
     known = np.flatnonzero((asks > 0.0) & (bids > 0.0))
-    worth = bids[known] / (asks[known] * (1.0 + slots.walls[numbers[known]] / 1e4))
+    worth = bids[known] / (asks[known] * (1.0 + store.figures[numbers[known], WALL] / 1e4))
     return (pairs[at] for at in known[np.argsort(-worth, kind="stable")].tolist())
 
 

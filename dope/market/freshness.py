@@ -74,7 +74,7 @@ def age_limits_ns(walls_bps: np.ndarray, sigmas_bps: np.ndarray, cap_s: float = 
     """``age_limit_ns`` of many at once."""
     known = sigmas_bps > 0.0
     seconds = np.full(len(walls_bps), MAX_LIMIT_S)
-    seconds[known] = (walls_bps[known] / (3.0 * sigmas_bps[known])) ** 2
+    seconds[known] = np.square(walls_bps[known] / (3.0 * sigmas_bps[known]))
     return (np.minimum(np.maximum(seconds, MIN_LIMIT_S), min(cap_s, MAX_LIMIT_S)) * NS).astype(np.int64)
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.examples import ALL
+from tests.examples import ALL, FIRST
 from tests.figures import VARIABLE
 from tests.guards.listed import Guard
 
@@ -51,7 +51,8 @@ def noticed(guard: Guard, project: Path) -> bool:
     path.write_text(switched(guard, whole), encoding="utf-8")
     try:
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *_words(guard.tests)]
-        environment = {**os.environ, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"}  # nothing of this stays for the next guard
+        # no byte code of this stays for the next guard
+        environment = {**os.environ, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1", FIRST: "1"}
         environment.pop(VARIABLE, None)  # what fails there is no finding about the project
         environment.pop(ALL, None)  # `make test` must notice it
         done = subprocess.run(command, cwd=project, env=environment, timeout=PATIENCE_S, capture_output=True, text=True, check=False)
