@@ -8,6 +8,10 @@ looks fresh for it.
 Set forward, it makes messages come sooner than the soonest so far; the minimum follows with the first of them. So it does where all
 that came before had waited, and nothing waits any more. But then what was sent meanwhile comes, too, in its order; a clock that was set
 forward leaves a time out, and no message is ever stamped within it. It is believed when the venue is never silent for so long.
+
+One stamp proves nothing: it may be wrong by itself. Messages that come much sooner than any before move the minimum when SURE_MESSAGES
+of them agree within a minute, and none of their streams told the time of before again meanwhile; and a minimum that fewer than so many
+messages share is no time from which a clock could have been set back. Until then such a message is not late, and changes nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +31,10 @@ BACK, BACK_SINCE, BACK_FROM = range(6, 9)
 # a time that was left out, by its stamps (LEFT_TO 0 = none); since when, how many messages before it, and the smallest delay before it
 LEFT_FROM, LEFT_TO, LEFT_SINCE, LEFT_SEEN, LEFT_FLOOR = range(9, 14)
 # the newest stamp, and how far it usually goes on at a time; steps that were taken so far, and the last one (< 0 = back)
-NEWEST, PACE, STEPS, LAST_STEP, MINUTES = range(14, 19)
+NEWEST, PACE, STEPS, LAST_STEP = range(14, 18)
+# messages much sooner than the smallest delay: how many, since when, the largest and the smallest delay of them
+SOONER, SOONER_SINCE, SOONER_MOST, SOONER_LEAST = range(18, 22)
+SHARED, MINUTES = range(22, 24)  # how many messages have had the smallest delay, or nearly
 RING_AT = MINUTES + WINDOW_MINUTES
 NEVER = np.int64(2**62)
 LEAST_NS = 50_000_000  #: stamps of a stream that fall by less, and delays that do, are the venue's disorder
@@ -53,7 +60,7 @@ def _begin_anew(delays: np.ndarray, floor: int, step: int, stamp: int) -> None:
     delays[MINUTE_MIN] = delays[DELAY_FLOOR] = floor
     delays[STEPS] += 1
     delays[LAST_STEP], delays[NEWEST] = step, stamp
-    delays[BACK] = delays[LEFT_TO] = 0
+    delays[BACK] = delays[LEFT_TO] = delays[SOONER] = 0
 
 
 @jit
@@ -67,19 +74,26 @@ def _set_back(delays: np.ndarray, ts: int, delay: int, back: int) -> None:
     if delay < delays[DELAY_FLOOR] + delays[BACK] // 2:
         delays[BACK] = 0  # the time of before is still told: one message was out of order, or its stamp was wrong
     elif ts - delays[BACK_SINCE] >= SURE_NS and seen - delays[BACK_FROM] >= SURE_MESSAGES:
-        by = delays[BACK]
+        by, steps, last = delays[BACK], delays[STEPS], delays[LAST_STEP]
         for i in range(max(delays[BACK_FROM], seen - RING), seen):  # what came meanwhile was not late
             at = RING_AT + (i & (RING - 1))
             delays[at] = max(delays[at] - by, 0)
         _begin_anew(delays, delays[DELAY_FLOOR] + by, -by, ts - delay)
+        if delays[SHARED] < SURE_MESSAGES:  # not the clock: what it was measured from were wrong stamps
+            delays[STEPS], delays[LAST_STEP] = steps, last
 
 
 @jit
 def _set_forward(delays: np.ndarray, ts: int, delay: int, back: int) -> None:
     """Whether the venue's clock was set forward: this message came sooner than any before it, or another one did."""
     stamp, seen = ts - delay, delays[DELAYS_SEEN]
+    if back > LEAST_NS and delays[SOONER] > 0 and delay >= delays[DELAY_FLOOR] - LEAST_NS:
+        delays[LEFT_TO] = delays[SOONER] = 0  # its stream tells the time of before again: the stamp before it was wrong
+    if delay >= delays[DELAY_FLOOR] - LEAST_NS and delays[LEFT_TO] == 0:
+        return
     if delays[LEFT_TO] == 0:
-        sooner, left = delays[DELAY_FLOOR] - delay, stamp - delays[NEWEST]
+        sooner = (delays[SOONER_LEAST] if delays[SOONER] > 0 else delays[DELAY_FLOOR]) - delay
+        left = stamp - delays[NEWEST]
         # its stream goes on over this connection, and the time left out is none in which nothing came either
         if seen >= PACE_MESSAGES and sooner > max(LEAST_NS, SILENT * delays[PACE]) and left <= 2 * sooner and back < -LEAST_NS:
             delays[LEFT_FROM], delays[LEFT_TO], delays[LEFT_FLOOR] = delays[NEWEST], stamp, delays[DELAY_FLOOR]
@@ -89,7 +103,29 @@ def _set_forward(delays: np.ndarray, ts: int, delay: int, back: int) -> None:
     if delays[LEFT_FROM] + edge < stamp < delays[LEFT_TO] - edge:
         delays[LEFT_TO], delays[NEWEST] = 0, stamp  # it was not left out: something had waited, or one stamp was wrong
     elif ts - delays[LEFT_SINCE] >= SURE_NS and seen - delays[LEFT_SEEN] >= SURE_MESSAGES:
-        _begin_anew(delays, delays[DELAY_FLOOR], delays[LEFT_FLOOR] - delays[DELAY_FLOOR], stamp)
+        if delays[LEFT_FLOOR] - delays[DELAY_FLOOR] > LEAST_NS:
+            _begin_anew(delays, delays[DELAY_FLOOR], delays[LEFT_FLOOR] - delays[DELAY_FLOOR], stamp)
+        else:
+            delays[LEFT_TO] = 0  # too few messages have agreed
+
+
+@jit
+def _agreed(delays: np.ndarray, ts: int, delay: int) -> bool:
+    """Whether, with this message that is much sooner than the smallest delay, as many were so as it takes."""
+    if delays[SOONER] == 0 or ts - delays[SOONER_SINCE] > MINUTE:
+        delays[SOONER], delays[SOONER_SINCE], delays[SOONER_MOST], delays[SOONER_LEAST] = 0, ts, delay, delay
+    delays[SOONER] += 1
+    delays[SOONER_MOST], delays[SOONER_LEAST] = max(delays[SOONER_MOST], delay), min(delays[SOONER_LEAST], delay)
+    return bool(delays[SOONER] >= SURE_MESSAGES)
+
+
+@jit
+def _late(delays: np.ndarray, late: int) -> int:
+    """Keep how late a message was."""
+    delays[LAST_LATE] = late
+    delays[RING_AT + (delays[DELAYS_SEEN] & (RING - 1))] = late
+    delays[DELAYS_SEEN] += 1
+    return late
 
 
 @jit
@@ -110,8 +146,15 @@ def late_by(delays: np.ndarray, ts: int, ts_exch: int, back: int) -> int:
     delay = ts - ts_exch
     if back > LEAST_NS or delays[BACK] > 0:
         _set_back(delays, ts, delay, back)
-    if delay < delays[DELAY_FLOOR] - LEAST_NS or delays[LEFT_TO] > 0:
+    if delay < delays[DELAY_FLOOR] - LEAST_NS or delays[LEFT_TO] > 0 or delays[SOONER] > 0:
         _set_forward(delays, ts, delay, back)
+    if delays[DELAYS_SEEN] > 0 and delay < delays[DELAY_FLOOR] - LEAST_NS:
+        if not _agreed(delays, ts, delay):
+            return _late(delays, 0)
+        delay = delays[SOONER_MOST]  # all of them came so soon at least
+        delays[SOONER], delays[SHARED] = 0, SURE_MESSAGES
+    elif delay <= delays[DELAY_FLOOR] + LEAST_NS:
+        delays[SHARED] += 1
     on = ts_exch - delays[NEWEST]
     if on > 0:
         delays[NEWEST] = ts_exch
@@ -126,11 +169,7 @@ def late_by(delays: np.ndarray, ts: int, ts_exch: int, back: int) -> int:
         for m in range(WINDOW_MINUTES):
             best = min(best, delays[MINUTES + m])
         delays[DELAY_FLOOR] = best
-    late = delay - delays[DELAY_FLOOR]
-    delays[LAST_LATE] = late
-    delays[RING_AT + (delays[DELAYS_SEEN] & (RING - 1))] = late
-    delays[DELAYS_SEEN] += 1
-    return late
+    return _late(delays, max(delay - delays[DELAY_FLOOR], 0))
 
 
 class DelayFloor:

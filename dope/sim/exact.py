@@ -19,6 +19,7 @@ FEES = 10**8  #: fees are exact to this part
 PRICES = 10**6
 BPS = 10_000
 LOOKS = 400  #: figures kept of one life
+TURNS = 20_000
 
 Levels = Sequence[tuple[int, int]]  #: (tick, lots), best first
 
@@ -62,7 +63,8 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 class Life(msgspec.Struct):
-    """One opportunity: ``end_ms`` None while open; ``above_ms`` = longest time without a break at the enter level or above it."""
+    """One opportunity: ``end_ms`` None while open; ``above`` = times at the enter level or above it, (from, to) in ms, the newest
+    LOOKS; ``above_ms`` = the longest of all. ``turns`` = when a touch of it changed, ms, the newest TURNS."""
 
     buy: str
     sell: str
@@ -71,6 +73,8 @@ class Life(msgspec.Struct):
     peak_ms: int
     end_ms: int | None = None
     above_ms: int = 0
+    above: list[tuple[int, int]] = []
+    turns: list[int] = []
     looks: list[tuple[int, Figure]] = []  #: from when on, ms; the newest LOOKS
 
     def at(self, now_ms: int) -> Figure | None:
@@ -88,6 +92,7 @@ class Living(ABC):
         self._names = buy, sell
         self._fell: int | None = None
         self._above: int | None = None
+        self._touches: list[tuple[int, int]] = []
 
     @abstractmethod
     def pays(self, sides: Sequence[Levels]) -> bool:
@@ -119,6 +124,10 @@ class Living(ABC):
                 self._begin(now_ms, figure)
             return over
         self._go_on(self.life, now_ms, figure if big_enough else None, stays=stays, good=good)
+        if self._touches != (touches := [side[0] for side in sides if side]):
+            self._touches = touches
+            self.life.turns.append(now_ms)
+            del self.life.turns[:-TURNS]
         return None
 
     def finish(self, now_ms: int) -> Life | None:
@@ -155,8 +164,10 @@ class Living(ABC):
             life.peak_bps, life.peak_ms = figure.net_bps, now_ms
 
     def _mark_above(self, life: Life, now_ms: int, *, good: bool) -> None:
-        if self._above is not None:
+        if self._above is not None and not good:
             life.above_ms = max(life.above_ms, now_ms - self._above)
+            life.above.append((self._above, now_ms))
+            del life.above[:-LOOKS]
         self._above = (now_ms if self._above is None else self._above) if good else None
 
 

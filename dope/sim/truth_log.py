@@ -89,10 +89,17 @@ class Voice:
         if found is not None and found[1] != OTHER:
             self.log.note(*found, lost=lost)
 
+    def channel(self, topic: str) -> int:
+        """Which channel a topic carries."""
+        return self._carried(topic.lower())[0]
+
+    def _carried(self, topic: str) -> tuple[int, int]:
+        channel, levels = next(((channel, levels) for word, channel, levels in self._words if word in topic), ("other", 0))
+        return CHANNELS.index(channel), levels
+
     def _understood(self, topic: str) -> tuple[str, int, int] | None:
         key = next((key for name, key in self._natives if name in topic), None)
-        channel, levels = next(((channel, levels) for word, channel, levels in self._words if word in topic), ("other", 0))
-        return None if key is None else (key, CHANNELS.index(channel), levels)
+        return None if key is None else (key, *self._carried(topic))
 
 
 class Shown:

@@ -14,7 +14,8 @@ import msgspec
 
 from dope.sim.journal import Planted
 from dope.sim.kinds import KINDS
-from dope.trial.judge import RECOVERY_MS, Finding, faults_of, lasted, when
+from dope.trial.doubts import RECOVERY_MS, faults_of, lasted
+from dope.trial.finding import Finding, when
 from dope.trial.stage import MS, Played
 from dope.types import ClosedInfo
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dope.detectors.arbitrage import Opportunity
 from dope.sim.crossed import Crossed
 from dope.sim.exact import Figure, Life
-from dope.trial.judge import Finding, legs, reread, rules_of, steps
+from dope.trial.finding import Finding
+from dope.trial.judge import legs, reread, rules_of, steps
 from dope.trial.lives import compared
 from dope.trial.stage import Played
 
@@ -27,12 +28,20 @@ class CrossQuote:
 
     def __init__(self, played: Played) -> None:
         self._played = played
+        specs = [market.spec for market in played.world.sample.markets.values()]
+        self._specs = {spec.key: spec for spec in specs}
+        self._vias: dict[frozenset[str], list[str]] = {}
+        for spec in specs:
+            if not spec.perpetual:
+                self._vias.setdefault(frozenset((spec.base, spec.currency)), []).append(spec.key)
 
     def named(self, claim: Opportunity) -> tuple[str, str]:
         return claim.buy, claim.sell
 
     def keys(self, life: Life) -> Sequence[str]:
-        return life.buy, life.sell
+        """Both, and all that exchange their currencies: without the cheapest of them it goes through another one."""
+        currencies = frozenset(self._specs[key].currency for key in (life.buy, life.sell))
+        return life.buy, life.sell, *self._vias.get(currencies, ())
 
     def pairs(self, claim: Opportunity) -> Iterable[tuple[str, str]]:
         return [(claim.buy, claim.sell)]

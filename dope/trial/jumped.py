@@ -20,7 +20,8 @@ from dope.detectors.jumps import MAJORS, Jump, JumpParameters, Jumps
 from dope.engines import detector_of
 from dope.sim.listings import STEP_MS, ListingSpec
 from dope.sim.truth_log import DEPTH
-from dope.trial.judge import Finding, Unreadable, when
+from dope.trial.doubts import Unreadable
+from dope.trial.finding import Finding, when
 from dope.trial.plain_jumps import Figures, Held, PlainJumps
 from dope.trial.seen import Seen
 from dope.trial.stage import MS, Played

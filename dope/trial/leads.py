@@ -23,7 +23,7 @@ from typing import NamedTuple
 from dope.detectors.linker import LEADS_N, LEADS_P, Linker
 from dope.engines import detector_of
 from dope.sim.listings import STEP_MS, ListingSpec
-from dope.trial.judge import Finding, when
+from dope.trial.finding import Finding, when
 from dope.trial.moves import KNOWN_S, Moves, way_of
 from dope.trial.stage import Played
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from dope.sim.exact import Figure, Life
-from dope.trial.judge import DUE_MS, NEAR_MS, Finding, Silence, Told, Torn, Unreadable, span
+from dope.trial.doubts import Due, Torn
+from dope.trial.finding import NEAR_MS, Finding, span
 from dope.trial.stage import MS, Played
 
 LOOKS = 4  #: of the truth, before the moment at which it was told, that its size and profit may be those of: ticks come each 10 ms
@@ -56,7 +57,8 @@ class Kind(Protocol[C]):
 def compared(played: Played, kind: Kind[C], lives: Sequence[Life], told: Iterable[C]) -> Finding:
     """Lives of the truth against those that were told."""
     finding = Finding(kind.name, injected=len(lives))
-    unreadable, silence, torn = Unreadable(played), Silence(played), Torn(played)
+    due = Due(played)
+    torn = Torn(played, due.silence)
     claims: dict[int, list[C]] = {}
     for each in told:
         claims.setdefault(each.id, []).append(each)
@@ -66,25 +68,27 @@ def compared(played: Played, kind: Kind[C], lives: Sequence[Life], told: Iterabl
         hits = [rows for rows in claims.values() if kind.named(rows[0]) == (life.buy, life.sell) and _overlap(rows, life, end, played)]
         matched.update(rows[0].id for rows in hits)
         keys = kind.keys(life)
-        dark = any(unreadable.within(key, life.start_ms, end) for key in keys)
-        due = life.above_ms >= DUE_MS and life.start_ms >= played.ready_ms and played.end_ms - life.start_ms >= DUE_MS and not dark
-        finding.due += due
+        lived = due.lived(life, keys)
         where = f"{life.buy} {life.sell} {span(played, life.start_ms, life.end_ms)}"
         if hits:
             first = hits[0][0]
-            finding.detected += due
+            finding.due += lived
+            finding.detected += lived
             finding.latency_ms.append(max(0, first.opened // MS - life.start_ms))
-            if due and (problem := _differs(kind, life, first)):
-                finding.off.append(f"{where}: {problem}")
-        elif due and silence.excuses(keys, life.start_ms):
-            finding.due -= 1
-            finding.stale += 1
-        elif due:
+            if lived and (problem := _differs(kind, life, first)):
+                if due.silence.excuses(keys, first.opened // MS):
+                    finding.stale += 1
+                else:
+                    finding.off.append(f"{where}: {problem}")
+        elif lived and due.pieces(life, keys):
+            finding.due += 1
             finding.missed.append(f"{where}: {float(life.peak_bps):.2f} bps")
+        elif lived:
+            finding.stale += 1
     for id, rows in claims.items():
         if id in matched:
             continue
-        if any(torn(Told(id, one, other, rows[0].opened // MS, None, "")) for one, other in kind.pairs(rows[0])):
+        if any(torn(one, other, rows[0].opened // MS) for one, other in kind.pairs(rows[0])):
             finding.unsure += 1
         else:
             finding.false.append(f"{kind.said(rows[0])}: the books held none")

@@ -26,7 +26,8 @@ from dope.engines import detector_of
 from dope.sim.events import RAMP
 from dope.sim.journal import Planted
 from dope.sim.listings import STEP_MS, ListingSpec
-from dope.trial.judge import Finding, Unreadable, when
+from dope.trial.doubts import Unreadable
+from dope.trial.finding import Finding, when
 from dope.trial.jumped import Jumped
 from dope.trial.seen import Loud, Restless, Seen
 from dope.trial.stage import MS, Played

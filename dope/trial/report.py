@@ -13,7 +13,8 @@ from dope.sim.venue import listings
 from dope.trial import rounds
 from dope.trial.alarms import alarms
 from dope.trial.crossing import crossings
-from dope.trial.judge import Finding, arbitrage, dislocations, legs, reread, rules_of
+from dope.trial.finding import Finding
+from dope.trial.judge import arbitrage, dislocations, legs, reread, rules_of
 from dope.trial.leads import Leading
 from dope.trial.moves import Moves
 from dope.trial.seen import Seen

@@ -10,7 +10,8 @@ from dope.detectors.triangles import Triangle, Triangles
 from dope.engines import detector_of
 from dope.sim.exact import Figure, Life, Rules
 from dope.sim.rounds import Rounds
-from dope.trial.judge import Finding, legs, reread
+from dope.trial.finding import Finding
+from dope.trial.judge import legs, reread
 from dope.trial.lives import compared
 from dope.trial.stage import Played
 

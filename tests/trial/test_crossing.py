@@ -12,7 +12,8 @@ from dope.engines import detector_of
 from dope.sim.exact import Life
 from dope.sim.journal import Fault
 from dope.trial.crossing import crossed, crossings
-from dope.trial.judge import DUE_MS, NEAR_MS, arbitrage, truth
+from dope.trial.finding import DUE_MS, NEAR_MS
+from dope.trial.judge import arbitrage, truth
 from dope.trial.stage import MS, Case, Played, Witness
 from tests.trial.test_recall import played
 

@@ -10,7 +10,8 @@ import pytest
 
 from dope.sim.journal import Journal
 from dope.trial.alarms import alarms
-from dope.trial.judge import Finding, arbitrage, truth
+from dope.trial.finding import Finding
+from dope.trial.judge import arbitrage, truth
 from dope.trial.report import report, table
 from dope.trial.stage import Case, Played, Witness
 from tests.trial.test_recall import LOW, played

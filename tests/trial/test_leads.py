@@ -10,7 +10,8 @@ import pytest
 
 from dope.sim.listings import STEP_MS
 from dope.trial.claims import Lead
-from dope.trial.judge import Finding, reread
+from dope.trial.finding import Finding
+from dope.trial.judge import reread
 from dope.trial.leads import NEAR_MS, Leading, hears_ms, leads
 from dope.trial.moves import Moves
 from dope.trial.seen import Seen

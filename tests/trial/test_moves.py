@@ -12,7 +12,8 @@ from dope.detectors.bursts import Bursts
 from dope.detectors.jumps import Jumps
 from dope.engines import detector_of
 from dope.sim.journal import Fault
-from dope.trial.judge import Finding, reread
+from dope.trial.finding import Finding
+from dope.trial.judge import reread
 from dope.trial.moves import SOON_MS, Moves
 from dope.trial.seen import Seen
 from dope.trial.stage import MS, Case, Played, Witness

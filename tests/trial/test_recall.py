@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dope.settings import Settings
-from dope.trial.judge import Finding, arbitrage, dislocations, truth
+from dope.trial.finding import Finding
+from dope.trial.judge import arbitrage, dislocations, truth
 from dope.trial.stage import Case, Hand, Played, play, ready
 from dope.trial.stepped import run_stepped
 from dope.venues import VENUES
