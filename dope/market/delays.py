@@ -38,7 +38,7 @@ SHARED, MINUTES = range(22, 24)  # how many messages have had the smallest delay
 RING_AT = MINUTES + WINDOW_MINUTES
 NEVER = np.int64(2**62)
 LEAST_NS = 50_000_000  #: stamps of a stream that fall by less, and delays that do, are the venue's disorder
-SURE_NS, SURE_MESSAGES = NS, 4  #: a clock is believed to have been set when so much later nothing tells the time of before
+SURE_NS, SURE_MESSAGES = 900_000_000, 4  #: a clock is believed to have been set when so much later nothing tells the time of before
 PACE_MESSAGES = 64  #: that make a habit
 SILENT = 10  #: times the usual pace: in so long a time a venue says something
 

@@ -137,15 +137,59 @@ def test_what_waits_on_its_way_never_looks_fresh_whatever_the_venues_clock_does_
     assert feed.floor.steps[0] >= 5
 
 
-def test_one_message_out_of_order_or_with_a_wrong_stamp_sets_no_clock() -> None:
+@pytest.mark.parametrize("wrong", [1, 3])
+@pytest.mark.parametrize("by_s", [0.1, 0.3, 2.0, 100.0, 86_400.0, -0.3, -2.0, -86_400.0])
+def test_stamps_that_are_wrong_by_themselves_set_no_clock_and_make_nothing_late(by_s: float, wrong: int) -> None:
+    """Of one stream or of several, and whether that stream speaks again before the time that they tell has come, or after it."""
+    for every_ms in (60.0, 3_000.0):
+        feed = Feed(2, every_ms)
+        feed.run(60.0)
+        before = feed.floor.floor
+        for stream in range(wrong):
+            feed.floor.heard(feed.now, feed.now - 5 * MS + int(by_s * NS), (feed.streams, stream, 0), 1)
+        feed.late.clear()
+        feed.run(20.0)
+        assert feed.floor.steps == (0, 0)
+        assert max(told - was for was, told in feed.late) < 6.0, "not even at first"
+        assert before is not None and abs((feed.floor.floor or 0) - before) < 5 * MS, "nor is the smallest delay another one"
+
+
+def test_wrong_stamps_that_come_now_and_then_prove_nothing_either() -> None:
+    """Each is followed by one of its stream that tells the time of before."""
     feed = Feed(2)
-    feed.run(5.0)
-    feed.floor.heard(feed.now, feed.now - 2 * NS, (feed.streams, 0, 0), 1)
-    feed.run(3.0)
-    assert feed.floor.steps == (0, 0) and -6.0 < feed.off() < 6.0
+    feed.run(10.0)
+    feed.late.clear()
+    for number in range(20):
+        feed.floor.heard(feed.now, feed.now - 5 * MS + 10 * NS, (feed.streams, number % 4, 0), 1)
+        feed.run(2.0)
+    assert feed.floor.steps == (0, 0)
+    assert max(told - was for was, told in feed.late) < 6.0
+
+
+def test_a_venue_whose_very_first_stamp_is_wrong_has_not_set_its_clock() -> None:
+    feed = Feed(2)
     feed.floor.heard(feed.now, feed.now + 2 * NS, (feed.streams, 0, 0), 1)
-    feed.run(3.0)
-    assert -6.0 < feed.off() < 250.0, "a stamp from the future is forgotten as soon, but for a pause of its stream"
+    feed.run(5.0)
+    assert feed.floor.steps == (0, 0) and feed.off() < 60.0
+
+
+@pytest.mark.parametrize("step_s", [-2.0, -0.3, 0.3, 2.0])
+def test_a_clock_that_is_set_is_told_within_a_second(step_s: float) -> None:
+    for seed in range(5):
+        feed = Feed(seed)
+        feed.run(10.0)
+        feed.ahead = int(step_s * NS)
+        feed.run(1.0)
+        assert feed.floor.steps[0] == 1 and (feed.floor.steps[1] > 0) is (step_s > 0)
+
+
+def test_the_smallest_delay_of_a_way_that_is_never_twice_as_long_is_found_all_the_same() -> None:
+    """Messages of many connections, each as late as it likes: four of them that were much sooner suffice, in any order."""
+    rand, floor = random.Random(6), DelayFloor()
+    for number in range(600):
+        sent = 1_000 * NS + number * 50 * MS
+        floor.excess(sent + int(rand.uniform(5.0, 405.0) * MS), sent)
+    assert floor.floor is not None and 5 * MS <= floor.floor < 60 * MS
 
 
 def test_another_connection_that_is_late_is_late() -> None:

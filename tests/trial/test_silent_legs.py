@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,7 +12,8 @@ from dope.detectors.arbitrage import Opportunity
 from dope.sim.exact import Life
 from dope.sim.truth_log import DEPTH, TOUCH, TRADES, Row
 from dope.trial import doubts
-from dope.trial.doubts import OLD_MS, Due, Silence, Span
+from dope.trial.doubts import OLD_MS, Due, Silence, Span, Torn
+from dope.trial.faults import parse
 from dope.trial.finding import DUE_MS, NEAR_MS, Finding
 from dope.trial.judge import arbitrage, truth
 from dope.trial.stage import MS, Case, Played
@@ -115,3 +117,14 @@ def test_a_message_that_nobody_was_sent_proves_nothing(done: Played, monkeypatch
     told: list[Row] = [row._replace(lost=True) if row in lost else row for row in rows]
     monkeypatch.setattr(done.world.log, "rows", lambda: iter(told))
     assert Silence(done).excuses([key], last)
+
+
+def test_after_a_silence_in_which_messages_were_lost_nobody_can_know_the_book_until_its_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(3, 3.2, ("binance_spot", "kraken", "okx"), parse("freeze@kraken:0.5:1"))
+    done = played(case, tmp_path, fees=LOW, symbols=("BTC-USDT", "ETH-USDT", "SOL-USDT", "BTC-USD"))
+    said = found(done)
+    assert not said.missed and not said.false and not said.off and said.unsure >= 1, said
+    monkeypatch.setattr(Torn, "_lost", lambda self, key, at_ms: False)
+    assert len(found(done).false) == said.unsure, "and such is no excuse for anything else"
