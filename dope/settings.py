@@ -25,7 +25,7 @@ Numbers = Annotated[tuple[int, ...], NoDecode]
 
 
 #: ids in ``dope.sim.scenarios``, which a test compares with these
-Scenarios = Literal["usual", "calm", "busy", "burst", "jumps", "flash-crash", "de-peg", "venue-freeze", "clock-step", "maintenance", "reconnect-storm", "liar-checksum"]
+Scenarios = Literal["usual", "calm", "busy", "burst", "jumps", "leaders", "flash-crash", "de-peg", "venue-freeze", "clock-step", "maintenance", "reconnect-storm", "liar-checksum"]
 
 MIN_TOKEN = 16  #: characters of an access token
 TOKEN = re.compile(r"[!-~]{16,512}")  #: printable ASCII without spaces: what an HTTP header carries unchanged

@@ -45,6 +45,8 @@ def _venue(kind: str, venue: str, at_s: float, duration_s: float = 0.0, **params
 CALM = Character(
     volatility=25, flow=60, depth=150, noise=25, uneven=False, jumps_per_minute=0.0, bursts_per_minute=0.0, dislocations_per_minute=0.0
 )  # fmt: skip
+#: prices move all the time and each market follows them; what each does by itself would hide by how much
+FOLLOWED = msgspec.structs.replace(CALM, volatility=300, flow=100, noise=0)
 JUMPY = msgspec.structs.replace(CALM, flow=400)  #: nobody is silent for so long that it may be held too old
 BUSY = Character(volatility=180, flow=300, jumps_per_minute=15.0, bursts_per_minute=20.0, dislocations_per_minute=50.0)
 STORMED = ("okx", "binance_usdm", "binance_spot", "bybit", "kraken")
@@ -67,6 +69,11 @@ SCENARIOS = {
             "Every 5 s each asset jumps by 10 bp, up and down in turn: markets follow one after the other, and soon it is said who leads.",
             JUMPY, tuple(_jump(at_s, asset, bps) for at, bps in ((0.5, 10.0), (5.5, -10.0)) for asset, at_s in
                         (("BTC", at), ("ETH", at + 1.5), ("SOL", at + 3.0))), every_s=10.0,
+        ),
+        Scenario(
+            "leaders", "Leaders",
+            "Prices move fast and each market follows after its own lag: within a minute the paths of prices say who leads, by how much.",
+            FOLLOWED,
         ),
         Scenario(
             "flash-crash", "Flash crash",

@@ -75,8 +75,14 @@ class Reader(Protocol):
     def judge(self, key: str, now_ms: int) -> None: ...
 
 
-def reread(played: Played, *readers: Reader, traded: Callable[[str, Sequence[Fill], int], None] | None = None) -> None:
-    """All that was published once more, in its order, to all of these; ``traded`` hears the trades of each step of each market."""
+def reread(
+    played: Played, *readers: Reader, traded: Callable[[str, Sequence[Fill], int], None] | None = None,
+    over: Callable[[Published, int], None] | None = None,
+) -> None:  # fmt: skip
+    """All that was published once more, in its order, to all of these; ``traded`` hears the trades of each step of each market.
+
+    ``over`` is told when all of a step was read.
+    """
     published = Published(played.world.log.rows(), played.world.sample.twin())
     markets = list(published.twin.markets.items()) if traded is not None else []
     for at_ms in played.at_ms[1:]:
@@ -88,6 +94,8 @@ def reread(played: Played, *readers: Reader, traded: Callable[[str, Sequence[Fil
         for key, market in markets:
             if market.fills and traded is not None:
                 traded(key, market.fills, at_ms)
+        if over is not None:
+            over(published, at_ms)
 
 
 def rules_of(played: Played) -> Rules:

@@ -77,7 +77,7 @@ class Leading:
 
     def finding(self) -> Finding:
         """Who leads by the journal against who was said to."""
-        played, finding = self.played, Finding("lead-lag")
+        played, finding = self.played, Finding("leadlag")
         due: set[Order] = set()
         for a, b in self.together:
             for order in ((a, b), (b, a)):

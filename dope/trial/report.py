@@ -12,6 +12,7 @@ from dope.sim.exact import Exact
 from dope.sim.venue import listings
 from dope.trial import rounds
 from dope.trial.alarms import alarms
+from dope.trial.contrasts import Contrasts, Waits
 from dope.trial.crossing import crossings
 from dope.trial.finding import Finding
 from dope.trial.judge import arbitrage, dislocations, legs, reread, rules_of
@@ -43,12 +44,13 @@ def report(played: Played) -> dict[str, Any]:
     """What was found in a play that is over."""
     exact, crossed = Exact(legs(played), rules_of(played)), Crossed(legs(played), rules_of(played))
     ways, seen = rounds.watcher(played), Seen()
-    reread(played, exact, crossed, ways, seen, traded=seen.traded)  # once for all: it makes every book anew
+    waits = Waits()
+    reread(played, exact, crossed, ways, seen, waits, traded=seen.traded, over=waits.over)  # once for all: it makes every book anew
     lives, moves = exact.finish(played.end_ms), Moves(played, seen)
     findings = [
         dislocations(played, lives), arbitrage(played, lives), crossings(played, crossed.finish(played.end_ms)),
         rounds.triangles(played, ways.finish(played.end_ms)), moves.jumps(), moves.links(),
-        Leading(played, moves).finding(), moves.bursts(), *alarms(played),
+        Leading(played, moves).finding(), Contrasts(played, seen, waits).finding(), moves.bursts(), *alarms(played),
     ]  # fmt: skip
     books = played.session.engine.market.books.values()
     case = played.case

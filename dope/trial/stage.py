@@ -27,7 +27,7 @@ from dope.sim.market import EPOCH_MS, STEP_MS
 from dope.sim.port import Port
 from dope.sim.scenarios import named
 from dope.sim.world import World
-from dope.trial.claims import Lead, Leaders
+from dope.trial.claims import Lead, Leaders, Said, said
 from dope.trial.stepped import SteppedLoop
 from dope.types import DATA, BookState, Event, Frame, Gap, Link
 
@@ -105,8 +105,8 @@ class Witness:
 class Played(msgspec.Struct, frozen=True):
     """What was played and what was heard. All times are ms UTC of the session's clock.
 
-    ``at_ms[step]`` = when the step was published; ``ready_ms`` = from when on every book was LIVE; ``stalls`` = (from, to) of moments
-    in which our own loop was late. ``stepped`` = each venue was heard before the next one spoke. ``leads`` = who was said to lead whom.
+    ``at_ms[step]`` = when the step was published; ``ready_ms`` = from when on every book was LIVE; ``stalls`` = (from, to) in which our own
+    loop was late; ``stepped`` = each venue was heard before the next one spoke; ``leads`` = by its jumps, ``contrasts`` = by its path.
     """
 
     case: Case
@@ -120,6 +120,7 @@ class Played(msgspec.Struct, frozen=True):
     stalls: list[tuple[int, int]]
     stepped: bool
     leads: dict[tuple[str, str], Lead]
+    contrasts: list[Said]
 
     def at(self, virtual_ms: int) -> int:
         """When the step at this virtual time was published."""
@@ -175,12 +176,12 @@ async def play(case: Case, settings: Settings, hand: Hand | None = None) -> Play
                 hand(world, stage.now_ms)
             await stage.step(feed)
         stage.leaders.look(stage.now_ms)
-        end_ms, witness.over = stage.now_ms, True
+        end_ms, witness.over, contrasts = stage.now_ms, True, said(session, stage.now_ms)
     finally:
         await stage.pace.patiently(session.stop())
         await stage.pace.patiently(world.stop())
     stalls = [] if isinstance(stage.pace, Stepped) else stage.pace.stalls
-    rest = stage.at_ms, stalls, stepped is not None, stage.leaders.said
+    rest = stage.at_ms, stalls, stepped is not None, stage.leaders.said, contrasts
     return Played(case, world, session, witness, stage.samples, ready_ms, end_ms, *rest)
 
 
