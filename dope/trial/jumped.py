@@ -1,4 +1,4 @@
-"""Compares the jumps that a stepped play told with those that the published mids hold by a plain reckoning, one by one.
+"""Compares the jumps that were told with those that the published mids hold by a plain reckoning, one by one.
 
   due     a jump that the mids of a market hold, at any time, planted or not, while its book could be read
   found   one was told of that market, in its direction, detected in the same step
@@ -7,7 +7,9 @@
   unsure  any of these, but around it the market told of its levels in several messages of one step: between them nobody knows the truth
 
 After a fault at a market the session has measured another volatility than its published mids say. From then on a jump is found within
-a second, and a move that is less than SURE times as large as it must be decides nothing.
+a second, and a move that is less than SURE times as large as it must be decides nothing. So it is everywhere where time goes by: a mid that
+is heard some ms after it was published may belong to another cell of the grid, stand within the window or not, and make a move longer or
+not. Sizes may differ by SHARE there, and what our own loop was late for decides nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from dope.trial.stage import MS, Played
 NEAR_MS = 1_000  #: a loss of the book so near may have hidden a jump or made one
 SURE = 1.25
 EXACT = 1e-6  #: share by which a size may differ: logarithms in floating point
+SHARE = 0.10  #: the same where time goes by
 
 
 LEFT, KNOWN = 0, 1  #: what is told of a book
@@ -89,7 +92,7 @@ class Jumped:
             found = next((one for one in left if one.dir == held.way and abs(one.t_detect // MS - held.detect) < near), None)
             if found is not None:
                 left.remove(found)
-            same = found is not None and abs(found.bps - held.bps) <= EXACT * held.bps
+            same = found is not None and abs(found.bps - held.bps) <= (EXACT if played.stepped else SHARE) * held.bps
             if not same and (self._murky(spec.key, held.detect, held.final) or self._doubtful(spec.key, held.final, held.bps / held.least)):
                 finding.unsure += 1
                 continue
@@ -108,8 +111,8 @@ class Jumped:
                 finding.false.append(f"{spec.key} at {when(played, start)}: {one.dir * one.bps:+.2f} bps, and its mids hold none")
 
     def _touched(self, key: str, at: int) -> bool:
-        """Whether a fault came to this market before."""
-        return self._unreadable.within(key, self._played.at_ms[0], at)
+        """Whether the session may know other mids than those that were published, or at other times: a fault came to this market before."""
+        return not self._played.stepped or self._unreadable.within(key, self._played.at_ms[0], at)
 
     def _doubtful(self, key: str, at: int, times: float) -> bool:
         """Whether a move so many times as large as it must be may have been one for the session alone, or for the published mids alone."""
@@ -120,7 +123,8 @@ class Jumped:
         start -= round(self._parameters.window_ms) + NEAR_MS
         torn = self._torn.get(key, [])
         broken = any(since < end and until > start for since, until in self._unreadable.left.get(key, ()))
-        return bisect_left(torn, start) < bisect_right(torn, end) or broken or self._unreadable.within(key, start, end)
+        late = any(since < end + NEAR_MS and until > start for since, until in self._played.stalls)
+        return bisect_left(torn, start) < bisect_right(torn, end) or broken or late or self._unreadable.within(key, start, end)
 
 
 def _figures(p: JumpParameters, spec: ListingSpec) -> Figures:

@@ -1,10 +1,6 @@
 """Compares jumps, bursts and links that the session told with what was planted and with what the markets published.
 
-  jump    in stepped time: all that the published mids hold, by a plain reckoning, and nothing else (``jumped.py``). As time goes by
-          due: one that was planted, or came by chance, and moved the published mid of a market within ONSET_MS by more than SURE times
-          what makes a jump there, with nothing else going on around it. Found: told of that market, in its direction, within ONSET_MS.
-          Off: its size is not that of the published mids from then on by more than SHARE. False: nothing in the journal moved it
-          then, nor did its published mid; unsure: nothing did, but its mid went so far by itself.
+  jump    all that the published mids hold, by a plain reckoning, and nothing else (``jumped.py``)
   burst   due: one that was planted with a side, in a market where within LOUD_MS what was traded on it stood out by SURE times what makes
           a burst. Found: told of that side, beginning within SOON_MS of it. False: neither was one planted there, nor did what was
           traded on that side stand out; unsure: none was planted, but it did.
@@ -16,7 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from dope.detectors.bursts import Burst, Bursts
@@ -36,7 +32,6 @@ ONSET_MS = 1_000
 SURE = 1.25  #: a move this many times as large as a jump is at least is one, however its market's noise falls
 WAITS_MS = 3_000  #: a link is told when no earlier jump can come any more, so long after its own at most
 CLEAR = 2.0  #: where both jumps are so much larger than they must be, noise does not decide which is seen first
-SHARE = 0.10
 ALONE_MS = 3_500  #: with other causes so near, nobody can say how large which was
 SOON_MS = 250
 BUCKET_MS = 50
@@ -105,8 +100,8 @@ class Moves:
 
     # -- jumps -----------------------------------------------------------------------------------------------------------
     def jumps(self) -> Finding:
-        """Those of the journal against those that were told."""
-        played, finding, exact = self.played, Finding("jump"), self.played.stepped
+        """Those that the published mids hold against those that were told; how soon, of those of the journal."""
+        played, finding = self.played, Finding("jump")
         left = [told for told in played.witness.jumps if told.t_detect // MS > played.ready_ms]
         of: dict[str, list[Jump]] = {}
         for told in left:
@@ -115,53 +110,16 @@ class Moves:
         for start, entry in self.planted_jumps():
             finding.injected += 1
             for spec in self.watched():
-                if not (way := way_of(entry, spec)):
-                    continue
+                way = way_of(entry, spec)
                 hits = [each for each in of.get(spec.key, ()) if start <= each.t_detect // MS <= start + ONSET_MS and each.dir == way]
-                for hit in hits:
-                    taken[id(hit)] = entry.id
-                if not exact:
-                    self._jump(finding, spec, entry, (start, way), hits)
-                elif hits:
+                taken |= {id(hit): entry.id for hit in hits}
+                if hits:
                     finding.latency_ms.append(hits[0].t_detect / MS - start)
         self._hits = [Hit(told, taken.get(id(told))) for told in left]
-        if exact:
-            jumped = Jumped(played, self.seen)
-            for spec in self.watched():
-                jumped.compare(finding, spec, of.get(spec.key, []))
-        else:
-            self._unplanted(finding, left, taken)
+        jumped = Jumped(played, self.seen)
+        for spec in self.watched():
+            jumped.compare(finding, spec, of.get(spec.key, []))
         return finding
-
-    def _unplanted(self, finding: Finding, left: Sequence[Jump], taken: Mapping[int, int]) -> None:
-        """What was told and is of no entry of the journal."""
-        for told in left:
-            start, end = told.t_start // MS, told.t_detect // MS
-            if id(told) in taken or any(True for _ in self._around(self._specs[told.key], start - ONSET_MS, end)):
-                continue
-            true = self._size(told.key, end, told.dir, lasts_ms=told.t_final // MS - end)
-            if abs(told.bps - true) <= SHARE * true:
-                finding.unsure += 1
-            else:
-                words = f"{told.dir * told.bps:+.2f} bps, and its mid stayed where it was"
-                finding.false.append(f"{told.key} at {when(self.played, end)}: {words}")
-
-    def _jump(self, finding: Finding, spec: ListingSpec, entry: Planted, onset: tuple[int, int], hits: list[Jump]) -> None:
-        start, way = onset
-        due = self._clear(spec, entry, start, way)
-        finding.due += due
-        if not hits:
-            if due:
-                true = self._size(spec.key, start, way)
-                finding.missed.append(f"event {entry.id} jump at {spec.key} {when(self.played, start)}: {way * true:+.2f} bps")
-            return
-        finding.detected += due
-        finding.latency_ms.append(hits[0].t_detect / MS - start)
-        told, at = hits[0].bps, hits[0].t_detect // MS
-        true = self._size(spec.key, at, way, lasts_ms=hits[0].t_final // MS - at)
-        if due and abs(told - true) > SHARE * true:
-            where = f"event {entry.id} jump at {spec.key} {when(self.played, start)}"
-            finding.off.append(f"{where}: {told:.2f} bps instead of {true:.2f}")
 
     def _clear(self, spec: ListingSpec, entry: Planted, start: int, way: int) -> bool:
         """Whether this jump must be told of this market, however its noise falls."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,15 @@ import msgspec
 import pytest
 
 from dope.detectors.bursts import Bursts
-from dope.detectors.jumps import Jumps
+from dope.detectors.jumps import Jump, Jumps
 from dope.engines import detector_of
+from dope.settings import Settings
 from dope.sim.journal import Fault
 from dope.trial.finding import Finding
 from dope.trial.judge import reread
 from dope.trial.moves import SOON_MS, Moves
 from dope.trial.seen import Seen
-from dope.trial.stage import MS, Case, Played, Witness
+from dope.trial.stage import MS, Case, Played, Witness, play, ready
 from tests.trial.test_recall import played
 
 SYMBOLS = ("BTC-USDT", "ETH-USDT")
@@ -124,6 +126,50 @@ def test_what_was_not_told_is_missed_and_what_was_not_there_is_false(done: Playe
     turned_round = msgspec.structs.replace(link, leader=link.follower, follower=link.leader, bps=leader.bps)
     (words,) = heard(done, jumps=swapped, links_of_jumps=[turned_round])["link"].false
     assert "hears of prices later" in words
+
+
+def changed(done: Played, jumps: list[Jump]) -> Finding:
+    witness = Witness()
+    vars(witness).update(vars(done.witness) | {"jumps": jumps})
+    return judged(msgspec.structs.replace(done, witness=witness))["jump"]
+
+
+def test_as_time_goes_by_a_jump_may_be_heard_a_little_later_and_be_of_nearly_the_same_size_and_no_more(done: Played) -> None:
+    going = msgspec.structs.replace(done, stepped=False)
+    first, *others = done.witness.jumps
+    right = judged(going)["jump"]
+    assert right.due == right.detected == len(done.witness.jumps) and not right.missed and not right.false and not right.off
+    later = msgspec.structs.replace(first, t_detect=first.t_detect + 15 * MS)
+    larger = msgspec.structs.replace(first, bps=first.bps * 1.05)
+    for nearly in (later, larger):
+        assert not (found := changed(going, [nearly, *others])).missed and not found.false and not found.off
+        assert (found := changed(done, [nearly, *others])).missed or found.off, "where time is ours nothing is left to a margin"
+    assert len(changed(going, others).missed) == 1
+    assert len(changed(going, [msgspec.structs.replace(first, bps=first.bps * 1.3), *others]).off) == 1
+    turned = changed(going, [msgspec.structs.replace(first, dir=-first.dir), *others])
+    assert len(turned.missed) == len(turned.false) == 1
+    then = 20_000 * MS
+    never = msgspec.structs.replace(first, **{name: getattr(first, name) - then for name in ("t_start", "t_detect", "t_final")})
+    assert len(changed(going, [*done.witness.jumps, never]).false) == 1
+    stalled = msgspec.structs.replace(going, stalls=[(first.t_detect // MS - 50, first.t_detect // MS + 50)])
+    found = changed(stalled, others)
+    assert not found.missed and found.unsure >= 1, "what our own loop was late for decides nothing"
+
+
+@pytest.mark.full
+def test_jumps_are_told_as_time_goes_by(tmp_path: Path) -> None:
+    faults = jump(33.0, "BTC", 12.0), jump(33.2, "ETH", -14.0), jump(37.0, "BTC", -30.0)
+    played: list[Played] = []
+
+    async def run() -> None:
+        chosen = Settings(_env_file=None, data_dir=tmp_path, model_dir=tmp_path, symbols=SYMBOLS)  # type: ignore[call-arg]
+        played.append(await play(Case(5, 41.0, FEW, faults, "calm"), chosen))
+
+    ready()
+    asyncio.run(run())
+    found = judged(played[0])["jump"]
+    assert not found.missed and not found.false and not found.off, found
+    assert found.detected == found.due and found.due + found.unsure >= 6
 
 
 @pytest.mark.full
