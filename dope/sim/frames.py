@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterable
 from websockets.frames import Opcode
 
 from dope.sim.dialogue import Client, Said
-from dope.sim.effects import DATA, Act, Doing, Memory
-from dope.sim.wires import read, renumbered, written
+from dope.sim.effects import Act, Doing, Memory
 
 MIB = 1024 * 1024
 ENDLESS = 2_000  #: fragments per step
-OWED_MAX = 10_000  #: messages that one client may still be owed in a surge
 
 
 def frame(
@@ -127,46 +125,6 @@ class Endless(Doing):
     def step(self) -> None:
         for client in self._suffering:
             client.write(self._part)
-
-
-class Surge(Doing):
-    """For ``s`` seconds a client gets ``x`` messages for each one: what can be said again is, at once; a book's differences are not.
-
-    Trades, quotes, candles, beats, and books that are sent whole can be said again. Where each message of a connection has a
-    number, so has what is said again, and what follows counts on from there.
-    """
-
-    def __init__(self, act: Act) -> None:
-        super().__init__()
-        self._act, self._more = act, max(0.0, act.number("x") - 1.0)
-        self._owed: dict[Client, float] = {}
-
-    def start(self) -> None:
-        self._act.later(self._act.number("s") * 1000, self._end)
-
-    def _end(self) -> None:
-        self._act.over = True
-
-    def out(self, client: Client, said: Said) -> Iterable[Said]:
-        if said.raw or self._act.over or not self._act.concerns(said, DATA):
-            return (said,)
-        owed = self._owed[client] = min(self._owed.get(client, 0.0) + self._more, OWED_MAX)
-        where = self._act.wire
-        if where.book in said.topic and where.sides != ("levels",):
-            return (said,)
-        times = int(owed)
-        self._owed[client] = owed - times
-        self._act.done += times
-        self._act.first_ms = self._act.first_ms or self._act.sample.now_ms
-        if not where.counted:
-            return (said,) * (times + 1)
-        client.ahead += times
-        return (said, *(self._numbered(said, more) for more in range(1, times + 1)))
-
-    def _numbered(self, said: Said, more: int) -> Said:
-        value = read(str(said.payload))
-        renumbered(value, self._act.wire, lambda number: number + more)
-        return said._replace(payload=written(value))
 
 
 class PingFlood(Doing):

@@ -9,6 +9,7 @@ from dope.sim.effects import ANSWERS, DATA, TRADE, Act, Delayed
 from dope.sim.journal import Value
 from dope.sim.kind import Kind, Make, messages, text
 from dope.sim.offers import Delisted, Rejected, Unlisted
+from dope.sim.surge import Surge
 
 ONCE: dict[str, Value] = {"times": 1}
 DOOR: dict[str, Value] = {"status": 503, "most": 0, "cut": True, "retry_after_s": 0}
@@ -34,7 +35,7 @@ STREAM = (
     Kind("app_ping", "stream", "the venue does not hear pings, nor answers to its own", "any", doings.Deaf),
     Kind("ping_deadline", "stream", "the venue pings and cuts who does not answer in time", "nothing", doings.Deadline, {"s": 3.0}),
     Kind("ping_flood", "stream", "n pings in every step", "any", frames.PingFlood, {"n": 50}),
-    Kind("surge", "stream", "for s seconds there are x messages for each one", "nothing", frames.Surge, {"x": 10.0, "s": 5.0}),
+    Kind("surge", "stream", "for s seconds there are x messages for each one", "nothing", Surge, {"x": 10.0, "s": 5.0}),
     Kind("batch", "stream", "all messages of ms come at once", "nothing", lambda act: Delayed(act, DATA, batch=True), {"ms": 700}),
     Kind("trickle", "stream", "messages come in pieces of so many bytes, one each 10 ms", "any", frames.Trickle, {"bytes": 400}),
     Kind("fragment", "stream", "messages come in n fragments", "nothing", messages(frames.split, DATA), {"n": 7}),

@@ -29,6 +29,7 @@ class Wire(NamedTuple):
     size: int | str = 1
     numbers: tuple[str, ...] = ()  #: fields that count messages or changes; "#" = the element before the last
     checksum: str = ""  #: the field, or the word of an array
+    overlaps: bool = False  #: a difference begins with the number that the one before it ended with
     counted: bool = False  #: each message of a connection has the number after that of the one before
 
 
@@ -50,7 +51,7 @@ WIRES = {
     "coinbase_exchange": Wire("level2_batch:", "matches:", '"type":"snapshot"', sides=("changes",), price=1, size=2),
     "gate": _GATE,
     "gate_futures": _GATE,
-    "gemini": Wire("@depth", "@trade", sides=("b", "a"), numbers=("U", "u")),
+    "gemini": Wire("@depth", "@trade", sides=("b", "a"), numbers=("U", "u"), overlaps=True),
     "htx": Wire(".mbp.", ".trade.", '"rep"', numbers=("seqNum", "prevSeqNum")),
     "htx_linear": Wire(".depth.", ".trade.", '"event":"snapshot"', numbers=("version",)),
     "hyperliquid": Wire("l2Book:", "trades:", sides=("levels",), price="px", size="sz"),
@@ -193,3 +194,21 @@ def renumbered(said: Any, where: Wire, rule: Callable[[int], int]) -> None:
         for name in where.numbers:
             if isinstance(old := row.get(name), str) and old.isdigit():
                 row[name] = like(old, str(rule(int(old))))
+
+
+FIRST, BEFORE = ("U", "sequenceStart", "fromVersion"), ("pu", "prevSeqId", "prevSeqNum")  #: what a difference begins with, what it follows
+
+
+def following(said: Any, where: Wire, place: int) -> None:
+    """Number a difference as the one ``place`` behind itself: each of them counts one number."""
+    for row in objects(said):
+        counts = {name: int(row[name]) for name in where.numbers if isinstance(row.get(name), str) and row[name].isdigit()}
+        last = max((number for name, number in counts.items() if name not in (*FIRST, *BEFORE, "seq")), default=None)
+        for name, number in counts.items():
+            if name in FIRST and last is not None:
+                number = last + place - where.overlaps
+            elif name in BEFORE and last is not None:
+                number = last + place - 1
+            else:
+                number += place
+            row[name] = like(row[name], str(number))

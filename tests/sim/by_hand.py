@@ -23,6 +23,7 @@ from dope.sim.kinds import KINDS
 from dope.sim.listings import STEP_MS, ListingSpec
 from dope.sim.market import SampleMarket
 from dope.sim.port import Effect
+from dope.sim.surge import Ahead
 from dope.sim.venue import VenueClock, module
 from dope.sim.wires import Wire, read, unpacked, wire, written
 from dope.types import (
@@ -349,6 +350,8 @@ class ByHand:
             reply: Reply = self.server.posted(unquote(parts.path), fetch.body.encode(), now)
         else:
             reply = self.server.rest(unquote(parts.path), dict(parse_qsl(parts.query)), now)
+        for effect in self.server.port.effects:
+            reply = effect.answered(fetch.url, reply) if isinstance(effect, Ahead) else reply
         return reply.status, reply.body.encode() if isinstance(reply.body, str) else reply.body
 
     def read(self) -> None:
