@@ -5,7 +5,8 @@ How long after a change of the efficient price a market shows it is known: its l
   planted  two markets of one asset of which one hears first, of those that the session compares
   due      such a pair, where a plain reckoning over all published mids (``plain_contrast.py``) says so with room to spare: SURE times as
            far above chance as it must be, and in three of four parts of the time
-  found    the session, asked at the end as by somebody who looks at the page, said that this one leads
+  found    the session, asked at the end as by somebody who looks at the page, said that this one leads; what was said rightly of a pair
+           that is not due counts for nothing
   false    it said so of one that never hears before the other, or of two that have neither an asset nor a coin in common
   off      no lag that was said lies within NEAR_MS of those by which the two may be apart
   unsure   nothing was said and nothing had to be: a play is too short for most pairs, and where prices hardly move nobody can know; or
@@ -79,6 +80,8 @@ class Contrasts:
         """What was planted against what was said."""
         finding, chance = Finding("leadlag contrast"), list[str]()
         for one in self.played.contrasts:
+            if one.x not in self._specs or one.y not in self._specs:
+                continue  # a market that was asked for and that this venue does not have
             alone = self._specs[one.x].base != self._specs[one.y].base
             leader, follower = (one.x, one.y) if (ahead := sum(self.apart(one.x, one.y))) > 0 else (one.y, one.x)
             planted = bool(ahead) and not alone

@@ -165,6 +165,8 @@ GUARDS = (
           "if delays[LEFT_FROM] + edge < stamp < delays[LEFT_TO] - edge:", "if False:", "tests/market/test_freshness.py -k read_first"),
     Guard("a clock set forward that is believed where the venue is silent for as long", "dope/market/delays.py",
           "max(LEAST_NS, SILENT * delays[PACE])", "LEAST_NS", "tests/market/test_freshness.py -k silent_for_as_long"),
+    Guard("one wrong stamp taken for the time of its venue", "dope/market/delays.py",
+          "return bool(delays[SOONER] >= SURE_MESSAGES)", "return True", "tests/market/test_freshness.py -k wrong_by_themselves"),
     Guard("connecting time and again to a venue that takes no subscription", "dope/venues/base.py",
           "if refused and self.subscriptions.hopeless(frame.conn):", "if False:", "tests/simulation/test_refused.py"),
     Guard("a snapshot made before the message that it follows (Coinbase)", "dope/venues/coinbase.py",

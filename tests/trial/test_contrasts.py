@@ -103,6 +103,8 @@ def test_markets_that_have_nothing_in_common_say_nothing_and_whoever_says_so_is_
     alone = Said("okx:BTC-USDT", "gate:ETH-USDT", "okx:BTC-USDT", 9.0, ((20, 20),))
     assert len(told(judged, [alone]).false) == 1
     assert not told(judged, [alone._replace(leader="")]).false
+    nowhere = told(judged, [alone._replace(x="okx:DOGE-USDT")])
+    assert not nowhere.false and not nowhere.injected, "what no venue lists was not planted"
 
 
 def test_what_the_published_paths_hold_by_chance_is_unsure_and_where_that_is_said_often_it_is_false(
