@@ -259,9 +259,10 @@ def sim(
     """Try the whole program on a market of which everything is known: what is planted must be found, and nothing else.
 
     The venues speak over loopback. An opportunity is due when the published books held it, after fees and in whole lots, for
-    50 ms or longer, and nothing was wrong with both venues; found when one of the same two markets was told within 20 ms of it;
-    false when the published books held none; off when its size, net or lifetime differs by more than a lot, a tick or 20 ms.
-    In real time, what our own loop was too late for is told apart as late. Exit code 1 when anything was missed, false or off.
+    50 ms or longer in which nothing was wrong with both venues and neither was silent; found when one of the same two markets was told
+    within 20 ms of it; false when the published books held none; off when its size, net or lifetime differs by more than a lot, a tick
+    or 20 ms. Told apart: as unsure what nobody can know, such as who leads after a short while; as stale what a silent venue
+    excuses; as late, in real time, what our own loop was too late for. Exit code 1 when anything was missed, false or off.
     """
     from dope.trial.faults import parse
     from dope.trial.report import run as try_out
