@@ -69,17 +69,18 @@ class Silence:
     """When which market may be held too old, from the log of what was published."""
 
     def __init__(self, played: Played) -> None:
-        book, venue = dict[str, list[int]](), dict[str, list[int]]()
+        book, line = dict[str, list[int]](), dict[str, list[int]]()
         beside = {name: _beside(played, name) for name in played.world.servers}
+        lines = {key: of for name in played.world.servers for key, of in _lines(played, name).items()}
         for row in played.world.log.rows():
             if row.lost:
                 continue
             at, name = played.at_ms[row.step], row.key.partition(":")[0]
-            if row.channel in beside[name]:
-                venue.setdefault(name, []).append(at)
+            if row.channel in beside[name] and row.key in lines:
+                line.setdefault(lines[row.key], []).append(at)
             if row.channel == DEPTH:
                 book.setdefault(row.key, []).append(at)
-        self._proofs = {key: venue.get(key.partition(":")[0], book[key]) for key in book}
+        self._proofs = {key: line.get(lines.get(key, ""), book[key]) for key in book}
 
     def excuses(self, keys: Iterable[str], at_ms: int) -> bool:
         """Whether one of these may be held too old at this instant."""
@@ -117,14 +118,26 @@ class Silence:
         return pieces
 
 
-def _beside(played: Played, venue: str) -> tuple[int, ...]:
-    """Channels that a venue brings over the connection of its levels, where they prove its books; none where they do not."""
+def _sockets(played: Played, venue: str) -> dict[str, set[int]]:
+    """Which channels a venue brings over which of its sockets; none where they do not prove its books."""
     told, server = played.session.engine.venues.get(venue), played.world.servers[venue]
     if told is None or not told.NUMBERED:
-        return ()
+        return {}
     native = next(market.spec.native for market in played.world.sample.markets.values() if market.spec.venue == venue)
-    sockets = [{server.voice.channel(topic) for topic in told.topics(name, native)} for name, _ in told.SOCKETS]
-    return tuple(next((channels for channels in sockets if DEPTH in channels), {DEPTH}))
+    return {name: {server.voice.channel(topic) for topic in told.topics(name, native)} for name, _ in told.SOCKETS}
+
+
+def _beside(played: Played, venue: str) -> tuple[int, ...]:
+    """Channels that come over the socket of the levels."""
+    return tuple(next((channels for channels in _sockets(played, venue).values() if DEPTH in channels), ()))
+
+
+def _lines(played: Played, venue: str) -> dict[str, str]:
+    """Market → the connection that brings its levels: a venue may need several for all of them."""
+    sockets = _sockets(played, venue)
+    plans = played.session.engine.venues[venue].plan() if sockets else ()
+    of_levels = [plan for plan in plans if DEPTH in sockets.get(plan.name.partition(" ")[0], ())]
+    return {f"{venue}:{symbol}": f"{venue} {plan.name}" for plan in of_levels for symbol in plan.symbols}
 
 
 class Due:

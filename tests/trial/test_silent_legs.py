@@ -11,6 +11,7 @@ import pytest
 from dope.detectors.arbitrage import Opportunity
 from dope.sim.exact import Life
 from dope.sim.truth_log import DEPTH, TOUCH, TRADES, Row
+from dope.sim.venue import module
 from dope.trial import doubts
 from dope.trial.doubts import OLD_MS, Due, Silence, Span, Torn
 from dope.trial.faults import parse
@@ -128,3 +129,16 @@ def test_after_a_silence_in_which_messages_were_lost_nobody_can_know_the_book_un
     assert not said.missed and not said.false and not said.off and said.unsure >= 1, said
     monkeypatch.setattr(Torn, "_lost", lambda self, key, at_ms: False)
     assert len(found(done).false) == said.unsure, "and such is no excuse for anything else"
+
+
+def test_what_comes_over_another_connection_proves_no_book_of_this_one(tmp_path: Path) -> None:
+    """Bitfinex has room for eight markets on a connection."""
+    specs = module("bitfinex").LISTINGS
+    done = played(Case(7, 2.0, ("bitfinex",)), tmp_path, symbols=tuple(spec.symbol for spec in specs))
+    lines = doubts._lines(done, "bitfinex")
+    assert set(lines) == {spec.key for spec in specs} and len(set(lines.values())) == 2
+    silence = Silence(done)
+    told = {line: {key for key, of in lines.items() if of == line} for line in lines.values()}
+    for keys in told.values():
+        said = {done.at_ms[row.step] for row in done.world.log.rows() if row.key in keys}
+        assert all(set(silence._proofs[key]) == said for key in keys)
