@@ -20,21 +20,17 @@ demo: $(RUN_MARK)   ## start it on the simulated market; needs no network
 	@$(PY) app.py serve --source sim
 
 # Several at once, because most tests wait for sockets, processes or a page; machine code is made before, or each would make its own.
-# Those with a browser wait the most: they run beside the others, and what they say is shown after them.
+# Pages come after the others: beside them they would go on drawing for as long as everything takes, and all of it would take longer.
 # What fails beside others has to pass alone.
 ALONE := --last-failed --last-failed-no-failures none
 DEALT := --dist loadfile --no-loadscope-reorder
 PLAIN := -m "not browser and not full"
-PAGES := -m "browser and not full" -o cache_dir=.pytest_cache/pages tests/browser
+PAGES := -m "browser and not full" tests/browser
 
 test: $(DEV_MARK)   ## everything: lint, types, tests
 	$(PY) -c "from dope.market.ready import compile_all; compile_all()" & $(MAKE) --no-print-directory check && wait $$!
-	@mkdir -p .pytest_cache; \
-	$(PY) -m pytest -q -n 2 $(DEALT) $(PAGES) >.pytest_cache/pages.log 2>&1 & pages=$$!; \
-	$(PY) -m pytest -q -n 3 $(DEALT) $(PLAIN); plain=$$?; \
-	wait $$pages; pages=$$?; cat .pytest_cache/pages.log; \
-	if [ $$plain != 0 ]; then $(PY) -m pytest -q $(PLAIN) $(ALONE) || exit 1; fi; \
-	if [ $$pages != 0 ]; then $(PY) -m pytest -q $(PAGES) $(ALONE) || exit 1; fi
+	$(PY) -m pytest -q -n 4 $(DEALT) $(PLAIN) || $(PY) -m pytest -q $(PLAIN) $(ALONE)
+	$(PY) -m pytest -q -n 3 $(DEALT) $(PAGES) || $(PY) -m pytest -q $(PAGES) $(ALONE)
 
 check: $(DEV_MARK)   ## lint and types only
 	$(PY) -m ruff check .
