@@ -13,9 +13,13 @@ import pytest
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_handlecrashitem(crashitem: str, sched: Any) -> None:
-    """``sched.workqueue``: what is still to be dealt out, by file the tests and whether each is done."""
+    """``sched.workqueue``: what is still to be dealt out, by file the tests and whether each is done.
+
+    It has got back all files that the process was ever given. Whoever is dealt one of which everything is done has nothing to report, and
+    is dealt no more: in the end all would wait.
+    """
     for file, tests in list(sched.workqueue.items()):
         if crashitem in tests:
             tests[crashitem] = True
-            if all(tests.values()):
-                del sched.workqueue[file]
+        if all(tests.values()):
+            del sched.workqueue[file]

@@ -15,6 +15,7 @@ from dope.api.security import EXACT, PREFIXES
 from dope.board import Board
 from tests.api.house import UNHURRIED, House, dash_app, serving
 from tests.api.test_door import CALLBACK
+from tests.program import PATIENCE_S
 
 PRIMARY, SECONDARY, LISTED = "https://one.example", "http://two.example:8443", "https://three.example"
 ALLOWED = {"allowed_origin_primary": PRIMARY, "allowed_origin_secondary": SECONDARY, "allowed_origins": (LISTED,)}
@@ -217,7 +218,8 @@ async def opened(house: House, path: str, origin: str | None, host: str = "") ->
     address = f"ws://{host or f'127.0.0.1:{house.port}'}{path}"
     try:
         async with connect(address, host="127.0.0.1", port=house.port, origin=None, additional_headers=headers, max_size=None) as line:
-            return "open" if path == STREAMS["dash"] else str(await line.recv())[:18]
+            async with asyncio.timeout(PATIENCE_S):
+                return "open" if path == STREAMS["dash"] else str(await line.recv())[:18]
     except InvalidStatus as refused:
         assert refused.response.body in (None, b"")
         return refused.response.status_code
