@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.crashed import pytest_handlecrashitem
 from tests.examples import phases, some
 from tests.few import PINNED
 from tests.figures import figure, pytest_runtest_makereport
 
 os.environ.update(PINNED)
 
-__all__ = ["figure", "pytest_handlecrashitem", "pytest_runtest_makereport"]  # of every test
+__all__ = ["figure", "pytest_runtest_makereport"]  # of every test
 
 BROWSER = Path(__file__).parent / "browser"
 #: dealt out first, the longest before all: a long file that comes last keeps the other processes idle

@@ -46,7 +46,7 @@ ALONE = "tests/tape/test_full_size.py"  #: measures milliseconds of a recording:
 PAGES = "tests/browser"  #: in processes of their own: the browser's library keeps an event loop running, others start theirs
 BESIDE = "memory"  #: measures neither time nor CPU: it runs beside the tests that are dealt out
 BENCH_S = 1500  #: s after which a benchmark counts as broken
-STILL = ("-o", "timeout=1800", "-o", "faulthandler_timeout=1770")  #: s after which a test of full size counts as standing still
+STILL = ("-o", "timeout=1800")  #: s after which a test of full size counts as standing still
 
 Row = dict[str, Any]
 

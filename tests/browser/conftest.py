@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,34 @@ SWITCHES = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disabl
 
 
 KEPT = "cookies,local_storage,indexeddb,file_systems,cache_storage,service_workers"  #: by pages; scripts and their compiled forms are not
+
+
+stood_still: list[str] = []  #: why the browser of this process can be used no more
+
+
+def note(failure: str) -> None:
+    """A test that stood still is ended in the midst of the browser library's own loop, which turns no more."""
+    if "pytest-timeout" in failure:
+        stood_still.append(failure)
+
+
+def refuse() -> None:
+    """Fails where it could only stand still as well; it runs again alone."""
+    if stood_still:
+        pytest.fail("a page of this process stood still before")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        note(str(report.longrepr))
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _usable() -> None:
+    refuse()
 
 
 def _chromium() -> str | None:
@@ -100,7 +128,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         switches = [f"--{switch}" for switch in SWITCHES]
         running = playwright.chromium.launch_persistent_context(tmp_path_factory.mktemp("profile"), executable_path=path, args=switches)
         yield Browser(running)
-        running.close()
+        if not stood_still:
+            running.close()
 
 
 @pytest.fixture
