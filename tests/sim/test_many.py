@@ -78,6 +78,6 @@ def test_fifty_symbols_have_room_at_every_venue_and_what_has_none_is_named(venue
 
 @pytest.mark.parametrize("pace", [1.0, 1.2, 1.5, 2.7, 4.0])
 def test_between_two_whole_paces_some_markets_have_the_one_and_some_the_other(pace: float) -> None:
-    specs = many("okx", 300, pace=pace)
+    specs = many("okx", 200, pace=pace)
     assert {spec.pace for spec in specs} <= {int(pace), int(pace) + 1}
-    assert sum(1 / spec.pace for spec in specs) == pytest.approx(300 / pace, rel=0.01)
+    assert sum(1 / spec.pace for spec in specs) == pytest.approx(200 / pace, rel=0.01)
