@@ -85,7 +85,7 @@ def test_opportunities_open_and_close_and_can_be_filtered(page: Any) -> None:
     some = f"(rows => rows.some((row) => row.state === 'open') && [rows, rows.filter((row) => row.state === 'open')])(({GRID})())"
     seen, opened = ([row["id"] for row in rows] for rows in page.wait_for_function(some).json_value())
     page.wait_for_function(f"({GRID})().some((row) => !{seen}.includes(row.id))")
-    page.wait_for_function(f"({GRID})().some((row) => {opened}.includes(row.id) && row.state === 'closed')")
+    page.wait_for_function(f"({GRID})().some((row) => {opened}.includes(row.id) && ['closed', 'stale'].includes(row.state))")
     assert page.locator("#tape-rows .ev", has_text="closed after").count() > 0
 
     page.wait_for_function("[...DOPE.state.opps.values()].some((row) => row.net_bps > 0)")
