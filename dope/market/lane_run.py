@@ -76,17 +76,18 @@ _NEEDS_A_LOOK = kernel.CROSSED | kernel.WINDOW | kernel.ONE_SIDED
 
 
 @inlined
-def _believed(slot: int, bid: float, ask: float, state: np.ndarray, touch: np.ndarray, watch: tuple[Any, ...]) -> bool:
+def _believed(slot: int, bid: float, ask: float, state: np.ndarray, touch: np.ndarray, rules: np.ndarray) -> bool:
     """Whether this can become the touch of the slot without being told: nobody wants each touch, and it is no wild move."""
     mid, last = (bid + ask) / 2.0, touch[slot, MID]
-    quiet: bool = state[slot, WATCHED] == 0 and watch[0][3][EVERY] == 0.0 and last / WILD_MOVE < mid < last * WILD_MOVE
+    quiet: bool = state[slot, WATCHED] == 0 and rules[EVERY] == 0.0 and last / WILD_MOVE < mid < last * WILD_MOVE
     return quiet
 
 
 @jit
 def _quote(
-    slot: int, ts: int, seq: int, stamp: int, values: np.ndarray, books: tuple[Any, ...], watch: tuple[Any, ...], delays: np.ndarray
-) -> tuple[int, int]:
+    slot: int, ts: int, seq: int, stamp: int, values: np.ndarray, books: tuple[Any, ...], watch: tuple[Any, ...], of: np.ndarray,
+    rules: np.ndarray, delays: np.ndarray,
+) -> tuple[int, int]:  # fmt: skip
     """The venue's own best bid and ask, as ``Market.quote`` takes it → (why to come back or END, flags). STEP = nothing changed."""
     _, state, touch, prices, rings, _ = books
     bid, bid_size, ask, ask_size = values[0], values[1], values[2], values[3]
@@ -105,7 +106,7 @@ def _quote(
         new_bid != touch[slot, at] or new_bid_size != in_base(touch[slot, at + 1], touch[slot, at], unit)
         or new_ask != touch[slot, at + 2] or new_ask_size != in_base(touch[slot, at + 3], touch[slot, at + 2], unit)
     )  # fmt: skip
-    if moved and not _believed(slot, new_bid, new_ask, state, touch, watch):
+    if moved and not _believed(slot, new_bid, new_ask, state, touch, rules):
         return STEP, 0
     state[slot, QUOTED], state[slot, QUOTE_SEQ], state[slot, QUOTE_TS], state[slot, QUOTE_STAMP] = 1, seq, ts, stamp
     touch[slot, Q_BID], touch[slot, Q_BID_SIZE], touch[slot, Q_ASK], touch[slot, Q_ASK_SIZE] = bid, bid_size, ask, ask_size
@@ -117,7 +118,7 @@ def _quote(
     state[slot, DIRTY] |= QUOTE_MOVED
     if moved:
         prices[slot, 0], prices[slot, 1] = new_bid, new_ask
-        if glance(slot, ts, books, watch):
+        if of[slot, 0] >= 0 and glance(slot, ts, books, watch):
             return LOOK, kernel.TOUCH | DUE
         state[slot, TOUCH_TS] = ts
         remember(slot, ts, state[slot, STAMP], new_bid, new_bid_size, new_ask, new_ask_size, rings)
@@ -126,8 +127,9 @@ def _quote(
 
 @jit
 def _book(
-    got: int, ts: int, seat: int, rows: int, width: int, books: tuple[Any, ...], watch: tuple[Any, ...], delays: np.ndarray
-) -> tuple[int, int]:
+    got: int, ts: int, seat: int, rows: int, width: int, books: tuple[Any, ...], watch: tuple[Any, ...], of: np.ndarray,
+    rules: np.ndarray, delays: np.ndarray,
+) -> tuple[int, int]:  # fmt: skip
     """One difference, as ``Market.apply`` takes it → (why to come back or END, flags)."""
     levels, state, touch, prices, rings, _ = books
     slot, bids, asks, seq, ms = get(got, GOT_SLOT), get(got, GOT_BIDS), get(got, GOT_ASKS), get(got, GOT_SEQ), get(got, GOT_MS)
@@ -152,10 +154,10 @@ def _book(
     if flags & (kernel.TOUCH | LED):
         if state[slot, QUOTE_SEQ] > seq:
             bid, bid_size, ask, ask_size = touch[slot, Q_BID], touch[slot, Q_BID_SIZE], touch[slot, Q_ASK], touch[slot, Q_ASK_SIZE]
-        if not _believed(slot, bid, ask, state, touch, watch):
+        if not _believed(slot, bid, ask, state, touch, rules):
             return LOOK, flags
         prices[slot, 0], prices[slot, 1] = bid, ask
-        if glance(slot, ts, books, watch):
+        if of[slot, 0] >= 0 and glance(slot, ts, books, watch):
             return LOOK, flags | DUE
         state[slot, TOUCH_TS] = ts
         unit = touch[slot, UNIT]
@@ -196,6 +198,7 @@ def run(
     scratch, numbers, values, log = work
     conn, seat = source
     state, heard, count = books[1], books[5], log[2]
+    of, _, _, rules = watch[0]  # taken apart once: to do so for each message costs more than the message
     text, room, rows, width, got = address(buf), len(buf), address(scratch), scratch.shape[1], address(numbers)
     templates, likely = kinds.shape[0], 0
     count[0] = 0
@@ -229,13 +232,13 @@ def run(
             if seq < 0 or ms >= MAX_STAMP:
                 return k, STEP, slot, 0
             heard[seat] = ts
-            why, flags = _quote(slot, ts, seq, ms * MS, values, books, watch, delays)
+            why, flags = _quote(slot, ts, seq, ms * MS, values, books, watch, of, rules, delays)
         else:
             last = state[slot, LAST]
             if state[slot, READY] != ALL or get(got, GOT_PREV) != last or get(got, GOT_SEQ) < last:  # < where numbers begin anew
                 return k, STEP, slot, 0
             heard[seat] = ts
-            why, flags = _book(got, ts, seat, rows, width, books, watch, delays)
+            why, flags = _book(got, ts, seat, rows, width, books, watch, of, rules, delays)
         if why == STEP:
             heard[seat] = before
         if why != END:
