@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 import msgspec
 
@@ -14,6 +13,7 @@ from dope.market.delays import NS, DelayFloor
 from dope.market.freshness import next_sigma
 from dope.market.lane import BOOK_SENT, PAIRED, QUOTE_MEMORY_NS, QUOTE_SENT, WILD_MOVE, Slots
 from dope.market.near import follow, glance, remember_near
+from dope.market.trade_ids import TradeIds
 from dope.types import (
     CROSSED,
     DOWN,
@@ -46,9 +46,6 @@ FAR = 2**62  #: a number or a time beyond it, either way, is none: columns and t
 MAX_SCRATCH = 1 << 18  #: levels of one message
 WINDOW_OR_CROSSED = kernel.WINDOW | kernel.CROSSED
 EMPTY = (b"[]", b"")  #: sides without a change; both = a keep-alive
-TRADE_IDS = 10_000  #: last trade ids per market, to drop what a venue repeats after a reconnect and what two connections bring
-TRADE_IDS_LEAST = 1_000  #: of them, so many are kept however old
-TRADE_IDS_NS = 60 * NS  #: and the others so long: two connections do not overlap for longer
 SUSPENDED = f"suspended for {SUSPENSION_NS // NS} s: {LIES} wrong checksums within {LIES_NS // NS} s"
 HALF_NS = 10 * NS  #: a book whose snapshot lacked a side is asked for anew after this
 HALF_SNAPSHOT = "a snapshot without bids or asks"
@@ -78,7 +75,7 @@ class Market:
         self.duplicates = 0
         self._scratch = kernel.new_scratch()
         self._doubts: dict[str, tuple[int, Doubts]] = {}  # key → when it was compared with REST, and what differed
-        self._ids: dict[str, dict[str, int]] = {}  # key → id → when it came, ns
+        self.trade_ids = TradeIds()
         self._next_look = 0
         self._second = 0
 
@@ -303,26 +300,15 @@ class Market:
         if book.trades_from != conn:
             book.trades_from = conn
             self.dirty[trade.key] = None
-        ids = self._ids.setdefault(trade.key, {})
-        if trade.trade_id in ids:
+        if not self.trade_ids.new(trade.key, trade.trade_id, trade.ts):
             self.duplicates += 1
             return False
-        ids[trade.trade_id] = trade.ts
-        if len(ids) > TRADE_IDS_LEAST:
-            self._forget(ids, trade.ts)
         book.trades += 1
         book.volume += trade.size
         ts, stamp = trade.ts, trade.ts_exch
         times = ts, stamp if -HOUR < ts - stamp < HOUR else 0
         self.slots.trade(book.slot, times, (trade.price, trade.size, 1.0 if trade.side == "buy" else -1.0))
         return True
-
-    @staticmethod
-    def _forget(ids: dict[str, int], ts: int) -> None:
-        """The oldest trade ids that nobody will repeat; two at a time, so that what a busy minute has left goes away again."""
-        for oldest, came in list(islice(ids.items(), 2)):
-            if len(ids) > TRADE_IDS or (len(ids) > TRADE_IDS_LEAST and ts - came > TRADE_IDS_NS):
-                del ids[oldest]
 
     def gap(self, gap: Gap) -> list[Event]:
         """The venue says that a book is no longer known to be right."""

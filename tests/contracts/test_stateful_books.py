@@ -19,8 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from dope.engine import LATE_S
 from dope.market.book import Book
-from dope.market.market import STALE_EVERY_NS, TRADE_IDS
+from dope.market.market import STALE_EVERY_NS
 from dope.market.ready import compile_all
+from dope.market.trade_ids import MOST
 from dope.sim.venue import listings
 from dope.types import LIVE, BookState
 from dope.venues import VENUES
@@ -229,7 +230,7 @@ class Books(RuleBasedStateMachine):
             assert not isinstance(event, BookState) or event.was != LIVE or event.reason, f"LIVE was left without a reason: {event}"
         self.seen = len(hand.told)
         assert hand.engine.market.resyncs == [] and hand.machine.actions == []
-        assert all(len(ids) <= TRADE_IDS for ids in hand.engine.market._ids.values())
+        assert all(len(ids) <= MOST for ids in hand.engine.market.trade_ids.of.values())
         assert len(hand.engine.connections) == sum(link.open for link in hand.links.values())
 
     def teardown(self) -> None:

@@ -93,8 +93,8 @@ GUARDS = (
           "own = book.own_ts - book.excess", "own = book.own_ts", "tests/market/test_market.py -k came_late"),
     Guard("books that look fresh because our own loop was late", "dope/market/market.py",
           "                book.own_ts = 0\n", "                continue\n", "tests/test_engine.py -k late_loop"),
-    Guard("a trade that is told twice", "dope/market/market.py",
-          "if trade.trade_id in ids:", "if False:", "tests/market/test_market.py -k counted_once"),
+    Guard("a trade that is told twice", "dope/market/trade_ids.py",
+          "if name in ids:", "if False:", "tests/market/test_market.py -k counted_once"),
     # -- opportunities -------------------------------------------------------------------------------------------------
     Guard("an opportunity with a leg that is too old", "dope/detectors/arbitrage.py",
           "return all(market.age(book, now) <= min(limit, book.rhythm.limit_ns()) for book in (buy, sell))", "return True",

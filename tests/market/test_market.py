@@ -11,7 +11,8 @@ import pytest
 from dope.market.book import Book
 from dope.market.delays import DelayFloor
 from dope.market.lane import RING, Slots
-from dope.market.market import TRADE_IDS, TRADE_IDS_LEAST, Market
+from dope.market.market import Market
+from dope.market.trade_ids import LEAST, MOST
 from dope.types import BookState, BookUpdate, Event, Gap, Instrument, Notice, Quote, Touch, Trade
 
 NS = 1_000_000_000
@@ -115,14 +116,14 @@ def test_ids_of_trades_are_kept_for_a_minute_the_last_thousand_for_ever_and_neve
     def trade(ts: int, name: str) -> bool:
         return made.trade(Trade(ts, KEY, ts, 100.0, 1.0, "buy", name), 1)
 
-    assert all(trade(T0 + n, f"a{n}") for n in range(TRADE_IDS + 500)), "a busy moment"
-    kept = made._ids[KEY]
-    assert len(kept) == TRADE_IDS and not trade(T0 + TRADE_IDS, "a500") and trade(T0 + TRADE_IDS, "a499")
+    assert all(trade(T0 + n, f"a{n}") for n in range(MOST + 500)), "a busy moment"
+    kept = made.trade_ids.of[KEY]
+    assert len(kept) == MOST and not trade(T0 + MOST, "a500") and trade(T0 + MOST, "a499")
     later = T0 + 61 * NS
-    assert all(trade(later, f"b{n}") for n in range(TRADE_IDS)), "a minute later what is older goes"
-    assert all(trade(later + 61 * NS, f"c{n}") for n in range(TRADE_IDS_LEAST)) and len(kept) <= TRADE_IDS
-    assert all(trade(later + 200 * NS + n * NS, f"d{n}") for n in range(TRADE_IDS)), "and after the busy time there are few again"
-    assert len(kept) == TRADE_IDS_LEAST and not trade(later + 10**6 * NS, f"d{TRADE_IDS - 1}"), "a quiet market remembers the last ones"
+    assert all(trade(later, f"b{n}") for n in range(MOST)), "a minute later what is older goes"
+    assert all(trade(later + 61 * NS, f"c{n}") for n in range(LEAST)) and len(kept) <= MOST
+    assert all(trade(later + 200 * NS + n * NS, f"d{n}") for n in range(MOST)), "and after the busy time there are few again"
+    assert len(kept) == LEAST and not trade(later + 10**6 * NS, f"d{MOST - 1}"), "a quiet market remembers the last ones"
 
 
 def test_a_gap_takes_the_book_out_of_live_and_updates_alone_do_not_bring_it_back() -> None:
