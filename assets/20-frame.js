@@ -180,6 +180,12 @@
       : `not recording${rec.reason ? ": " + rec.reason : ""}`);
   }
 
+  const TICK_MS = 100;
+  let ticked = 0;
+  function clock() {
+    ticked = performance.now();
+    DOPE.text("clock-text", fmt.clock(DOPE.paused() ? DOPE.frozenAt() : DOPE.now()));
+  }
   function second() {
     mode(); banners(); statusBar();
     if (!DOPE.paused()) venues(DOPE.state.venues);
@@ -194,7 +200,8 @@
     DOPE.on("held", mode);
     DOPE.on("venues", venues);
     setInterval(second, 1000);
-    setInterval(() => { DOPE.text("clock-text", fmt.clock(DOPE.paused() ? DOPE.frozenAt() : DOPE.now())); }, 100);
+    DOPE.on("applied", clock);   // in the frame of what came, and in one of its own only when nothing does
+    setInterval(() => { if (performance.now() - ticked > 1.5 * TICK_MS) clock(); }, TICK_MS);
     DOPE.text("clock-zone", fmt.zoneName());
   });
   DOPE.actions.pause = () => { DOPE.freeze(!DOPE.paused()); mode(); banners(); };

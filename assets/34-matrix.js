@@ -25,7 +25,7 @@
   const value = (m, i, j, mode) => (m[mode] && m[mode][i] ? m[mode][i][j] : null);
 
   /* Small matrices share the place as it is; as soon as one has many venues they stand below each other, readable, and the place scrolls. */
-  const MANY = 4, CELL = 17, HEAD = 51;
+  const MANY = 4, CELL = 17, HEAD = 51, TABLE_MS = 500;
   const lowest = (places) => places.reduce((most, [, , y, , hgt]) => Math.max(most, y + hgt), 0);
   const height = (list, w) => (list.some((m) => m.venues.length > MANY) ? lowest(stacked(list, w)) : 0);
   function placed(list, w, hgt) {
@@ -86,7 +86,7 @@
   }
   DOPE.matrices = function (own) {
     const part = (what) => $(`${own.name}-${what}`);
-    let boxes = [], hover = null, drawnTable = 0;
+    let boxes = [], hover = null, tabled = "", tables = [], turn = 0, drawnTable = 0;
 
     function draw() {
       const canvas = part("canvas"), wrap = part("wrap"), all = own.list();
@@ -146,15 +146,30 @@
       if (known && m.net[i][j] === best) { g.lineWidth = 2; g.strokeStyle = "#FFFFFF"; g.stroke(); }
       if (hover && hover.m.id === m.id && hover.i === i && hover.j === j) { g.lineWidth = 1.5; g.strokeStyle = "#2DD4BF"; g.stroke(); }
     }
+    /* The same for screen readers: one table after the other, in place, so that who reads it keeps the place; all anew when others are shown. */
     function table(list, mode) {
-      const now = Date.now();
-      if (now - drawnTable < 2000) return;
-      drawnTable = now;
-      const text = (m, i, j) => (m.state[i][j] === "self" ? "same venue" : m.state[i][j] === "stale" ? "stale" : fmt.signed(value(m, i, j, mode), 1));
-      DOPE.fill(`${own.name}-table`, ...list.map((m) => h("table", {}, h("caption", {}, `${m.base}-${m.quote} ${m.kind}, ${mode}, row buys, column sells`),
-        h("tr", {}, h("th", {}, ""), ...m.labels.map((l) => h("th", { scope: "col" }, l))),
-        ...m.venues.map((_, i) => h("tr", {}, h("th", { scope: "row" }, m.labels[i]), ...m.venues.map((__, j) => h("td", {}, text(m, i, j))))))));
-      DOPE.text(`${own.name}-size`, own.past && own.past() ? "at the best prices of then" : `at ${fmt.size((DOPE.state.mode || {}).order_size)} $`);
+      const now = Date.now(), then = Boolean(own.past && own.past()), shape = JSON.stringify([mode, list.map((m) => [m.id, m.labels])]);
+      if (shape !== tabled) {
+        tables = list.map(blank);
+        DOPE.fill(`${own.name}-table`, ...tables.map((t) => t.node));
+      } else if (now - drawnTable < TABLE_MS) return;
+      const all = shape !== tabled || then;
+      [tabled, drawnTable, turn] = [shape, now, turn + 1];
+      list.forEach((m, k) => { if (all || k === turn % list.length) say(tables[k], m, mode, then); });
+      DOPE.text(`${own.name}-size`, then ? "at the best prices of then" : `at ${fmt.size((DOPE.state.mode || {}).order_size)} $`);
+    }
+    function blank(m) {
+      const caption = h("caption", {}), cells = m.venues.map(() => m.venues.map(() => h("td", {})));
+      const rows = cells.map((line, i) => h("tr", {}, h("th", { scope: "row" }, m.labels[i]), ...line));
+      return { caption, cells, node: h("table", {}, caption, h("tr", {}, h("th", {}, ""), ...m.labels.map((l) => h("th", { scope: "col" }, l))), ...rows) };
+    }
+    function say({ caption, cells }, m, mode, then) {
+      const put = (node, text) => { if (node.said !== text) node.textContent = node.said = text; };
+      put(caption, `${m.base}-${m.quote} ${m.kind}, ${mode}, row buys, column sells${then ? "" : `, as of ${fmt.clock(DOPE.now()).slice(0, 8)}`}`);
+      cells.forEach((line, i) => line.forEach((node, j) => {
+        const what = m.state[i][j];
+        put(node, what === "self" ? "same venue" : what === "stale" ? "stale" : fmt.signed(value(m, i, j, mode), 1));
+      }));
     }
 
     function at(event) {

@@ -1,20 +1,32 @@
-"""What every venue pays against every other, as matrices: one for each base, quote and kind, drawn a few cells at a time."""
+"""What every venue pays against every other, as matrices: one for each base, quote and kind, drawn one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from dope.detectors.arbitrage import Arbitrage
 from dope.detectors.spreads import Spreads
 from dope.engine import Engine
+from dope.market.orders import order_bps
+from dope.market.pairs import WALL
 
-CELLS = 24  #: cells that are drawn before the engine may step again: every one walks two books
+CELLS = 400  #: cells that are drawn before the engine may step again: every one walks two books
 NS = 1_000_000_000
 EVERY_NS = NS // 4  #: from one drawing to the next
 SHARE = 4  #: and at least so many times as long as the last one took, so that many venues leave time for everything else
+DIGITS = 4  #: of bps, as finely as anybody can read it: what nobody sees would be most of what is sent
 
-Cell = tuple[float | None, float | None, float | None, float | None, str]  #: gross, net, z, wall, state
+
+class Sheet(NamedTuple):
+    """What does not change of one matrix; rows buy, columns sell."""
+
+    about: dict[str, Any]
+    pairs: np.ndarray  #: numbers of the pairs in the market's memory, (n, n); -1 where a market meets itself
+    couples: np.ndarray  #: rows of the same among the couples of ``Spreads``, (n, n); -1 = none
+    signs: np.ndarray  #: of z, (n, n): a couple is listed one way round
 
 
 class Matrices:
@@ -26,9 +38,11 @@ class Matrices:
         self._new: list[dict[str, Any]] | None = None
         self._steps: Iterator[list[dict[str, Any]] | None] | None = None
         self._began, self._took = -NS, 0  # ns, of the newest drawing
+        self._sheets: list[Sheet] = []
+        self._known = (-1, -1)  # how many markets and couples they know of
 
     def step(self, now: Callable[[], int], hidden: frozenset[str]) -> bool:
-        """Draw a few cells, without the markets of the keys ``hidden``; False = nothing is to be drawn for now."""
+        """Draw a few matrices, without the markets of the keys ``hidden``; False = nothing is to be drawn for now."""
         if self._steps is None:
             if 0 <= now() - self._began < max(EVERY_NS, SHARE * self._took):
                 return False
@@ -45,22 +59,25 @@ class Matrices:
 
     def again(self) -> None:
         """Other markets are shown from now on: what is half drawn is given up, and drawn at once."""
-        self._began, self._took, self._steps = -NS, 0, None
+        self._began, self._took, self._steps, self._known = -NS, 0, None, (-1, -1)
 
     def _drawing(self, now: Callable[[], int], hidden: frozenset[str]) -> Iterator[list[dict[str, Any]] | None]:
         matrices: list[dict[str, Any]] = []
         drawn = 0
-        for group, keys in self._groups(hidden):
-            rows = []
-            for buy in keys:
-                if drawn >= CELLS:
-                    drawn = 0
-                    yield None
-                at = now()
-                rows.append([self._cell(buy, sell, at) for sell in keys])
-                drawn += len(keys)
-            matrices.append(self._matrix(group, keys, rows))
+        for sheet in self._all(hidden):
+            if drawn >= CELLS:
+                drawn = 0
+                yield None
+            matrices.append(self._matrix(sheet, now()))
+            drawn += sheet.pairs.size
         yield matrices
+
+    def _all(self, hidden: frozenset[str]) -> list[Sheet]:
+        known = len(self.arbitrage.of), len(self.spreads.pairs.number)
+        if known != self._known:
+            self._known = known
+            self._sheets = [self._sheet(group, keys) for group, keys in self._groups(hidden)]
+        return self._sheets
 
     def _groups(self, hidden: frozenset[str]) -> list[tuple[tuple[str, str, str], list[str]]]:
         """((base, quote, kind), keys) of all markets that are comparable with another one."""
@@ -72,39 +89,37 @@ class Matrices:
             groups.setdefault((i.base, i.quote, i.kind), []).append(key)
         return [(group, keys) for group, keys in groups.items() if len(keys) > 1]
 
-    def _matrix(self, group: tuple[str, str, str], keys: list[str], rows: list[list[Cell]]) -> dict[str, Any]:
+    def _sheet(self, group: tuple[str, str, str], keys: list[str]) -> Sheet:
         base, quote, kind = group
-        tables: tuple[list[Any], ...] = ([], [], [], [], [])
-        for cells in rows:
-            for table, column in zip(tables, zip(*cells, strict=True), strict=True):
-                table.append(list(column))
         venues = [key.partition(":")[0] for key in keys]
-        gross, net, z, wall, state = tables
         labels = [self.engine.venues[v].SHORT for v in venues]
-        return {
-            "id": f"{base}-{quote}-{kind}", "base": base, "quote": quote, "kind": kind, "venues": venues, "labels": labels,
-            "gross": gross, "net": net, "z": z, "wall": wall, "state": state,
-        }  # fmt: skip
+        about = {"id": f"{base}-{quote}-{kind}", "base": base, "quote": quote, "kind": kind, "venues": venues, "labels": labels}
+        memories = [[self.arbitrage.pairs[(buy, sell)].memory if buy != sell else None for sell in keys] for buy in keys]
+        pairs = np.array([[-1 if memory is None else memory.number for memory in line] for line in memories], dtype=np.int64)
+        of = self.spreads.pairs.number
+        couples = np.array([[of.get((min(buy, sell), max(buy, sell)), -1) for sell in keys] for buy in keys], dtype=np.int64)
+        return Sheet(about, pairs, couples, np.array([[1.0 if buy < sell else -1.0 for sell in keys] for buy in keys]))
 
-    def _cell(self, buy: str, sell: str, now: int) -> Cell:
+    def _matrix(self, sheet: Sheet, now: int) -> dict[str, Any]:
         """Gross at the user's order size, the same minus the pair's fee wall, z-score of the mid spread over an hour, wall, state."""
-        if buy == sell:
-            return None, None, None, None, "self"
-        pair = self.arbitrage.pairs[(buy, sell)]
-        if not self.arbitrage.usable(pair, self.engine.market, now):
-            return None, None, None, pair.wall_bps, "stale"
-        walk = pair.walk(pair.sides(self.engine.market), max_quote=self.arbitrage.rules.order_size, fill_all=True)
-        if walk.buy_vwap is None or walk.sell_vwap is None or walk.net_bps is None:
-            return None, None, None, pair.wall_bps, "stale"
-        gross = (walk.sell_vwap / walk.buy_vwap - 1.0) * 1e4
-        return short(gross), short(walk.net_bps), short(self._z(buy, sell)), pair.wall_bps, "ok"
+        market, shape = self.engine.market, sheet.pairs.shape
+        market.write()
+        slots, size = market.slots, self.arbitrage.rules.order_size
+        bps = order_bps(sheet.pairs.ravel(), now, size, slots.books, slots.pairs.watch).round(DIGITS)
+        gross, net = bps[:, 0].reshape(shape), bps[:, 1].reshape(shape)
+        known, off = ~np.isnan(gross), sheet.pairs >= 0
+        z = np.where(known, (sheet.signs * self.spreads.pairs.z(sheet.couples)).round(DIGITS), np.nan)
+        wall = np.where(off, slots.pairs.figures[sheet.pairs, WALL], np.nan)
+        state = np.where(known, "ok", np.where(off, "stale", "self"))
+        tables = {"gross": gross, "net": net, "z": z, "wall": wall}
+        return {**sheet.about, **{name: _or_none(table) for name, table in tables.items()}, "state": state.tolist()}
 
-    def _z(self, buy: str, sell: str) -> float | None:
-        a, b = sorted((buy, sell))
-        z = self.spreads.pairs.z(a, b)
-        return z if z is None or buy != a else -z
+
+def _or_none(table: np.ndarray) -> list[list[float | None]]:
+    """The same with None for what is not a number."""
+    return [[None if value != value else value for value in line] for line in table.tolist()]
 
 
 def short(bps: float | None) -> float | None:
-    """As finely as anybody can read it: what nobody sees would be most of what is sent."""
-    return None if bps is None else round(bps, 4)
+    """As finely as anybody can read it."""
+    return None if bps is None else round(bps, DIGITS)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from dope.crowded import Crowded
 from dope.detectors.arbitrage import Arbitrage, Opportunity
 from dope.detectors.clocks import ClockStep
 from dope.detectors.conversion import CrossQuote
@@ -29,7 +30,7 @@ CLOSED_KEPT = 10_000  #: closed lives kept for statistics and export
 SERIES_POINTS = 900  #: one per second
 FAULT_LINES_PER_MIN = 10  #: lines of one kind told on the event tape per minute and venue
 RECENT_NS = 300 * NS
-SLICE = 6  #: books that are drawn before the engine may step again
+SLICE = 40  #: books that are drawn before the engine may step again
 
 
 class Picture:
@@ -56,6 +57,7 @@ class Picture:
         self._opened: deque[int] = deque(maxlen=CLOSED_KEPT)
         self.last_event = first_event  #: number of the newest line of the event tape
         self._told: dict[tuple[str, str], tuple[int, int]] = {}
+        self._books = Crowded()
         self._matrices = Matrices(engine, arbitrage, spreads)
         self._probe: dict[str, Any] | None = None  # the newest one that was seen
         self.stepped: set[int] = set()  #: ids of those that were open while the system clock was set, or that of one of their venues
@@ -141,11 +143,16 @@ class Picture:
         insort(self._lives, o.life_s)
 
     def _book_state(self, e: BookState) -> None:
-        if e.state == "LIVE":
-            if e.was != "SYNCING":
-                self.tell(e.ts, "book", f"{self._market(e.key)} live again after {(e.ts - e.since) / NS:.1f} s", e.was.lower(), "pos",
-                          venue=e.key.partition(":")[0])  # fmt: skip
-        elif e.state in (DOWN, HALTED) or e.was == "LIVE":
+        back = e.state == "LIVE"
+        if e.was == "SYNCING" if back else not (e.state in (DOWN, HALTED) or e.was == "LIVE"):
+            return
+        venue = e.key.partition(":")[0]
+        if not self._books.admits("live again" if back else f"{e.state.lower()}: {e.reason}", self.label(venue)):
+            return
+        if back:
+            text = f"{self._market(e.key)} live again after {(e.ts - e.since) / NS:.1f} s"
+            self.tell(e.ts, "book", text, e.was.lower(), "pos", venue=venue)
+        else:
             self._limited(e.ts, e.key, "book", f"{self._market(e.key)} {e.state.lower()}: {e.reason}")
 
     def label(self, venue_id: str) -> str:
@@ -162,6 +169,8 @@ class Picture:
         """Close one point of every series; whoever was muted long enough is heard again."""
         for venue in self.muting.over(now):
             self.tell(now, "system", f"{self.label(venue)} is no longer muted")
+        for change, rest in self._books.rest():
+            self.tell(now, "book", f"Books {change}: {rest}")
         self._t.append((now + NS // 2) // NS * 1000)  # called just after our clock's second began, by frames that may be just before
         for book in self.standing.books():
             key = book.key
@@ -188,7 +197,7 @@ class Picture:
         instruments: list[dict[str, Any]] = []
         books, limits_ms = self.standing.books(), self.standing.limits_ms()
         for at in range(0, len(books), SLICE):
-            instruments += [self.standing.instrument(book, now(), limits_ms) for book in books[at : at + SLICE]]
+            instruments += self.standing.instruments(books[at : at + SLICE], now(), limits_ms)
             yield {"instruments": instruments}
         yield {"instruments": instruments, "misses": near_misses(self.arbitrage, self.engine.market, now(), 5)}
         yield self._opportunities(now()) | {"events": list(self.events)}

@@ -26,6 +26,7 @@ from dope.history import Histories
 from dope.jobs import Jobs, JobState
 from dope.kept import muting_of, tiers_of, watching_of
 from dope.market.ready import compile_all
+from dope.model.predictor import load_library
 from dope.promises import Promises
 from dope.queries import Queries, scenario_row
 from dope.replays import Replays
@@ -155,9 +156,10 @@ class Runtime:
                 self._die()
 
     def _make_ready(self) -> None:
-        """Machine code first: once the market runs, a loop that stands still for so long would be given up."""
+        """Machine code and models first: once the market runs, a loop that stands still for so long would be given up."""
         began = time.monotonic()
         compile_all()
+        load_library()
         if (took := time.monotonic() - began) > 1.0:
             logger.info("machine code made in {:.0f} s; from now on it is read from disk", took)
 

@@ -27,14 +27,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
-import sklearn
 from loguru import logger
-from sklearn.exceptions import InconsistentVersionWarning
 
 from dope.errors import ModelError
 from dope.model.features import MODEL_FEATURES
-from dope.model.predictor import SCHEMA, PairScaler, Trained
+from dope.model.predictor import LIBRARY, SCHEMA, PairScaler, Trained
 
 MODEL_NAME = "spread_predictor.pkl"
 VERSIONS_NAME = "spread_predictor.versions.json"
@@ -69,6 +66,8 @@ class Shelf:
 
     def save(self, trained: Trained) -> Path:
         """Write the model to the file of its own source, keep the one before as ``.prev``; all or nothing."""
+        import joblib
+
         source = str(trained.card["source"])
         path = self.path(source)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +75,7 @@ class Shelf:
         joblib.dump({part: getattr(trained, part) for part in _PARTS}, buffer)
         meta = {
             "schema": SCHEMA,
-            "sklearn": sklearn.__version__,
+            "sklearn": LIBRARY,
             "features": _digest_of(trained.feature_names),
             "horizon_steps": trained.card["horizon_steps"],
             "step_s": trained.card["step_s"],
@@ -152,8 +151,11 @@ class Shelf:
         for name, value in wanted.items():
             if meta.get(name) != value:
                 raise ModelError(f"{path.name}: made for another {name} ({meta.get(name)}, this program has {value}); train again")
-        if _major(str(meta.get("sklearn"))) != _major(sklearn.__version__):
-            raise ModelError(f"{path.name}: made with scikit-learn {meta.get('sklearn')}, this is {sklearn.__version__}; train again")
+        if _major(str(meta.get("sklearn"))) != _major(LIBRARY):
+            raise ModelError(f"{path.name}: made with scikit-learn {meta.get('sklearn')}, this is {LIBRARY}; train again")
+        import joblib
+        from sklearn.exceptions import InconsistentVersionWarning
+
         try:
             with warnings.catch_warnings():  # a minor difference of scikit-learn is allowed, and said once in the log
                 warnings.simplefilter("ignore", InconsistentVersionWarning)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,18 @@ from dope.engine import Engine
 from dope.market.book import Book
 from dope.market.freshness import age_limits_ns
 from dope.market.pairs import BUY, SELL, WALL
+from dope.market.sample import depths
 from dope.matrices import short
 from dope.muting import Muting
-from dope.types import SYNCING, Ack
+from dope.types import LIVE, SYNCING, Ack
 from dope.venues.sentinel import KEYS as SENTINEL_KEYS
 
 MS = 1_000_000
 STATES_KEPT = 60  #: changes of a venue's state that are told, of the last hour
 HOUR_MS = 3_600_000
+WINDOWS = np.array([5.0, 10.0, 25.0, 50.0])  #: bps of the mid within which depth is told
+WINDOW_NAMES = ("5", "10", "25", "50")
+NO_TOUCH = 0.0, 0.0, 0.0, 0.0
 
 
 class Standing:
@@ -46,12 +50,16 @@ class Standing:
         """All that have a row."""
         return [book for key, book in self.engine.market.books.items() if key not in self.hidden]
 
-    def instrument(self, book: Book, now: int, limits_ms: Mapping[str, float]) -> dict[str, Any]:
-        """One market with its best prices, while its book is LIVE; ``limits_ms`` of all as ``limits_ms`` gives them."""
-        i = book.instrument
-        live = book.state == "LIVE"
-        bid, bid_size, ask, ask_size = book.touch() if live else (0.0, 0.0, 0.0, 0.0)
-        market = self.engine.market
+    def instruments(self, books: Sequence[Book], now: int, limits_ms: Mapping[str, float]) -> list[dict[str, Any]]:
+        """Markets with their best prices, while their books are LIVE; ``limits_ms`` of all as ``limits_ms`` gives them."""
+        slots = self.engine.market.slots
+        within = depths(slots.levels, slots.touch, np.array([book.slot for book in books], dtype=np.int64), WINDOWS).tolist()
+        return [self._instrument(book, now, limits_ms, found) for book, found in zip(books, within, strict=True)]
+
+    def _instrument(self, book: Book, now: int, limits_ms: Mapping[str, float], within: Sequence[Sequence[float]]) -> dict[str, Any]:
+        i, market = book.instrument, self.engine.market
+        live = book.state == LIVE
+        bid, bid_size, ask, ask_size = book.touch() if live else NO_TOUCH
         funding = market.funding.get(book.key)
         if funding is not None and i.kind == "reference" and now - funding.ts > market.idle_ns[i.venue]:
             funding = None  # it has no book whose state would say that it is old
@@ -62,14 +70,14 @@ class Standing:
             "key": book.key, "venue": i.venue, "symbol": i.symbol, "base": i.base, "quote": i.quote, "kind": i.kind,
             "state": book.state, "reason": self._why(book), "since": book.since // MS,
             "bid": bid or None, "ask": ask or None, "bid_size": bid_size or None, "ask_size": ask_size or None,
-            "mid": book.mid() if live else None,
-            "age_ms": self.engine.market.age(book, now) / MS if ever else None,
+            "mid": (bid + ask) / 2.0 if bid > 0.0 and ask > 0.0 else None,
+            "age_ms": market.age(book, now) / MS if ever else None,
             "unchanged_ms": (now - book.touch_ts) / MS if ever and book.touch_ts else None,
             "limit_ms": limits_ms.get(book.key), "tick": i.tick or None,
             "check": check or "none", "checked_ms": (now - checked) / MS if checked else None,
             "gaps": book.gaps, "checksum_bad": book.checksum_mismatches,
-            "depth": {str(bps): [b, a] for bps, (b, a, _) in book.depth((5, 10, 25, 50)).items()} if live else {},
-            "imbalance": book.imbalance() if live else None,
+            "depth": dict(zip(WINDOW_NAMES, within, strict=True)) if live else {},
+            "imbalance": (bid_size - ask_size) / total if (total := bid_size + ask_size) > 0.0 else None,
             "funding": funding.rate if funding else None, "mark": funding.mark if funding else None,
         }  # fmt: skip
 

@@ -29,7 +29,7 @@ FLOORS = {
 RUNTIME = ("session", "history", "sources", "commands", "training", "picture", "replay", "care", "sealing", "workers", "worlds",
            "engines", "recordings", "reel", "player", "projector", "replays", "tail", "storage", "watching", "instruments",
            "matrices", "relay", "muting", "trial", "scene", "audit", "promises", "promise", "growth", "readings",
-           "findings", "queries", "kept", "sealer", "shown", "slices", "standing")  # fmt: skip
+           "findings", "crowded", "queries", "kept", "sealer", "shown", "slices", "standing")  # fmt: skip
 ROOM_OF = {**dict.fromkeys(RUNTIME, "runtime"), "fast_lane": "engine", "watchdog": "watch", "heap": "watch", "__init__": "errors"}
 #: the screens read the board and show it: of what lies below they may know only this
 SCREENS = ("dashboard", "api")

@@ -100,11 +100,13 @@ def test_the_market_may_go_on_between_two_slices_of_a_drawing_and_every_slice_is
     assert after["cards"]["open"] == 1 and after["opps"][0] == after["cards"]["best"], "what is urgent is drawn last"
 
 
-def test_matrices_are_drawn_a_few_cells_at_a_time_beside_the_publications_and_shown_when_they_are_whole(
+def test_matrices_are_drawn_a_few_at_a_time_beside_the_publications_and_shown_when_they_are_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("dope.matrices.CELLS", 1)
-    engine, picture = watching(both())
+    two = opened(symbols=("BTC-USDT", "ETH-USDT"))
+    script = [*play("binance_spot", [two, *spot_script()[1:]], conn=1), *play("okx", [two, *okx_script()[1:]], conn=2)]
+    engine, picture = watching(sorted(script, key=lambda frame: frame.ts))
     at = [engine.market.now]
 
     def published() -> bool:
@@ -113,14 +115,14 @@ def test_matrices_are_drawn_a_few_cells_at_a_time_beside_the_publications_and_sh
     assert published(), "the first publication of an engine has them: nothing of an earlier one stays beside it"
     assert not picture.draw_more(lambda: at[0]), "too early for others"
     at[0] += 250 * MS
-    assert picture.draw_more(lambda: at[0]) and not published(), "one line of two"
+    assert picture.draw_more(lambda: at[0]) and not published(), "one of two"
     at[0] += 150 * MS
     assert picture.draw_more(lambda: at[0]) and published() and not published()
     at[0] += 400 * MS
     assert not picture.draw_more(lambda: at[0]), "they took 150 ms: the next ones begin 600 ms after these did"
     at[0] += 50 * MS
     assert picture.draw_more(lambda: at[0])
-    picture.hide((), ["okx:BTC-USDT"])
+    picture.hide((), ["okx:ETH-USDT"])
     assert picture.draw_more(lambda: at[0]) and published(), "other markets are shown: they are drawn anew at once"
 
 

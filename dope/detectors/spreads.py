@@ -73,13 +73,19 @@ class Couples:
         row = self.number[(a, b)]
         return None if row >= len(self._current) or np.isnan(self._current[row]) else float(self._current[row])
 
-    def z(self, a: str, b: str) -> float | None:
-        """How many deviations the newest known sample lies from the mean of the hour; None = too few samples, or nothing ever moved."""
-        row = self.number.get((a, b))
-        m = self.moments
-        if row is None or row >= len(m.n) or m.n[row] < FEWEST or m.sd[row] <= 0.0:
-            return None
-        return float((self.rolling.last[row] - m.mean[row]) / m.sd[row])
+    def z(self, rows: np.ndarray) -> np.ndarray:
+        """How many deviations the newest known sample of these rows lies from the mean of the hour.
+
+        Not a number = too few samples, or nothing ever moved, or no such couple (a row below 0).
+        """
+        m, out = self.moments, np.full(rows.shape, np.nan)
+        there = (rows >= 0) & (rows < len(m.n))
+        row = rows[there]
+        enough = (m.n[row] >= FEWEST) & (m.sd[row] > 0.0)
+        found = np.full(len(row), np.nan)
+        found[enough] = (self.rolling.last[row[enough]] - m.mean[row[enough]]) / m.sd[row[enough]]
+        out[there] = found
+        return out
 
     def told(self) -> Iterator[Told]:
         """All couples that were ever known, in the order in which they were listed."""

@@ -1,4 +1,4 @@
-"""How this room is compiled: cached on disk, and never from a cache that is older than any file of the room.
+"""How this room is compiled: cached on disk, and never from a cache that is older than any file that compiled code is made of.
 
 The compiler's own cache looks at the file of a function alone, and knows nothing of the functions of other files that it has
 put into its machine code. A new version would go on with parts of the old one, silently.
@@ -7,13 +7,30 @@ put into its machine code. A new version would go on with parts of the old one, 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from numba import njit
 
-SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
+
+def made_of(room: Path, package: str) -> list[Path]:
+    """Files with compiled code, and those of the room whose functions and constants they import, directly or through others."""
+    imports = re.compile(rf"^from {re.escape(package)}(?:\.(\w+))? import (\([^)]*\)|[^\n]*)", re.MULTILINE)
+    named: dict[str, set[str]] = {}
+    for file in room.glob("*.py"):
+        found = imports.findall(file.read_text(encoding="utf-8"))
+        named[file.stem] = {name for module, names in found for name in ([module] if module else re.findall(r"\w+", names))}
+    taken, todo = set[str](), [stem for stem, names in named.items() if "compiled" in names]
+    while todo:
+        if (stem := todo.pop()) in named and stem not in taken:
+            taken.add(stem)
+            todo += named[stem]
+    return sorted(room / f"{stem}.py" for stem in taken)
+
+
+SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in made_of(Path(__file__).parent, __package__ or ""))).hexdigest()
 
 
 def _compiled(function: Callable[..., Any], *, everywhere: bool = False, alone: bool = False) -> Any:

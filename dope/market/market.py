@@ -116,6 +116,12 @@ class Market:
             del self._unwritten[key]
             self.books[key].write()
 
+    def write(self) -> None:
+        """Let compiled code know what became of all books."""
+        for key in self._unwritten:
+            self.books[key].write()
+        self._unwritten.clear()
+
     def _due(self, book: Book, ts: int) -> bool:
         """Whether somebody has to look at a pair of this book, which changed."""
         for key in self._beside.get(book.key, ()):

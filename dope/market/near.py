@@ -20,6 +20,8 @@ from dope.market.memory import get
 from dope.market.pairs import BUY, DUE, FELL, LAST, NO_TIME, OPEN, PEAK, PEAK_T, ROOM, SELL, TOLD, UPDATES, WALL, WATCHED
 from dope.market.walking import best_of, read_side
 
+UNUSABLE = -1  #: as the limit of both legs
+
 
 @jit
 def _is_near(number: int, prices: np.ndarray, near: tuple[Any, ...]) -> bool:
@@ -94,18 +96,30 @@ def _goes_on(number: int, now: int, net: float, near: tuple[Any, ...]) -> bool:
 
 
 @jit
+def legs(number: int, now: int, books: tuple[Any, ...], watch: tuple[Any, ...]) -> tuple[int, int, int]:
+    """``Arbitrage.usable`` of this pair: ages of both legs and the oldest that they may be, ns; that is ``UNUSABLE`` where they are not."""
+    _, state, touch, _, _, heard = books
+    _, numbers, figures, rules = watch[0]
+    buy, sell = numbers[number, BUY], numbers[number, SELL]
+    if state[buy, IS_LIVE] == 0 or state[sell, IS_LIVE] == 0:
+        return 0, 0, UNUSABLE
+    limit = limit_in(figures[number, WALL], max(touch[buy, SIGMA], touch[sell, SIGMA]), rules[pairs.MAX_AGE_S])
+    buy_age, sell_age = age(buy, now, state, heard), age(sell, now, state, heard)
+    if buy_age > min(limit, state[buy, HABIT]) or sell_age > min(limit, state[sell, HABIT]):
+        return buy_age, sell_age, UNUSABLE
+    return buy_age, sell_age, limit
+
+
+@jit
 def _look(number: int, now: int, books: tuple[Any, ...], watch: tuple[Any, ...]) -> bool:
     """One look at a pair; True = it is due."""
-    _, state, touch, prices, _, heard = books
+    state, prices = books[1], books[3]
     near, (rooms, _, _, scratch) = watch
     _, numbers, figures, rules = near
     buy, sell = numbers[number, BUY], numbers[number, SELL]
     is_open: bool = numbers[number, OPEN] != 0
-    if state[buy, IS_LIVE] == 0 or state[sell, IS_LIVE] == 0:
-        return is_open
-    limit = limit_in(figures[number, WALL], max(touch[buy, SIGMA], touch[sell, SIGMA]), rules[pairs.MAX_AGE_S])
-    buy_age, sell_age = age(buy, now, state, heard), age(sell, now, state, heard)
-    if buy_age > min(limit, state[buy, HABIT]) or sell_age > min(limit, state[sell, HABIT]):
+    ages = legs(number, now, books, watch)
+    if ages[2] == UNUSABLE:
         return is_open
     follow(number, True, numbers, state)
     asks = read_side(buy, False, figures[number, pairs.KEPT], books, scratch[0])
@@ -125,7 +139,7 @@ def _look(number: int, now: int, books: tuple[Any, ...], watch: tuple[Any, ...])
     if numbers[number, OPEN] != TOLD or not _goes_on(number, now, net, near):
         return True
     if takes:
-        _seen(number, now, (buy_age, sell_age, limit), (asks, bids), books, watch)
+        _seen(number, now, ages, (asks, bids), books, watch)
     elif qty <= 0.0:
         room = numbers[number, ROOM]
         rooms[room, pairs.FADED], rooms[room, pairs.FADED_COUNT] = now, numbers[number, UPDATES]

@@ -13,8 +13,9 @@ from dope.market.digits import AHEAD
 from dope.market.lane import BOOK_SENT, Log, Names, Slots, Templates, remember
 from dope.market.loops import BUY, SELL, Loops
 from dope.market.near import follow, glance, remember_near
+from dope.market.orders import order_bps
 from dope.market.overlaps import overlap_sums
-from dope.market.sample import sample
+from dope.market.sample import depths, sample
 from dope.market.tracks import Tracks
 from dope.types import Instrument
 
@@ -44,6 +45,8 @@ def compile_all() -> None:
     _bars(slots)
     nothing = np.zeros(0, dtype=np.int64), np.zeros(1), np.zeros((0, 2)), np.zeros((0, 8))
     sample(slots.levels, slots.touch, slots.flow, *nothing)
+    depths(slots.levels, slots.touch, *nothing[:2])
+    order_bps(nothing[0], 1, 1.0, slots.books, slots.pairs.watch)
     _lane(slots, delay)
     Tracks().follow(slots)
     times, steps = np.array([1, 2]), np.array([0.0, 1.0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dope.market.compiled import jit
-from dope.market.kernel import depth_within
+from dope.market.kernel import FPOW, N_ASK, N_BID, SCALE, depth_within
 from dope.market.lane import UNIT, in_base
 
 # columns of a sample, then three for each window (BID_DEPTH, ASK_DEPTH, IMBALANCE within it)
@@ -46,3 +46,18 @@ def sample(
             out[k, at], out[k, at + 1] = bids, asks
             if bids + asks > 0.0:
                 out[k, at + 2] = (bids - asks) / (bids + asks)
+
+
+@jit
+def depths(levels: np.ndarray, touch: np.ndarray, slots: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """``Book.depth`` of many at once: float64 (books, windows, 2), base units of bids and asks within each window (bps) of the mid."""
+    out = np.zeros((slots.shape[0], windows.shape[0], 2))
+    for k in range(slots.shape[0]):
+        book, unit = levels[slots[k]], touch[slots[k], UNIT]
+        bids, asks = book[4, N_BID], book[4, N_ASK]
+        if bids > 0 and asks > 0:
+            mid = (book[0, bids - 1] - book[2, asks - 1]) / 2.0 / FPOW[book[4, SCALE]]
+            found = depth_within(book, windows)
+            for w in range(windows.shape[0]):
+                out[k, w, 0], out[k, w, 1] = in_base(found[w, 0], mid, unit), in_base(found[w, 1], mid, unit)
+    return out

@@ -60,8 +60,10 @@ def read_side(slot: int, bid_side: bool, kept: float, books: tuple[Any, ...], ou
 
 
 @jit
-def _walk(asks: np.ndarray, na: int, bids: np.ndarray, nb: int, fees: tuple[float, float], most: float) -> tuple[float, float, float]:
-    """Levels are taken while they pay, up to ``most`` base: (quantity, paid, got)."""
+def _walk(
+    asks: np.ndarray, na: int, bids: np.ndarray, nb: int, fees: tuple[float, float], most: float, most_quote: float, fill_all: bool
+) -> tuple[float, float, float]:
+    """Levels are taken while they pay, or all of them, up to ``most`` base and a cost of ``most_quote``: (quantity, paid, got)."""
     i = j = 0
     qty = paid = got = 0.0
     fee_buy, fee_sell = fees
@@ -69,9 +71,12 @@ def _walk(asks: np.ndarray, na: int, bids: np.ndarray, nb: int, fees: tuple[floa
     bid_left = bids[0, 1] if nb > 0 else 0.0
     while i < na and j < nb:
         ask, bid = asks[i, 0], bids[j, 0]
-        if bid * (1.0 - fee_sell) - ask * (1.0 + fee_buy) <= 0.0:
+        unit_cost = ask * (1.0 + fee_buy)
+        if not fill_all and bid * (1.0 - fee_sell) - unit_cost <= 0.0:
             break
         room = most - qty
+        if most_quote < np.inf:
+            room = min(room, (most_quote - paid * (1.0 + fee_buy)) / unit_cost)
         if room <= qty * DUST:
             break
         take = min(ask_left, bid_left, room)
@@ -93,17 +98,26 @@ def _walk(asks: np.ndarray, na: int, bids: np.ndarray, nb: int, fees: tuple[floa
 
 
 @jit
-def best_of(
-    asks: np.ndarray, na: int, bids: np.ndarray, nb: int, fees: tuple[float, float], lot: float, transfer: float
+def _in_lots(
+    asks: np.ndarray, na: int, bids: np.ndarray, nb: int, fees: tuple[float, float], lot: float, most_quote: float, fill_all: bool
 ) -> tuple[float, float, float]:
-    """``two_book`` without limits: (quantity, cost, net in bps of it) of the best size; quantity 0.0 = nothing pays."""
-    qty, paid, got = _walk(asks, na, bids, nb, fees, np.inf)
+    """The same in whole lots."""
+    qty, paid, got = _walk(asks, na, bids, nb, fees, np.inf, most_quote, fill_all)
     if lot > 0.0 and qty > 0.0:
         floored = np.floor(qty / lot + 1e-9) * lot
         if floored <= 0.0:
             return 0.0, 0.0, 0.0
         if floored < qty:
-            qty, paid, got = _walk(asks, na, bids, nb, fees, rounded(floored))
+            qty, paid, got = _walk(asks, na, bids, nb, fees, rounded(floored), np.inf, fill_all)
+    return qty, paid, got
+
+
+@jit
+def best_of(
+    asks: np.ndarray, na: int, bids: np.ndarray, nb: int, fees: tuple[float, float], lot: float, transfer: float
+) -> tuple[float, float, float]:
+    """``two_book`` without limits: (quantity, cost, net in bps of it) of the best size; quantity 0.0 = nothing pays."""
+    qty, paid, got = _in_lots(asks, na, bids, nb, fees, lot, np.inf, False)
     if qty <= 0.0:
         return 0.0, 0.0, 0.0
     cost = paid * (1.0 + fees[0])
@@ -111,3 +125,18 @@ def best_of(
     if transfer != 0.0:
         net -= transfer
     return qty, cost, net / cost * 1e4
+
+
+@jit
+def order_of(
+    asks: np.ndarray, na: int, bids: np.ndarray, nb: int, fees: tuple[float, float], lot: float, transfer: float, most_quote: float
+) -> tuple[float, float, float]:
+    """``two_book`` of all of an order of ``most_quote``, also at a loss: (average buy and sell price, net in bps); 0.0 = no size."""
+    qty, paid, got = _in_lots(asks, na, bids, nb, fees, lot, most_quote, True)
+    if qty <= 0.0:
+        return 0.0, 0.0, 0.0
+    cost = paid * (1.0 + fees[0])
+    net = got * (1.0 - fees[1]) - cost
+    if transfer != 0.0:
+        net -= transfer
+    return paid / qty, got / qty, net / cost * 1e4

@@ -12,19 +12,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import sklearn
-from sklearn.ensemble import GradientBoostingRegressor
-from sklearn.linear_model import Ridge
-from sklearn.preprocessing import StandardScaler
 
 from dope.errors import ModelError
 from dope.model.evaluation import BAND_RESIDUALS, Errors, Floats, Fold, Ints, score, verdict, walk_forward
 from dope.model.features import MODEL_FEATURES, SPREAD_COLUMN
 from dope.model.table import Table
+
+if TYPE_CHECKING:
+    from sklearn.preprocessing import StandardScaler
 
 SCHEMA = 1  #: of the saved dict; raised when the meaning of its parts changes
 MIN_SAMPLES = 50  #: labelled steps before a first training
@@ -32,6 +33,8 @@ ROWS_PER_FEATURE = 20  #: labelled rows per feature before a learned model may s
 PAIR_ROWS = 15  #: rows of one pair before its scaler is trusted
 NAIVE = ("persistence", "ar1")  #: all that may speak while rows are few
 MODELS = ("persistence", "mean", "ar1", "ridge", "gradient_boosting")
+
+LIBRARY = version("scikit-learn")  #: which fits and reads models
 
 Bools = npt.NDArray[np.bool_]
 Progress = Callable[[float, str], None]  #: (fraction done 0…1, name of the step)
@@ -87,16 +90,23 @@ class AutoRegression:
         return self.intercept + self.slope * z[:, SPREAD_COLUMN]
 
 
+def load_library() -> None:
+    """scikit-learn takes a second to load: no command that knows no model waits for it, and no market waits for it while it runs."""
+    import sklearn.ensemble
+    import sklearn.linear_model
+    import sklearn.preprocessing  # noqa: F401
+
+
 def new_model(name: str, seed: int = 0) -> Estimator:
     """An unfitted model by its name in MODELS."""
-    makers: dict[str, Callable[[], Estimator]] = {
-        "persistence": Persistence,
-        "mean": TrainingMean,
-        "ar1": AutoRegression,
-        "ridge": Ridge,
+    makers: dict[str, Callable[[], Estimator]] = {"persistence": Persistence, "mean": TrainingMean, "ar1": AutoRegression}
+    if name not in makers:
+        from sklearn.ensemble import GradientBoostingRegressor
+        from sklearn.linear_model import Ridge
+
         # half of the rows and sqrt of the columns per tree: less variance, and ten times cheaper than the default
-        "gradient_boosting": lambda: GradientBoostingRegressor(subsample=0.5, max_features="sqrt", random_state=seed),
-    }
+        boosting = partial(GradientBoostingRegressor, subsample=0.5, max_features="sqrt", random_state=seed)
+        makers |= {"ridge": Ridge, "gradient_boosting": boosting}
     return makers[name]()
 
 
@@ -104,6 +114,8 @@ class PairScaler:
     """One StandardScaler per pair, fitted on that pair's training rows only."""
 
     def __init__(self, table: Table, rows: Ints, *, least: int = PAIR_ROWS) -> None:
+        from sklearn.preprocessing import StandardScaler
+
         self.pairs: dict[str, StandardScaler] = {}
         for i, name in enumerate(table.pairs):
             own = rows[table.pair[rows] == i]
@@ -221,7 +233,7 @@ class SpreadPredictor:
         few = f"{len(table)} of {needed} rows until a learned model may speak" if len(table) < needed else ""
         return {
             "schema": SCHEMA,
-            "sklearn": sklearn.__version__,
+            "sklearn": LIBRARY,
             "rows": len(table),
             "rows_needed": needed,
             "steps": table.steps,

@@ -65,10 +65,11 @@ def test_a_z_score_is_of_the_hour_and_needs_thirty_samples_that_moved() -> None:
     for n, x in enumerate(drawn):
         couples.sample(6000 + n, np.array([x, 1.0]))
         if n == 28:
-            assert couples.z("a", "b") is None
-    assert couples.z("a", "b") == pytest.approx((drawn[-1] - statistics.fmean(drawn)) / statistics.stdev(drawn), abs=1e-6)
-    assert couples.z("a", "c") is None, "it never moved"
-    assert couples.z("b", "a") is None, "nobody has such a couple"
+            assert np.isnan(couples.z(np.array([0]))[0])
+    (moved, still), (nobody, later) = couples.z(np.array([[0, 1], [-1, 7]])).tolist()
+    assert moved == pytest.approx((drawn[-1] - statistics.fmean(drawn)) / statistics.stdev(drawn), abs=1e-6)
+    assert math.isnan(still), "it never moved"
+    assert math.isnan(nobody) and math.isnan(later), "nobody has such a couple, or it was never sampled"
     couples.sample(9600, np.array([np.nan, 1.0]))
     assert couples.current("a", "b") is None and couples.current("a", "c") == 1.0
     assert [(row.a, row.b, row.current) for row in couples.told()] == [("a", "b", None), ("a", "c", 1.0)]
@@ -85,4 +86,4 @@ def test_spot_against_perpetual_is_basis_and_never_a_pair() -> None:
         spreads.on(Listed(T0, i), engine.market)
     assert list(spreads.pairs.number) == [("a:BTC-USDT", "b:BTC-USDT")]
     assert list(spreads.bases.number) == [("a:BTC-USDT", "b:BTC-USDT-PERP"), ("b:BTC-USDT", "b:BTC-USDT-PERP")]
-    assert list(spreads.pairs.told()) == [] and spreads.pairs.z("a:BTC-USDT", "b:BTC-USDT") is None, "nothing was sampled yet"
+    assert list(spreads.pairs.told()) == [] and np.isnan(spreads.pairs.z(np.array([0]))[0]), "nothing was sampled yet"

@@ -10,7 +10,7 @@ import pytest
 from tests.guards.listed import GUARDS, Guard
 from tests.guards.switching import ROOT, all_noticed, copied, noticed, switched
 
-QUICK = ("numbers that begin anew", "leg that is too old")  #: those that `make test` switches off
+QUICK = ("numbers that begin anew", "fee in base")  #: those that `make test` switches off
 
 
 @pytest.fixture(scope="module")

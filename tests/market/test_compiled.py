@@ -1,4 +1,4 @@
-"""Machine code from the disk is used only while every file of the room is as it was."""
+"""Machine code from the disk is used only while every file that it is made of is as it was."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import dope
+from dope.market.compiled import made_of
 
 PROGRAM = "from tiny.top import answer; print(answer(1))"
 TOP = "from tiny.compiled import jit\nfrom tiny.low import step\n@jit\ndef answer(x):\n    return step(x)\n"
-LOW = "from tiny.compiled import inlined\n@inlined\ndef step(x):\n    return x + {}\n"
+LOW = "from tiny import size\nfrom tiny.compiled import inlined\n@inlined\ndef step(x):\n    return x + {} + size.MORE\n"
+SIZE = "MORE = {}\n"
+PLAIN = "from tiny.top import answer\n# {}\n"
 
 
 def run(folder: Path) -> str:
@@ -27,8 +30,21 @@ def test_a_change_in_one_file_is_seen_by_the_compiled_code_of_another(tmp_path: 
     shutil.copy(Path(dope.__file__).parent / "market" / "compiled.py", room)
     (room / "top.py").write_text(TOP)
     (room / "low.py").write_text(LOW.format(1))
-    assert run(tmp_path) == "2"
-    kept = sorted(path.name for path in (tmp_path / "cache").rglob("*.nbc"))
-    assert any(name.startswith("top.answer") for name in kept)
+    (room / "size.py").write_text(SIZE.format(10))
+    (room / "plain.py").write_text(PLAIN.format("one"))
+    assert run(tmp_path) == "12"
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.nbc")}
+    assert any(path.name.startswith("top.answer") for path in kept)
+    (room / "plain.py").write_text(PLAIN.format("two"))
+    assert run(tmp_path) == "12"
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept, "nothing is made anew for a file that it is not made of"
     (room / "low.py").write_text(LOW.format(2))
-    assert run(tmp_path) == "3"
+    assert run(tmp_path) == "13"
+    (room / "size.py").write_text(SIZE.format(20))
+    assert run(tmp_path) == "23", "a constant of a file without compiled code counts, too"
+
+
+def test_what_only_calls_compiled_code_is_no_part_of_it() -> None:
+    names = {file.stem for file in made_of(Path(dope.__file__).parent / "market", "dope.market")}
+    assert {"kernel", "lane", "lane_run", "near", "walking", "walk", "pairs", "digits", "compiled"} <= names
+    assert not {"market", "book", "ready", "trade_ids"} & names

@@ -49,6 +49,21 @@ def test_it_is_the_plain_walk_to_the_last_bit_for_any_two_books() -> None:
     assert 3_000 < paid < 9_900
 
 
+def test_a_whole_order_is_that_of_the_plain_walk_to_the_last_bit_also_at_a_loss() -> None:
+    rand, filled = random.Random(14), 0
+    for _ in range(10_000):
+        asks, bids = sides(rand)
+        fees = rand.choice([0.0, 0.001, 0.0005, -0.0001, 0.001 / 0.999]), rand.choice([0.0, 0.001, -0.0002, 0.00075])
+        lot, transfer = rand.choice([0.0, 0.0, 1e-8, 0.001, 0.05, 1.0]), rand.choice([0.0, 0.0, 2.5])
+        size = rand.choice([1.0, 1_000.0, 250_000.0])
+        walk = two_book(asks, bids, *fees, max_quote=size, lot=lot, transfer=transfer, fill_all=True)
+        want = (0.0, 0.0, 0.0) if walk is NOTHING else (walk.buy_vwap, walk.sell_vwap, walk.net_bps)
+        ladders = [np.array([*side, (0.0, 0.0)]) for side in (asks, bids)]
+        assert walking.order_of(ladders[0], len(asks), ladders[1], len(bids), fees, lot, transfer, size) == want
+        filled += walk is not NOTHING
+    assert 3_000 < filled < 9_990
+
+
 def test_sizes_are_rounded_to_twelve_decimals_as_by_the_interpreter() -> None:
     rand = random.Random(12)
     ties = [k / 8192 for k in range(1, 20_000, 2)]
