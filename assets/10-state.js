@@ -4,6 +4,7 @@
   "use strict";
   const DOPE = (window.DOPE = window.DOPE || {});
   const KEYED = { venues: "id", instruments: "key", opps: "id", jobs: "id" };
+  const PARTS = { mode: true };   // of these only what changed is sent
   const LOGS = { events: 500, findings: 1200 };   // how many rows of each are kept
   const KEEP = { points: 900, held: 6000, delays: 600 };
   const state = (DOPE.state = { events: [], findings: [], series: { t: [], mid: Object.create(null) }, venues: new Map(), instruments: new Map(), opps: new Map(), jobs: new Map() });
@@ -108,7 +109,7 @@
       if (section in KEYED) keyed(section, value, whole);
       else if (section in LOGS) log(section, value, whole);
       else if (section === "series") series(value, whole);
-      else state[section] = value;
+      else state[section] = section in PARTS && !whole ? Object.assign({}, state[section], value) : value;
       touchLater(section);
     }
     state.t = message.t;

@@ -30,6 +30,8 @@
     const text = [row.symbol, row.kind, row.state, DOPE.venueName(row.buy_venue), DOPE.venueName(row.sell_venue), DOPE.venueShort(row.buy_venue), DOPE.venueShort(row.sell_venue)].join(" ").toLowerCase();
     return v.text.toLowerCase().split(/\s+/).every((word) => text.includes(word));
   }
+  /* What the grid changes is on the page when this returns: else it would be there a frame later, and each update would take two. */
+  const atOnce = (change) => (window.ReactDOM && window.ReactDOM.flushSync ? window.ReactDOM.flushSync(change) : change());
   const lifeOf = (row) => (row.closed || row.state === "stale" ? row.life_s : Math.max(0, (DOPE.paused() ? DOPE.frozenAt() : DOPE.now()) - row.opened) / 1000);
   function derived(row) {
     return Object.assign({}, row, {
@@ -47,14 +49,18 @@
       keep.add(fresh.key);
       const node = shown.has(fresh.key) && grid.getRowNode(fresh.key);
       if (!node) { add.push(fresh); continue; }
-      const restyle = node.data.state !== fresh.state;
+      const restyle = node.data.state !== fresh.state, moved = HOT.filter((name) => node.data[name] !== fresh[name]);
+      if (node.data.comparable !== fresh.comparable) moved.push("state");
       Object.assign(node.data, fresh);
-      if (restyle) grid.redrawRows({ rowNodes: [node] }); else changed.push(node);
+      if (restyle) grid.redrawRows({ rowNodes: [node] }); else if (moved.length) changed.push([node, moved]);
     }
     for (const key of shown.keys()) if (!keep.has(key)) remove.push({ key });
-    if (add.length || remove.length) grid.applyTransaction({ add, remove });
     shown = new Map([...keep].map((key) => [key, true]));
-    if (changed.length) grid.refreshCells({ rowNodes: changed, columns: HOT });
+    atOnce(() => {
+      if (add.length || remove.length) grid.applyTransaction({ add, remove });
+      // a cell that is refreshed takes its classes anew even if nothing changed, and then the page reckons its style anew
+      for (const [node, columns] of changed) grid.refreshCells({ rowNodes: [node], columns });
+    });
     note();
   }
   function note() {
@@ -117,7 +123,7 @@
   };
   DOPE.ready(() => {
     ["opps", "view", "page", "misses"].forEach((section) => DOPE.on(section, update));
-    DOPE.on("second", () => { update(); if (getApi() && shown.size && !DOPE.paused()) api.refreshClientSideRowModel("sort"); });
+    DOPE.on("second", () => { update(); if (getApi() && shown.size && !DOPE.paused()) atOnce(() => api.refreshClientSideRowModel("sort")); });
     const wait = setInterval(() => { if (getApi()) { clearInterval(wait); update(); } }, 100);
   });
 })();

@@ -33,7 +33,7 @@ from dope.sim.crowd import many
 VENUES = ("binance_spot", "binance_usdm", "okx", "bybit", "bybit_linear", "kraken", "coinbase_exchange", "gate", "kucoin", "htx",
           "bitfinex", "mexc", "hyperliquid")  # fmt: skip
 MARKETS = 10  #: per venue
-PACE = 1.2  #: steps of 10 ms: some 11,000 messages a second
+PACE = 1.4  #: steps of 10 ms: some 10,000 messages a second
 LISTED = frozenset(f"{venue}:{spec.symbol}" for venue in VENUES for spec in many(venue, MARKETS))
 EVERY_S = 5.0  #: s between two looks
 START_S = 240.0  #: s until all books are LIVE

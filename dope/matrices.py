@@ -109,7 +109,7 @@ class Matrices:
         gross, net = bps[:, 0].reshape(shape), bps[:, 1].reshape(shape)
         known, off = ~np.isnan(gross), sheet.pairs >= 0
         z = np.where(known, (sheet.signs * self.spreads.pairs.z(sheet.couples)).round(DIGITS), np.nan)
-        wall = np.where(off, slots.pairs.figures[sheet.pairs, WALL], np.nan)
+        wall = np.where(off, slots.pairs.figures[sheet.pairs, WALL].round(DIGITS), np.nan)
         state = np.where(known, "ok", np.where(off, "stale", "self"))
         tables = {"gross": gross, "net": net, "z": z, "wall": wall}
         return {**sheet.about, **{name: _or_none(table) for name, table in tables.items()}, "state": state.tolist()}

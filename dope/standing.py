@@ -25,6 +25,7 @@ STATES_KEPT = 60  #: changes of a venue's state that are told, of the last hour
 HOUR_MS = 3_600_000
 WINDOWS = np.array([5.0, 10.0, 25.0, 50.0])  #: bps of the mid within which depth is told
 WINDOW_NAMES = ("5", "10", "25", "50")
+DIGITS = 6  #: of a depth
 NO_TOUCH = 0.0, 0.0, 0.0, 0.0
 
 
@@ -53,7 +54,8 @@ class Standing:
     def instruments(self, books: Sequence[Book], now: int, limits_ms: Mapping[str, float]) -> list[dict[str, Any]]:
         """Markets with their best prices, while their books are LIVE; ``limits_ms`` of all as ``limits_ms`` gives them."""
         slots = self.engine.market.slots
-        within = depths(slots.levels, slots.touch, np.array([book.slot for book in books], dtype=np.int64), WINDOWS).tolist()
+        of = np.array([book.slot for book in books], dtype=np.int64)
+        within = _readable(depths(slots.levels, slots.touch, of, WINDOWS)).tolist()
         return [self._instrument(book, now, limits_ms, found) for book, found in zip(books, within, strict=True)]
 
     def _instrument(self, book: Book, now: int, limits_ms: Mapping[str, float], within: Sequence[Sequence[float]]) -> dict[str, Any]:
@@ -71,13 +73,13 @@ class Standing:
             "state": book.state, "reason": self._why(book), "since": book.since // MS,
             "bid": bid or None, "ask": ask or None, "bid_size": bid_size or None, "ask_size": ask_size or None,
             "mid": (bid + ask) / 2.0 if bid > 0.0 and ask > 0.0 else None,
-            "age_ms": market.age(book, now) / MS if ever else None,
-            "unchanged_ms": (now - book.touch_ts) / MS if ever and book.touch_ts else None,
+            "age_ms": _ms(market.age(book, now)) if ever else None,
+            "unchanged_ms": _ms(now - book.touch_ts) if ever and book.touch_ts else None,
             "limit_ms": limits_ms.get(book.key), "tick": i.tick or None,
-            "check": check or "none", "checked_ms": (now - checked) / MS if checked else None,
+            "check": check or "none", "checked_ms": _ms(now - checked) if checked else None,
             "gaps": book.gaps, "checksum_bad": book.checksum_mismatches,
             "depth": dict(zip(WINDOW_NAMES, within, strict=True)) if live else {},
-            "imbalance": (bid_size - ask_size) / total if (total := bid_size + ask_size) > 0.0 else None,
+            "imbalance": round((bid_size - ask_size) / total, 4) if (total := bid_size + ask_size) > 0.0 else None,
             "funding": funding.rate if funding else None, "mark": funding.mark if funding else None,
         }  # fmt: skip
 
@@ -175,3 +177,15 @@ class Standing:
             "breaker": health.breaker if health else "closed", "integrity": venue.INTEGRITY or "none",
             "past": [list(each) for each in past], "muted_until_ns": muted_until,
         }  # fmt: skip
+
+
+def _ms(ns: int) -> float:
+    """As finely as anybody can read it: most of what is sent each time are ages."""
+    return round(ns / MS, 1)
+
+
+def _readable(sizes: np.ndarray) -> np.ndarray:
+    """Rounded to ``DIGITS`` significant digits; sizes are not below zero."""
+    unit = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.where(sizes > 0.0, sizes, 1.0))))
+    rounded: np.ndarray = np.round(sizes * unit) / unit
+    return rounded

@@ -1,7 +1,9 @@
 """What changed between two snapshots, in the columnar form that browsers receive.
 
 Whole sections (objects, small lists)   → the new value
-Keyed lists (venues, instruments, …)    → {"cols": […], "all": bool, "set": [[values]…], "del": [ids]}
+Keyed lists (venues, instruments, …)    → {"cols": […], "all": bool, "set": [[values]…], "del": [ids]}; of rows that were told before,
+                                          the id and the columns in which any of them differs: the others are as they were
+``mode``                                → only the parts of it that changed
 ``events``, ``findings``                → only the rows added at the end
 ``series``                              → {"all": bool, "keep": n, "t": […], "mid": {key: […]}}: new points; keep the last n
 
@@ -14,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 KEYED = {"venues": "id", "instruments": "key", "opps": "id", "jobs": "id"}  #: section → column that names a row
+PARTS = ("mode",)  #: objects of which only what changed is told: most of it never does
 LOGS = ("events", "findings")  #: sections that only grow at their end, with rising ids
 
 Row = Mapping[str, Any]
@@ -40,6 +43,8 @@ class Differ:
                 changes[name] = change
         if not all(_continues(old.get(name), new.get(name)) for name in LOGS):
             raise Discontinuity
+        if any(old[name].keys() - new[name].keys() for name in PARTS if name in old and name in new):
+            raise Discontinuity
         return changes
 
     def _change(self, name: str, before: Any, value: Any) -> Any:
@@ -50,6 +55,8 @@ class Differ:
             return _points(before, value)
         if name in LOGS:
             return _tail(before, value)
+        if name in PARTS and before is not None:
+            return {part: of for part, of in value.items() if part not in before or before[part] != of} or None
         return value if value != before else None
 
     def _keyed(self, name: str, rows: list[Row]) -> dict[str, Any] | None:
@@ -58,11 +65,11 @@ class Differ:
         self._rows[name] = now
         if before is None:
             return _table(rows, everything=True, gone=[])
-        changed = [row for key, row in now.items() if (was := before.get(key)) is not row and was != row]
+        changed = [(row, was) for key, row in now.items() if (was := before.get(key)) is not row and was != row]
         gone = [key for key in before if key not in now]
         if not changed and not gone:
             return None
-        return _table(changed, everything=False, gone=gone)
+        return _table([row for row, _ in changed], everything=False, gone=gone, only=_differing(KEYED[name], changed))
 
 
 def whole(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,17 +90,21 @@ def _by_id(name: str, rows: list[Row]) -> dict[Any, Row]:
     return {row[key]: row for row in rows}
 
 
-def _table(rows: list[Row], *, everything: bool, gone: list[Any]) -> dict[str, Any]:
-    """Rows as one list of columns and one list of values per row; a row without some column gets None there."""
+def _differing(key: str, changed: list[tuple[Row, Row | None]]) -> tuple[str, ...]:
+    """The columns in which any row differs from what it was, behind the one that names it; none = a row is new, or lost a column."""
+    cols = tuple(changed[0][0]) if changed else ()
+    if not changed or any(was is None or tuple(row) != cols or tuple(was) != cols for row, was in changed):
+        return ()
+    new, old = (zip(*(row.values() for row in rows), strict=True) for rows in zip(*changed, strict=True))
+    return (key, *(col for col, now, was in zip(cols, new, old, strict=True) if now != was and col != key))
+
+
+def _table(rows: list[Row], *, everything: bool, gone: list[Any], only: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Rows as one list of columns (``only`` these, if any) and one list of values per row; a row without some column gets None there."""
     if not rows:
         return {"cols": [], "all": everything, "set": [], "del": gone}
-    cols = tuple(rows[0])
-    if all(len(row) == len(cols) and tuple(row) == cols for row in rows):
-        values = [list(row.values()) for row in rows]
-    else:
-        cols = tuple(dict.fromkeys(col for row in rows for col in row))
-        values = [[row.get(col) for col in cols] for row in rows]
-    return {"cols": cols, "all": everything, "set": values, "del": gone}
+    cols = only or tuple(dict.fromkeys(col for row in rows for col in row))
+    return {"cols": cols, "all": everything, "set": [[row.get(col) for col in cols] for row in rows], "del": gone}
 
 
 def _continues(old: list[Row] | None, new: list[Row] | None) -> bool:

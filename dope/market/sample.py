@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dope.market.compiled import jit
-from dope.market.kernel import FPOW, N_ASK, N_BID, SCALE, depth_within
+from dope.market.kernel import FPOW, N_ASK, N_BID, SCALE, depth_within, unpacked
 from dope.market.lane import UNIT, in_base
 
 # columns of a sample, then three for each window (BID_DEPTH, ASK_DEPTH, IMBALANCE within it)
@@ -50,14 +50,24 @@ def sample(
 
 @jit
 def depths(levels: np.ndarray, touch: np.ndarray, slots: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """``Book.depth`` of many at once: float64 (books, windows, 2), base units of bids and asks within each window (bps) of the mid."""
+    """``Book.depth`` of many at once: float64 (books, windows, 2), base units of bids and asks within each window of the mid.
+
+    ``windows`` in bps, ascending: each goes on where the one before ended.
+    """
     out = np.zeros((slots.shape[0], windows.shape[0], 2))
-    for k in range(slots.shape[0]):
-        book, unit = levels[slots[k]], touch[slots[k], UNIT]
-        bids, asks = book[4, N_BID], book[4, N_ASK]
-        if bids > 0 and asks > 0:
-            mid = (book[0, bids - 1] - book[2, asks - 1]) / 2.0 / FPOW[book[4, SCALE]]
-            found = depth_within(book, windows)
+    for b in range(slots.shape[0]):
+        book, unit = levels[slots[b]], touch[slots[b], UNIT]
+        if book[4, N_BID] == 0 or book[4, N_ASK] == 0:
+            continue
+        mid = (book[0, book[4, N_BID] - 1] - book[2, book[4, N_ASK] - 1]) / 2.0
+        price = mid / FPOW[book[4, SCALE]]
+        for side in range(2):
+            row, k = 2 * side, book[4, N_BID if side == 0 else N_ASK] - 1
+            total = 0.0
             for w in range(windows.shape[0]):
-                out[k, w, 0], out[k, w, 1] = in_base(found[w, 0], mid, unit), in_base(found[w, 1], mid, unit)
+                edge = (mid if side == 0 else -mid) - mid * windows[w] / 1e4
+                while k >= 0 and book[row, k] >= edge:
+                    total += unpacked(book[row + 1, k])
+                    k -= 1
+                out[b, w, side] = in_base(total, price, unit)
     return out

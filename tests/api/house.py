@@ -17,7 +17,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.asyncio.client import ClientConnection, connect
 
 from dope.api import mount, server_options
-from dope.api.delta import KEYED, LOGS
+from dope.api.delta import KEYED, LOGS, PARTS
 from dope.settings import Settings
 from tests.api.publisher import Publisher
 
@@ -119,12 +119,15 @@ class Browser:
             for gone in value["del"]:
                 del rows[gone]
             at = value["cols"].index(KEYED[name]) if value["set"] else 0
-            rows |= {values[at]: dict(zip(value["cols"], values, strict=True)) for values in value["set"]}
+            for values in value["set"]:
+                rows[values[at]] = rows.get(values[at], {}) | dict(zip(value["cols"], values, strict=True))
             self.state[name] = rows
         elif name in LOGS:
             self.state[name] = (self.state.get(name, []) + value)[-self.EVENTS_KEPT :]
         elif name == "series":
             self._points(value)
+        elif name in PARTS:
+            self.state[name] = self.state.get(name, {}) | value
         else:
             self.state[name] = value
 

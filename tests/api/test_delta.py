@@ -69,6 +69,30 @@ def test_only_rows_that_changed_are_in_a_delta() -> None:
     assert change["del"] == ["okx:ETH-USDT"] and change["all"] is False
 
 
+def test_of_rows_that_were_told_only_the_columns_in_which_any_differs_are_sent() -> None:
+    data = full()
+    rows = list(data["instruments"])
+    rows[1], rows[2] = rows[1] | {"ask": 7.0}, rows[2] | {"bid": 99.0}
+    change = Differ(data).step(data | {"instruments": rows})["instruments"]
+    assert change["cols"] == ("key", "bid", "ask") and not change["all"]
+    assert change["set"] == [[row["key"], row["bid"], row["ask"]] for row in rows[1:3]]
+    new = instrument("okx", "NEW-USDT")
+    change = Differ(data).step(data | {"instruments": [*rows, new]})["instruments"]
+    assert change["cols"] == tuple(new) and len(change["set"]) == 3, "of a new row all columns, so of all rows of that message"
+    del rows[1]["ask"]
+    change = Differ(data).step(data | {"instruments": rows})["instruments"]
+    assert dict(zip(change["cols"], change["set"][0], strict=True))["ask"] is None, "and of one that lost a column"
+
+
+def test_of_the_mode_only_what_changed_is_sent_and_what_vanishes_asks_for_a_snapshot() -> None:
+    data = full()
+    before = dict(data["mode"])
+    assert Differ(data).step(data | {"mode": before | {"paused": True}})["mode"] == {"paused": True}
+    before.pop("version")
+    with pytest.raises(Discontinuity):
+        Differ(data).step(data | {"mode": before})
+
+
 def test_a_row_without_some_column_shows_null_there() -> None:
     data = {"jobs": [{"id": 1, "kind": "train"}, {"id": 2, "step": "Fit"}]}
     assert whole(data)["jobs"] == {"cols": ("id", "kind", "step"), "all": True, "set": [[1, "train", None], [2, None, "Fit"]], "del": []}
