@@ -13,7 +13,7 @@ from dope.engine import Engine
 from dope.market.orders import order_bps
 from dope.market.pairs import WALL
 
-CELLS = 400  #: cells that are drawn before the engine may step again: every one walks two books
+CELLS = 100  #: cells that are drawn before the engine may step again: every one walks two books
 NS = 1_000_000_000
 EVERY_NS = NS // 4  #: from one drawing to the next
 SHARE = 4  #: and at least so many times as long as the last one took, so that many venues leave time for everything else

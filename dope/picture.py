@@ -30,7 +30,7 @@ CLOSED_KEPT = 10_000  #: closed lives kept for statistics and export
 SERIES_POINTS = 900  #: one per second
 FAULT_LINES_PER_MIN = 10  #: lines of one kind told on the event tape per minute and venue
 RECENT_NS = 300 * NS
-SLICE = 40  #: books that are drawn before the engine may step again
+SLICE = 12  #: books that are drawn before the engine may step again
 
 
 class Picture:

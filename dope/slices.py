@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 
 PAUSE_S = 0.001  #: s left to the market between two slices
-SHARE = 0.5  #: of the time that the market took meanwhile, which the work may then take
-MOST_S = 0.005  #: s that the market waits at most for that
+SHARE = 1.0  #: of the time that the market took meanwhile, which the work may then take
+MOST_S = 0.008  #: s that the market waits at most for that
 
 
 class Slices:
