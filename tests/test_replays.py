@@ -216,7 +216,7 @@ def expected(engine: Engine) -> dict[str, Any]:
     for key, book in engine.market.books.items():
         bid, _, ask, _ = book.touch() if book.state == "LIVE" else (None,) * 4
         if book.own_ts:
-            found[key] = (book.state, bid, ask, engine.market.age(book, engine.market.now) / 1e6)
+            found[key] = (book.state, bid, ask, round(engine.market.age(book, engine.market.now) / 1e6, 1))
     return found
 
 

@@ -36,7 +36,8 @@ def session(*messages: Any) -> tuple[Engine, list[Any]]:
 def rows(run: Engine, now: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is shown of the price and of the venue."""
     picture = Picture(run, detector_of(run, Arbitrage), detector_of(run, Spreads), started_ns=T0, alert_pct=0.5)
-    return picture.standing.instrument(run.market.books[KEY], now, picture.standing.limits_ms()), picture.venue_rows(now, {})[0]
+    (row,) = picture.standing.instruments([run.market.books[KEY]], now, picture.standing.limits_ms())
+    return row, picture.venue_rows(now, {})[0]
 
 
 def test_prices_are_told_for_reference_and_never_become_a_leg() -> None:
