@@ -150,8 +150,9 @@
       DOPE.h("span", { class: "g" }), DOPE.h("b"), DOPE.h("span", { class: "ms" }))));
     pills.forEach((pill, i) => {
       const node = holder.children[i], [id, css, glyph, name, tail, label, since] = pill;
-      node.className = "vp " + css;
-      node.title = `${label}: ${DOPE.venueWord(map.get(id))} for ${since}, median excess delay ${fmt.number(map.get(id).excess_p50_ms, 1)} ms${DOPE.muted(map.get(id)) ? ", " + DOPE.muted(map.get(id)) : ""}`;
+      const title = `${label}: ${DOPE.venueWord(map.get(id))} for ${since}, median excess delay ${fmt.number(map.get(id).excess_p50_ms, 1)} ms${DOPE.muted(map.get(id)) ? ", " + DOPE.muted(map.get(id)) : ""}`;
+      if (node.className !== "vp " + css) node.className = "vp " + css;
+      if (node.title !== title) node.title = title;
       [glyph, name, tail].forEach((text, k) => { if (node.children[k].textContent !== text) node.children[k].textContent = text; });
     });
   }

@@ -105,7 +105,11 @@
       const now = bases().join() + kinds().join();
       if (now !== known) { known = now; draw(); }
     });
-    DOPE.on("mode", draw);
+    let size = null;
+    DOPE.on("mode", (mode) => {   // it comes ten times a second, and says something new once a day; what was refused does not stay in the box
+      const now = String((mode || {}).order_size ?? ""), box = input.order;
+      if (now !== size || (box && document.activeElement !== box && box.value !== now)) { size = now; draw(); }
+    });
     let asked = false;
     DOPE.on("mode", (mode) => {   // this browser's own order size, once per visit
       if (DOPE.replaying()) return;

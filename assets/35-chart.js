@@ -4,7 +4,7 @@
   "use strict";
   const DOPE = window.DOPE, { $, fmt } = DOPE;
   const QUIET = ["#2DD4BF", "#C792EA", "#F2C94C", "#7FB4E6", "#8FCB7B", "#E38BB0", "#A9B6C6", "#5CC8E0", "#B9A06A", "#9A8CF0", "#6FBF9F", "#D4A5A5"];
-  const MAX_LINES = 12, MAX_MARKS = 100, KEPT = 600, MIN_GAP_MS = 950, BUDGET_MS = 60, TOP = 12, BOTTOM = 28, LABEL = 14;   // px: above and below the plot, from one name to the next
+  const MAX_LINES = 12, MAX_MARKS = 100, KEPT = 600, MIN_GAP_MS = 950, BUDGET_MS = 60, LATEST_MS = 300, TOP = 12, BOTTOM = 28, LABEL = 14;   // px: above and below the plot, from one name to the next
   const MARKS = { jump: ["jumps", "triangle-up", "triangle-down"], burst: ["bursts", "diamond", "diamond-open"] };   // name, up, down
   let last = 0, pause = MIN_GAP_MS, zoomed = false, cursor = null;
 
@@ -141,6 +141,14 @@
     title(f);
     legend();
   }
+  /* Once what is urgent is on the screen: lines of minutes take longer to draw than all the rest, and may come a moment later. */
+  let coming = false;
+  function soon() {
+    if (coming) return;
+    coming = true;
+    const then = () => { coming = false; draw(false); };
+    if (window.requestIdleCallback) window.requestIdleCallback(then, { timeout: LATEST_MS }); else setTimeout(then, 0);
+  }
   function title(f) {
     const names = Object.keys(f.groups), one = names.length === 1 ? names[0] : null, price = DOPE.view.chart === "px";
     DOPE.text("chart-title", `${one || "All assets:"} ${one ? "price by venue" : "price by venue"}`);
@@ -163,8 +171,8 @@
   };
   DOPE.markTime = (ms) => { cursor = ms; draw(true); };
   DOPE.ready(() => {
-    DOPE.on("series", () => draw(false));
+    DOPE.on("series", soon);
     ["view", "page"].forEach((section) => DOPE.on(section, () => { zoomed = false; draw(true); legend(); }));
-    DOPE.on("second", () => { if (!DOPE.paused()) draw(false); });
+    DOPE.on("second", () => { if (!DOPE.paused()) soon(); });
   });
 })();

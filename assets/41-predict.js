@@ -177,14 +177,14 @@
 
   function draw() {
     const pred = DOPE.state.pred;
-    if (!pred || !$("predict-verdict")) return;
+    if (!pred || DOPE.page !== "predict" || !$("predict-verdict")) return;
     chooser();
     cards(pred);
     verdict(pred);
   }
   DOPE.ready(() => {
     DOPE.on("pred", (pred) => { remember(pred); draw(); DOPE.touch("predicted"); });
-    ["view", "venues"].forEach((section) => DOPE.on(section, () => { draw(); }));
+    ["view", "venues", "page"].forEach((section) => DOPE.on(section, () => { draw(); }));
     ["jobs", "held", "link"].forEach((section) => DOPE.on(section, second));
     DOPE.on("second", second);
     $("predict-pair").addEventListener("change", (event) => DOPE.see({ pair: event.target.value }));

@@ -45,10 +45,10 @@
   }
   function draw() {
     const pred = DOPE.state.pred;
-    if (!pred) return;
+    if (!pred || DOPE.page !== "predict") return;
     scores(pred.card);
     pairs();
     versions(pred);
   }
-  DOPE.ready(() => ["predicted", "view"].forEach((section) => DOPE.on(section, draw)));
+  DOPE.ready(() => ["predicted", "view", "page"].forEach((section) => DOPE.on(section, draw)));
 })();

@@ -96,8 +96,9 @@
   }
   let drawn = "";
   function fees(mode) {
+    if (DOPE.page !== "settings") return;
     const rows = (mode || {}).fees || [], key = JSON.stringify(rows) + Boolean(mode) + DOPE.replaying();
-    if (DOPE.page !== "settings" || (key === drawn && $("fees-rows") && $("fees-rows").childElementCount === rows.length)) return;
+    if (key === drawn && $("fees-rows") && $("fees-rows").childElementCount === rows.length) return;
     drawn = key;
     const bps = (v) => (typeof v === "number" ? `${fmt.number(v, 2)} bps` : fmt.UNKNOWN);
     DOPE.rows("fees", rows.map((f) => {

@@ -34,7 +34,7 @@ from dope.api.delta import Differ, Discontinuity
 from dope.api.live import encode
 from dope.board import Board
 from dope.feed.clock import Clock
-from dope.heap import parts, settle
+from dope.heap import parts
 from dope.sealer import SEAL_S
 from dope.session import Session
 from dope.tape.format import Meta
@@ -105,7 +105,6 @@ class Growth:
 def child(messages: int, folder: Path) -> None:
     """Runs the market; prints samples, signals and messages as one line of JSON."""
     logger.remove()
-    settle()
     session = Session(settings(9, folder).model_copy(update={"record": False}), "live", {}, Clock())
     session.journal = journal = Journal(folder / "tapes", Meta("live", 0, venues=(BUSY, plants.OTHER)), bounds=BOUNDS)
     session.feed.actions = lambda asked: None  # type: ignore[method-assign] # nobody is there to be asked

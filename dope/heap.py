@@ -17,15 +17,9 @@ class _Mallinfo(ctypes.Structure):
                 ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]  # fmt: skip
 
 
-def settle() -> None:
-    """Have tables in columns come from malloc, too: an allocator of their own keeps what was freed, and nobody can have it back."""
-    pa.set_memory_pool(pa.system_memory_pool())
-
-
 def parts() -> dict[str, int]:
-    """Bytes that callers of malloc hold (``used``) and that malloc keeps for them (``free``), both 0 where it does not tell; of what is
-    held, tables in columns (``arrow``, after ``settle``); Python's small objects (``objects``, a count). Code, stacks and what else is
-    mapped is in none of them.
+    """Bytes that callers of malloc hold (``used``) and that malloc keeps for them (``free``), both 0 where it does not tell; bytes of
+    tables in columns (``arrow``); Python's small objects (``objects``, a count). Code, stacks and what else is mapped is in none of them.
     """
     told = {"used": 0, "free": 0, "arrow": pa.total_allocated_bytes(), "objects": sys.getallocatedblocks()}
     asked = getattr(ctypes.CDLL(None), "mallinfo2", None)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import psutil
 from loguru import logger
 
-from dope import __version__, heap
+from dope import __version__
 from dope.audit import Audit
 from dope.board import Board
 from dope.commands import MUTED, TIERS, WATCHING, Commands
@@ -157,7 +157,6 @@ class Runtime:
 
     def _make_ready(self) -> None:
         """Machine code and models first: once the market runs, a loop that stands still for so long would be given up."""
-        heap.settle()
         began = time.monotonic()
         compile_all()
         load_library()

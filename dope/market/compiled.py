@@ -9,34 +9,37 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from numba import njit
 
 
-def made_of(room: Path, package: str) -> list[Path]:
-    """Files with compiled code, and those of the room whose functions and constants they import, directly or through others."""
+def made_of(room: Path, package: str, stem: str) -> list[Path]:
+    """The file ``stem`` of the room and those whose functions and constants it imports, directly or through others."""
     imports = re.compile(rf"^from {re.escape(package)}(?:\.(\w+))? import (\([^)]*\)|[^\n]*)", re.MULTILINE)
-    named: dict[str, set[str]] = {}
-    for file in room.glob("*.py"):
-        found = imports.findall(file.read_text(encoding="utf-8"))
-        named[file.stem] = {name for module, names in found for name in ([module] if module else re.findall(r"\w+", names))}
-    taken, todo = set[str](), [stem for stem, names in named.items() if "compiled" in names]
+    taken, todo = set[str](), [stem]
     while todo:
-        if (stem := todo.pop()) in named and stem not in taken:
-            taken.add(stem)
-            todo += named[stem]
-    return sorted(room / f"{stem}.py" for stem in taken)
+        file = room / f"{todo.pop()}.py"
+        if file.exists() and file.stem not in taken:
+            taken.add(file.stem)
+            for module, names in imports.findall(file.read_text(encoding="utf-8")):
+                todo += [module] if module else re.findall(r"\w+", names)
+    return sorted(room / f"{name}.py" for name in taken)
 
 
-SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in made_of(Path(__file__).parent, __package__ or ""))).hexdigest()
+@cache
+def _stamp(module: str) -> str:
+    package, _, stem = module.rpartition(".")
+    files = made_of(Path(__file__).parent, package, stem)
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _compiled(function: Callable[..., Any], *, everywhere: bool = False, alone: bool = False) -> Any:
     dispatcher: Any = njit(function, cache=True, boundscheck=False, forceinline=everywhere, nogil=alone)
     kept = dispatcher._cache._cache_file
-    kept._source_stamp = (kept._source_stamp, SOURCES)
+    kept._source_stamp = (kept._source_stamp, _stamp(function.__module__))
     return dispatcher
 
 
