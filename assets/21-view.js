@@ -106,7 +106,7 @@
       if (now !== known) { known = now; draw(); }
     });
     let size = null;
-    DOPE.on("mode", (mode) => {   // it comes ten times a second, and says something new once a day; what was refused does not stay in the box
+    DOPE.on("mode", (mode) => {   // it comes ten times a second and seldom says something new; what was refused does not stay in the box
       const now = String((mode || {}).order_size ?? ""), box = input.order;
       if (now !== size || (box && document.activeElement !== box && box.value !== now)) { size = now; draw(); }
     });

@@ -148,7 +148,7 @@
     }
     /* The same for screen readers: one table after the other, in place, so that who reads it keeps the place; all anew when others are shown. */
     function table(list, mode) {
-      const now = Date.now(), then = Boolean(own.past && own.past()), shape = JSON.stringify([mode, list.map((m) => [m.id, m.labels])]);
+      const now = Date.now(), then = Boolean(own.past && own.past()), shape = JSON.stringify([mode, then, list.map((m) => [m.id, m.labels])]);
       if (shape !== tabled) {
         tables = list.map(blank);
         DOPE.fill(`${own.name}-table`, ...tables.map((t) => t.node));

@@ -113,6 +113,16 @@ def _in_lots(
 
 
 @jit
+def _net_bps(paid: float, got: float, fees: tuple[float, float], transfer: float) -> float:
+    """What is earned, in bps of the cost of the buy with its fee."""
+    cost = paid * (1.0 + fees[0])
+    net = got * (1.0 - fees[1]) - cost
+    if transfer != 0.0:
+        net -= transfer
+    return net / cost * 1e4
+
+
+@jit
 def best_of(
     asks: np.ndarray, na: int, bids: np.ndarray, nb: int, fees: tuple[float, float], lot: float, transfer: float
 ) -> tuple[float, float, float]:
@@ -120,11 +130,7 @@ def best_of(
     qty, paid, got = _in_lots(asks, na, bids, nb, fees, lot, np.inf, False)
     if qty <= 0.0:
         return 0.0, 0.0, 0.0
-    cost = paid * (1.0 + fees[0])
-    net = got * (1.0 - fees[1]) - cost
-    if transfer != 0.0:
-        net -= transfer
-    return qty, cost, net / cost * 1e4
+    return qty, paid * (1.0 + fees[0]), _net_bps(paid, got, fees, transfer)
 
 
 @jit
@@ -135,8 +141,4 @@ def order_of(
     qty, paid, got = _in_lots(asks, na, bids, nb, fees, lot, most_quote, True)
     if qty <= 0.0:
         return 0.0, 0.0, 0.0
-    cost = paid * (1.0 + fees[0])
-    net = got * (1.0 - fees[1]) - cost
-    if transfer != 0.0:
-        net -= transfer
-    return paid / qty, got / qty, net / cost * 1e4
+    return paid / qty, got / qty, _net_bps(paid, got, fees, transfer)

@@ -30,18 +30,26 @@ def sides(rand: random.Random) -> tuple[Side, Side]:
     return side(-0.005, 1), side(0.002, -1)
 
 
+def drawn(rand: random.Random) -> tuple[tuple[Side, Side], tuple[float, float], float, float]:
+    """Sides, fees, lot and transfer."""
+    found = sides(rand)
+    fees = rand.choice([0.0, 0.001, 0.0005, -0.0001, 0.001 / 0.999]), rand.choice([0.0, 0.001, -0.0002, 0.00075])
+    return found, fees, rand.choice([0.0, 0.0, 1e-8, 0.001, 0.05, 1.0]), rand.choice([0.0, 0.0, 2.5])
+
+
+def ladders(asks: Side, bids: Side) -> tuple[np.ndarray, int, np.ndarray, int]:
+    return np.array([*asks, (0.0, 0.0)]), len(asks), np.array([*bids, (0.0, 0.0)]), len(bids)
+
+
 def compiled(asks: Side, bids: Side, fees: tuple[float, float], lot: float, transfer: float) -> tuple[float, float, float]:
-    ladders = [np.array([*side, (0.0, 0.0)]) for side in (asks, bids)]
-    found: tuple[float, float, float] = walking.best_of(ladders[0], len(asks), ladders[1], len(bids), fees, lot, transfer)
+    found: tuple[float, float, float] = walking.best_of(*ladders(asks, bids), fees, lot, transfer)
     return found
 
 
 def test_it_is_the_plain_walk_to_the_last_bit_for_any_two_books() -> None:
     rand, paid = random.Random(11), 0
     for _ in range(10_000):
-        asks, bids = sides(rand)
-        fees = rand.choice([0.0, 0.001, 0.0005, -0.0001, 0.001 / 0.999]), rand.choice([0.0, 0.001, -0.0002, 0.00075])
-        lot, transfer = rand.choice([0.0, 0.0, 1e-8, 0.001, 0.05, 1.0]), rand.choice([0.0, 0.0, 2.5])
+        (asks, bids), fees, lot, transfer = drawn(rand)
         walk = two_book(asks, bids, *fees, lot=lot, transfer=transfer)
         want = (0.0, 0.0, 0.0) if walk is NOTHING else (walk.qty, walk.cost, walk.net_bps)
         assert compiled(asks, bids, fees, lot, transfer) == want, (asks, bids, fees, lot, transfer)
@@ -52,14 +60,11 @@ def test_it_is_the_plain_walk_to_the_last_bit_for_any_two_books() -> None:
 def test_a_whole_order_is_that_of_the_plain_walk_to_the_last_bit_also_at_a_loss() -> None:
     rand, filled = random.Random(14), 0
     for _ in range(10_000):
-        asks, bids = sides(rand)
-        fees = rand.choice([0.0, 0.001, 0.0005, -0.0001, 0.001 / 0.999]), rand.choice([0.0, 0.001, -0.0002, 0.00075])
-        lot, transfer = rand.choice([0.0, 0.0, 1e-8, 0.001, 0.05, 1.0]), rand.choice([0.0, 0.0, 2.5])
+        (asks, bids), fees, lot, transfer = drawn(rand)
         size = rand.choice([1.0, 1_000.0, 250_000.0])
         walk = two_book(asks, bids, *fees, max_quote=size, lot=lot, transfer=transfer, fill_all=True)
         want = (0.0, 0.0, 0.0) if walk is NOTHING else (walk.buy_vwap, walk.sell_vwap, walk.net_bps)
-        ladders = [np.array([*side, (0.0, 0.0)]) for side in (asks, bids)]
-        assert walking.order_of(ladders[0], len(asks), ladders[1], len(bids), fees, lot, transfer, size) == want
+        assert walking.order_of(*ladders(asks, bids), fees, lot, transfer, size) == want
         filled += walk is not NOTHING
     assert 3_000 < filled < 9_990
 
