@@ -19,7 +19,8 @@ run: $(RUN_MARK)   ## start it: live venues, or the simulated market if none ans
 demo: $(RUN_MARK)   ## start it on the simulated market; needs no network
 	@$(PY) app.py serve --source sim
 
-# Several at once, because most tests wait for sockets, processes or a page; machine code is made before, or each would make its own.
+# Several at once, because most tests wait for sockets, processes or a page; machine code and the byte code of the tests are made before,
+# or each would make its own.
 # Pages come after the others: beside them they would go on drawing for as long as everything takes, and all of it would take longer.
 # What fails beside others has to pass alone.
 ALONE := --last-failed --last-failed-no-failures none
@@ -28,7 +29,8 @@ PLAIN := -m "not browser and not full"
 PAGES := -m "browser and not full" tests/browser
 
 test: $(DEV_MARK)   ## everything: lint, types, tests
-	$(PY) -c "from dope.market.ready import compile_all; compile_all()" & $(MAKE) --no-print-directory check && wait $$!
+	( $(PY) -c "from dope.market.ready import compile_all; compile_all()" && { $(PY) -m pytest -qq --collect-only >/dev/null || true; } ) & \
+	$(MAKE) --no-print-directory check && wait $$!
 	$(PY) -m pytest -q -n 4 $(DEALT) $(PLAIN) || $(PY) -m pytest -q $(PLAIN) $(ALONE)
 	$(PY) -m pytest -q -n 3 $(DEALT) $(PAGES) || $(PY) -m pytest -q $(PAGES) $(ALONE)
 

@@ -26,7 +26,7 @@ class Sheet(NamedTuple):
     about: dict[str, Any]
     pairs: np.ndarray  #: numbers of the pairs in the market's memory, (n, n); -1 where a market meets itself
     couples: np.ndarray  #: rows of the same among the couples of ``Spreads``, (n, n); -1 = none
-    signs: np.ndarray  #: of z, (n, n): a couple is listed one way round
+    signs: np.ndarray  #: of z, (n, n): a couple is the first key less the second, a cell is who sells less who buys
 
 
 class Matrices:
@@ -98,10 +98,11 @@ class Matrices:
         pairs = np.array([[-1 if memory is None else memory.number for memory in line] for line in memories], dtype=np.int64)
         of = self.spreads.pairs.number
         couples = np.array([[of.get((min(buy, sell), max(buy, sell)), -1) for sell in keys] for buy in keys], dtype=np.int64)
-        return Sheet(about, pairs, couples, np.array([[1.0 if buy < sell else -1.0 for sell in keys] for buy in keys]))
+        return Sheet(about, pairs, couples, np.array([[-1.0 if buy < sell else 1.0 for sell in keys] for buy in keys]))
 
     def _matrix(self, sheet: Sheet, now: int) -> dict[str, Any]:
-        """Gross at the user's order size, the same minus the pair's fee wall, z-score of the mid spread over an hour, wall, state."""
+        """Gross at the user's order size, the same minus the pair's fee wall, wall, state, and z:
+        how many deviations the mid of who sells lies further above that of who buys than in the mean of the hour."""
         market, shape = self.engine.market, sheet.pairs.shape
         market.write()
         slots, size = market.slots, self.arbitrage.rules.order_size

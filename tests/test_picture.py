@@ -22,7 +22,7 @@ from dope.picture import FAULT_LINES_PER_MIN, Picture
 from dope.settings import Settings
 from dope.shown import book_row, finite, opportunity_row, stopped
 from dope.types import CLOSED, TICK, Ack, BookState, Fault, Frame
-from tests.frames import MS, T0, okx_book, okx_script, opened, play, spot_script
+from tests.frames import MS, T0, okx_book, okx_script, opened, play, spot_diff, spot_script
 
 S = 1000 * MS
 
@@ -123,7 +123,9 @@ def test_matrices_are_drawn_a_few_at_a_time_beside_the_publications_and_shown_wh
     at[0] += 50 * MS
     assert picture.draw_more(lambda: at[0])
     picture.hide((), ["okx:ETH-USDT"])
-    assert picture.draw_more(lambda: at[0]) and published(), "other markets are shown: they are drawn anew at once"
+    assert picture.draw_more(lambda: at[0]), "other markets are shown: they are drawn anew at once"
+    (section,) = [part["matrix"] for part in picture.drawing(lambda: at[0]) if "matrix" in part]
+    assert [matrix["id"] for matrix in section] == ["BTC-USDT-spot"], "and what was half drawn is given up"
 
 
 def test_a_drawing_is_cut_into_slices_of_a_few_books(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +158,33 @@ def test_the_matrix_says_for_every_ordered_pair_what_the_order_size_brings() -> 
     engine.step(Frame(engine.market.now + 60 * S, "", 0, TICK, b"0"))
     (matrix,) = picture.fast(engine.market.now)["matrix"]
     assert matrix["state"][0][1] == "stale" and matrix["net"][0][1] is None, "an old book has no figure"
+
+
+def second(n: int) -> list[Frame]:
+    """Both books in second ``n``, by the venues' clocks too; the middle of OKX lies now higher, now lower."""
+    spot = spot_diff(115 + n, 115 + n, [["99.70000000", f"{n}.5"]], [])
+    okx = okx_book("update", 120 + n, 119 + n, [("100.1", "1" if n % 2 else "0")], [])
+    frames = [*play("binance_spot", [spot], conn=1, start=T0 + n * S), *play("okx", [okx], conn=2, start=T0 + n * S + MS)]
+    stamp = str((T0 + n * S) // MS).encode()
+    then = [Frame(each.ts, each.venue, each.conn, each.kind, each.data.replace(b"1700000000000", stamp)) for each in frames]
+    return [*then, Frame(T0 + n * S + 20 * MS, "", 0, TICK, b"0")]
+
+
+def test_z_of_a_cell_is_above_zero_where_who_sells_is_dearer_than_usual() -> None:
+    engine, picture = watching([*both(), *(frame for n in range(1, 42) for frame in second(n))])
+    (matrix,) = picture.fast(engine.market.now)["matrix"]
+    assert matrix["state"][0][1] == "ok" and matrix["z"][0][0] is None
+    assert matrix["z"][0][1] == -matrix["z"][1][0] and 0.5 < matrix["z"][0][1] < 2.0, "the bid of OKX is up"
+    step(engine, picture, second(42))
+    (matrix,) = picture.fast(engine.market.now)["matrix"]
+    assert -2.0 < matrix["z"][0][1] < -0.5, "and down again"
+
+
+def test_depth_is_told_as_finely_as_anybody_can_read_it() -> None:
+    update = okx_book("update", 130, 120, [("100.1", "1.23456789"), ("100.2", "1234.56789")], [])
+    engine, picture = watching([*both(), *play("okx", [update], conn=2, start=T0 + 100 * MS)])
+    row = next(row for row in picture.fast(engine.market.now)["instruments"] if row["key"] == "okx:BTC-USDT")
+    assert row["depth"]["25"][0] == 1235.8
 
 
 def test_instruments_and_books_show_prices_only_while_they_are_known_to_be_right() -> None:

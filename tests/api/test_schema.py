@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ from dope.board import Board
 from dope.settings import Settings
 from tests.api.house import House, serving
 from tests.api.names import Place, places
+from tests.examples import ALL
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance, response_schema_conformance,
           unsupported_method]  # fmt: skip
@@ -32,7 +34,7 @@ LEFT_OUT = ("negative_data_rejection", "positive_data_acceptance", "ignored_auth
 #: a POST here is read as one to /replays/{id}/{verb}, and refused as such (422 instead of 405)
 SHADOWED = ("/api/v1/replays/{id}/live",)
 TRIES = 5
-QUICK, FULL = 5, 100  #: examples per operation
+EXAMPLES = 100 if os.environ.get(ALL) else 5  #: of each operation, besides those at the bounds of what is described
 
 
 def described() -> FastAPI:
@@ -68,12 +70,8 @@ def check(house: House, case: schemathesis.Case) -> None:
         json.loads(answer.content, parse_constant=no_constant)
 
 
-some = settings(max_examples=QUICK, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
-many = settings(max_examples=FULL, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
-
-
 @schema.parametrize()
-@some
+@settings(max_examples=EXAMPLES, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
 def test_every_operation_answers_as_it_is_described(house: House, case: schemathesis.Case) -> None:
     check(house, case)
 
@@ -102,10 +100,3 @@ def operation_at(told: dict[str, Any], place: Place) -> Any:
     fits = [known for known, methods in told["paths"].items() if place.method.lower() in methods and len(known.split("/")) == len(path)
             and all("{" in theirs or theirs == ours for theirs, ours in zip(known.split("/"), path, strict=True))]  # fmt: skip
     return told["paths"][min(fits, key=lambda known: known.count("{"))][place.method.lower()]
-
-
-@pytest.mark.full
-@schema.parametrize()
-@many
-def test_every_operation_answers_as_it_is_described_many_times(house: House, case: schemathesis.Case) -> None:
-    check(house, case)
