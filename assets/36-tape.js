@@ -11,8 +11,9 @@
   function row(event) {
     const [glyph, css] = ICONS[event.kind] || ICONS.system, bad = !event.muted && ["bad", "down"].includes(event.tone);
     const value = event.muted ? "muted" : event.value === null || event.value === undefined ? "" : String(event.value).replace(/^-/, fmt.MINUS);
-    return h("button", { type: "button", class: "ev tone-" + (event.muted ? "quiet" : event.tone || ""), "data-act": "event", "data-value": String(event.t), title: event.text },
-      h("span", { class: "t" }, fmt.clock(event.t)), h("span", { class: "ic " + (bad ? "i-bad" : css) }, DOPE.icon(glyph)), h("span", { class: "m" }, event.text), h("span", { class: "q" }, value));
+    // each in an item of its own: rules of libraries for a button behind a button would make a new line the business of all lines below it
+    return h("li", {}, h("button", { type: "button", class: "ev tone-" + (event.muted ? "quiet" : event.tone || ""), "data-act": "event", "data-value": String(event.t), title: event.text },
+      h("span", { class: "t" }, fmt.clock(event.t)), h("span", { class: "ic " + (bad ? "i-bad" : css) }, DOPE.icon(glyph)), h("span", { class: "m" }, event.text), h("span", { class: "q" }, value)));
   }
   function draw() {
     const holder = $("tape-rows"), events = DOPE.state.events;

@@ -1,14 +1,15 @@
 """Long work on the loop is done in slices; between two of them the market goes on.
 
-A pause ends when the loop comes back, and under load that takes as long as everything that has waited meanwhile: a fixed pause after each
-slice of a fraction of a millisecond would make the work last fifty times as long. So what follows a long pause may last a share of it.
+A pause is a few turns of the loop: what has come is read and judged, and if nothing has, nobody waits for it. Under load such a turn takes
+as long as everything that has come meanwhile, and one after each slice of a fraction of a millisecond would make the work last many times
+as long. So what follows a long pause may last a share of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-PAUSE_S = 0.001  #: s left to the market between two slices
+TURNS = 3  #: of the loop between two slices: sockets are read in one, what they brought is handed over in the next, and so on
 SHARE = 1.0  #: of the time that the market took meanwhile, which the work may then take
 MOST_S = 0.008  #: s that the market waits at most for that
 
@@ -25,6 +26,7 @@ class Slices:
         before = clock()
         if before < self._until:
             return
-        await asyncio.sleep(PAUSE_S)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         after = clock()
-        self._until = after + min((after - before - 2 * PAUSE_S) * SHARE, MOST_S)
+        self._until = after + min((after - before) * SHARE, MOST_S)

@@ -194,7 +194,7 @@ def _tape() -> Component:
         [
             _head("Event tape", "", [html.Div(chips, id="tape-kinds", className="controls")], name="tape"),
             html.Div(
-                [skeleton(4, "tape-empty"), html.Div(id="tape-rows")],
+                [skeleton(4, "tape-empty"), html.Ul(id="tape-rows")],
                 id="tape-body", className="tape", tabIndex="0", role="log", **attrs({"aria-live": "off", "aria-labelledby": "tape-title"}),
             ),
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.examples import ALL, FIRST
-from tests.figures import VARIABLE
+import psutil
+
+from tests.guards.inside import run
 from tests.guards.listed import Guard
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +22,9 @@ TAKEN = ("dope", "tests", "assets", "models", "app.py", "pyproject.toml")
 PATIENCE_S = 400
 AT_ONCE = 2  #: each in a copy of its own
 FAILED = 1  #: pytest's code for "some test failed"; an error in the code itself, or no test at all, has another one
+#: imported once, in the process that all others are forked from: most of a short run of tests is waiting for libraries
+LIBRARIES = ("pytest", "hypothesis", "schemathesis", "xdist", "numpy", "pandas", "numba", "duckdb", "pyarrow.parquet", "orjson", "msgspec",
+             "loguru", "sklearn.ensemble", "websockets", "picows", "fastapi", "httpx", "pydantic_settings", "psutil")  # fmt: skip
 
 
 def copied(folder: Path) -> Path:
@@ -49,18 +53,26 @@ def noticed(guard: Guard, project: Path) -> bool:
     path = project / guard.file
     whole = path.read_text(encoding="utf-8")
     path.write_text(switched(guard, whole), encoding="utf-8")
+    fork = multiprocessing.get_context("forkserver")
+    fork.set_forkserver_preload(list(LIBRARIES))
+    running = fork.Process(target=run, args=(str(project), guard.tests.split()))
+    running.start()
     try:
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *_words(guard.tests)]
-        # no byte code of this stays for the next guard
-        environment = {**os.environ, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1", FIRST: "1"}
-        environment.pop(VARIABLE, None)  # what fails there is no finding about the project
-        environment.pop(ALL, None)  # `make test` must notice it
-        done = subprocess.run(command, cwd=project, env=environment, timeout=PATIENCE_S, capture_output=True, text=True, check=False)
-    except subprocess.TimeoutExpired:
-        return False  # a test that hangs tells nobody what is wrong
+        running.join(PATIENCE_S)
+        return running.exitcode == FAILED  # a test that hangs tells nobody what is wrong
     finally:
+        _end(running.pid)
         path.write_text(whole, encoding="utf-8")
-    return done.returncode == FAILED
+
+
+def _end(pid: int | None) -> None:
+    """Whatever still runs there."""
+    try:
+        process = psutil.Process(pid)
+        for each in (*process.children(recursive=True), process):
+            each.kill()
+    except psutil.NoSuchProcess:
+        return
 
 
 def all_noticed(guards: Iterable[Guard]) -> Iterator[tuple[Guard, bool]]:
@@ -78,8 +90,3 @@ def all_noticed(guards: Iterable[Guard]) -> Iterator[tuple[Guard, bool]]:
                 free.put(project)
 
         yield from pool.map(look, guards)
-
-
-def _words(tests: str) -> list[str]:
-    """Arguments of pytest; what follows ``-k`` is one word."""
-    return tests.split()
