@@ -49,7 +49,7 @@ bench: $(DEV_MARK)   ## CPU, latency and memory beside plain comparators; takes 
 	$(PY) -m bench.store
 	$(PY) -m bench.crowd
 
-verify: $(DEV_MARK)   ## tests of full size and the benchmarks behind the promises, into tests/REPORT.md; some 35 minutes
+verify: $(DEV_MARK)   ## tests of full size and the benchmarks behind the promises, into tests/REPORT.md; some 30 minutes
 	$(PY) -m tests.verify
 
 env: $(DEV_MARK)   ## write .env.example and the settings table of the README anew
