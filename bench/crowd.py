@@ -1,8 +1,7 @@
 """``python -m bench.crowd``: the whole application under a full load, with its page open, all on this one machine.
 
 Thirteen simulated venues of ten markets each send some ten thousand messages a second over loopback; the program watches, judges and
-records them as a user runs it, and one browser shows the Live page, both at usual priority. The market stands for machines elsewhere:
-where all three want a processor it comes a little later. Told: what came in, whether books stayed LIVE,
+records them as a user runs it, and one browser shows the Live page at usual priority. Told: what came in, whether books stayed LIVE,
 memory, processor time of each part, and event → pixel. Ten minutes are what is promised (``--seconds 600``).
 """
 
@@ -39,7 +38,6 @@ LISTED = frozenset(f"{venue}:{spec.symbol}" for venue in VENUES for spec in many
 EVERY_S = 5.0  #: s between two looks
 START_S = 240.0  #: s until all books are LIVE
 PARTS = {"used": "held by callers of malloc", "free": "kept by malloc for them", "arrow": "tables in columns"}
-BEHIND = 4  #: niceness of the market
 LATE_SHARE = 0.3  #: of the run, left out of the growth of memory: histories of fixed size fill
 
 
@@ -52,9 +50,7 @@ def market(folder: Path, pace: float) -> Iterator[tuple[dict[str, dict[str, str]
     with log, subprocess.Popen(command, stdin=-1, stdout=-1, stderr=log, text=True, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
-            sender = psutil.Process(process.pid)
-            sender.nice(BEHIND)
-            yield json.loads(process.stdout.readline()), sender
+            yield json.loads(process.stdout.readline()), psutil.Process(process.pid)
         finally:
             assert process.stdin is not None
             process.stdin.close()

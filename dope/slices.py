@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 TURNS = 3  #: of the loop between two slices: sockets are read in one, what they brought is handed over in the next, and so on
-SHARE = 1.0  #: of the time that the market took meanwhile, which the work may then take
+SHARE = 2.0  #: times the time that the market took meanwhile, which the work may then take
 MOST_S = 0.008  #: s that the market waits at most for that
 
 
