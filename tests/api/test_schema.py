@@ -34,7 +34,7 @@ LEFT_OUT = ("negative_data_rejection", "positive_data_acceptance", "ignored_auth
 #: a POST here is read as one to /replays/{id}/{verb}, and refused as such (422 instead of 405)
 SHADOWED = ("/api/v1/replays/{id}/live",)
 TRIES = 5
-EXAMPLES = 100 if os.environ.get(ALL) else 5  #: of each operation, besides those at the bounds of what is described
+EXAMPLES = 50 if os.environ.get(ALL) else 5  #: of each operation, besides those at the bounds of what is described
 
 
 def described() -> FastAPI:
