@@ -18,6 +18,7 @@ from tests.browser.dev_server import Server
 from tests.browser.fake_board import KEYS, key_of
 from tests.browser.fake_watching import FakeWatching
 from tests.browser.patience import patient
+from tests.browser.real_server import until
 
 pytestmark = pytest.mark.browser
 READY = "document.querySelectorAll('#watched-list .wchip').length === 12 && document.querySelector('[data-test=\"watched-kraken\"]')"
@@ -244,6 +245,7 @@ def test_figures_show_what_runs_and_count_as_set_once_the_program_says_so(page: 
     page.fill("#set-min_net_bps", "1.5")
     page.keyboard.press("Enter")
     page.wait_for_function("document.getElementById('figure-order_size').textContent === '◌ asked for'")
+    until(lambda: asked(page, "set"), "the command")  # what the page says it has asked for is still on its way
     assert asked(page, "set") == [{"order_size": 2500, "min_net_bps": 1.5}]
     page.server.hold.clear()
     page.wait_for_function("document.getElementById('figure-order_size').textContent.includes('500')")
@@ -469,6 +471,7 @@ def test_parameters_of_detectors_are_shown_with_unit_range_and_meaning_and_chang
     try:
         page.click('[data-test="detectors-apply"]')
         page.wait_for_function("document.getElementById('parameter-jumps-min_bps-said').textContent === '◌ asked for'")
+        until(lambda: asked(page, "set"), "the command")
         assert asked(page, "set") == [{"parameters": {"jumps": {"min_bps": 7.5}}}]
     finally:
         market.deaf = False
