@@ -46,6 +46,7 @@ QUICK, FULL = 1_000_000, 20_000_000  #: messages
 TARGET = 0.05  #: MiB per million
 SECONDS_LEAST = 8_000  #: of market time: histories of an hour are full after 3,600 s, which is 9 M of 20 M messages
 EVERY, EVERY_QUICK = 300, 45  #: messages between two planted opportunities
+LIVELY = 1_000  #: messages in which at least one opportunity must have come
 TURN = 30_000  #: messages of the stream before it begins anew
 BATCH = 64  #: frames per turn of the loop
 SAMPLE_S = 0.25
@@ -153,6 +154,8 @@ def measure(messages: int, kept: Path | None = None) -> list[Figure]:
         command = [sys.executable, "-m", "bench.memory", "--child", folder, "--messages", str(messages)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
     told = json.loads(done.stdout.splitlines()[-1])
+    if told["signals"] < messages / LIVELY:
+        raise RuntimeError(f"{told['signals']} opportunities in {messages:,} messages: this was not the market that is promised")
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(told), encoding="utf-8")

@@ -98,6 +98,7 @@ class Runtime:
         self._task: asyncio.Task[Any] | None = None
         self._process = psutil.Process()
         self._rss_mb = 0.0
+        self._slices = Slices()
 
     # -- from other threads ------------------------------------------------------------------------------------------
     def start(self) -> None:
@@ -247,17 +248,18 @@ class Runtime:
 
     async def _draw_more(self, session: Session, until: float) -> None:
         """What nobody waits for is drawn while there is time, up to ``until`` (s, monotonic), and a little of it when there is none."""
-        market, slices, left = session.engine.market, Slices(), SLICES_LEAST
+        market, left = session.engine.market, SLICES_LEAST
         while (left > 0 or time.monotonic() < until) and session.picture.draw_more(lambda: market.now or self.clock.now()):
             left -= 1
-            await slices.pause()
+            await self._slices.pause()
 
     async def _sections(self, session: Session, *, full: bool) -> dict[str, Any]:
         """What changes many times a second, and, when ``full``, what changes once. The market goes on in between."""
         market = session.engine.market
         sections: dict[str, Any] = {}
         shown = market.now  # what came later may or may not be in it
-        slices = Slices()
+        slices = self._slices
+        slices.begin()
         if full:
             await slices.pause()
             sections |= session.picture.slow()

@@ -11,14 +11,18 @@ import asyncio
 
 TURNS = 3  #: of the loop between two slices: sockets are read in one, what they brought is handed over in the next, and so on
 SHARE = 2.0  #: times the time that the market took meanwhile, which the work may then take
-MOST_S = 0.008  #: s that the market waits at most for that
+MOST_S = 0.02  #: s that the market waits at most for that
 
 
 class Slices:
-    """Belongs to one piece of work on one loop."""
+    """Belongs to one piece of work on one loop, which may be done time and again."""
 
     def __init__(self) -> None:
-        self._until = 0.0  # of the loop's clock, s
+        self._share = self._until = 0.0  # s; the latter of the loop's clock
+
+    def begin(self) -> None:
+        """Called when the loop has just woken the work up: the market has had its turn, and that took as long as the last one."""
+        self._until = asyncio.get_running_loop().time() + self._share
 
     async def pause(self) -> None:
         """Called after each slice: returns at once while the market has just had its turn, else after that."""
@@ -29,4 +33,5 @@ class Slices:
         for _ in range(TURNS):
             await asyncio.sleep(0)
         after = clock()
-        self._until = after + min((after - before) * SHARE, MOST_S)
+        self._share = min((after - before) * SHARE, MOST_S)
+        self._until = after + self._share

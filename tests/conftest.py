@@ -20,7 +20,8 @@ __all__ = ["figure", "pytest_runtest_makereport"]  # of every test
 BROWSER = Path(__file__).parent / "browser"
 #: dealt out first, the longest before all: a long file that comes last keeps the other processes idle
 LONGEST = ("guards/test_guards.py", "simulation/test_seeds.py", "api/test_names.py", "sim/test_gap_recall.py", "api/test_schema.py",
-           "trial/test_recall.py", "trial/test_calm.py", "app/test_sources.py", "browser/test_four_uses.py")  # fmt: skip
+           "trial/test_recall.py", "trial/test_calm.py", "app/test_sources.py", "browser/test_page_memory.py",
+           "browser/test_four_uses.py")  # fmt: skip
 
 HOUSE = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("house", max_examples=some(100), phases=phases(), **HOUSE)

@@ -155,3 +155,17 @@ def test_commands_in_the_readme_exist() -> None:
     named = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
     declared = set(re.findall(r'@app\.command\((?:"(\w+)")?\)\n *def (\w+)', text("app.py") + text("dope/care/commands.py")))
     assert named and set(named) <= {name for pair in declared for name in pair}
+
+
+#: `legend+*`, `.a>:nth-child(2)`: what stands at the right end fits every element, so that a new one in a list of 370 asks for all of them
+ANYTHING = re.compile(r"(?:\+|~)\s*(?:\*|:(?!where|is|:))[^,{]*[,{]|>\s*:nth-(?:last-)?child[^,{]*[,{]")
+
+
+@pytest.mark.parametrize("sheet", sorted((ROOT / "assets").glob("*.css")), ids=lambda path: path.name)
+def test_no_rule_of_a_style_sheet_asks_every_element_for_its_neighbours(sheet: Path) -> None:
+    assert [found.group() for found in ANYTHING.finditer(sheet.read_text(encoding="utf-8"))] == []
+
+
+def test_such_a_rule_would_be_seen() -> None:
+    rules = "legend+*{a:b}", ".t>:nth-child(2n)>*{a:b}", ".g>:nth-last-child(3)~.i,.x{a:b}"
+    assert all(ANYTHING.search(rule) for rule in rules) and not ANYTHING.search("a+b{width:calc(1px + 2px)} .c>:first-child{d:e}")

@@ -33,6 +33,7 @@ def worked(turn_s: float) -> tuple[float, int, float]:
         for _ in range(SLICES):
             loop.spend(SLICE_S)
             await slices.pause()
+            waits.append(loop.time() - ended[-1])
         running.cancel()
         return loop.time() - began, len(ended) - 1, max(waits)
 
@@ -51,3 +52,32 @@ def test_work_beside_a_busy_market_goes_on_for_a_share_of_the_time_that_the_mark
     assert turns < SLICES / 2, "one turn after each slice would be a hundred"
     assert waited <= MOST_S + 2 * SLICE_S + EVERY_S, "the market waits for a few milliseconds at most"
     assert max(MOST_S, SHARE * (lasted - SLICES * SLICE_S)) + SLICE_S * turns >= SLICES * SLICE_S, "and for no more than its share"
+
+
+def test_work_that_is_done_time_and_again_begins_as_after_its_last_pause() -> None:
+    """Its market had a turn just before; one more at once would only make what is drawn older."""
+
+    async def main(clock: Clock) -> list[float]:
+        loop, slices, lasted = asyncio.get_running_loop(), Slices(), []
+        assert isinstance(loop, VirtualLoop)
+
+        async def market() -> None:
+            while True:
+                loop.spend(0.005)
+                await asyncio.sleep(EVERY_S)
+
+        running = asyncio.create_task(market())
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+            began = loop.time()
+            slices.begin()
+            for _ in range(10):
+                loop.spend(SLICE_S)
+                await slices.pause()
+            lasted.append(loop.time() - began)
+        running.cancel()
+        return lasted
+
+    first, *others = in_virtual_time(main)
+    assert first > 10 * SLICE_S + 0.004, "of which nothing is known before its first pause"
+    assert others == pytest.approx([10 * SLICE_S] * 4)

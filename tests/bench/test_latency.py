@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from bench import latency, plants
 from bench.endless import Endless
-from bench.figures import Figure, Machine, figure, publish, quantiles, table
+from bench.figures import Machine, figure, publish, quantiles, table
 from bench.marks import COLUMNS
 from bench.paced import acknowledged, planned
 from bench.stream import SYMBOLS
@@ -106,14 +105,3 @@ def test_figures_are_left_as_json_with_the_machine(tmp_path: Path, capsys: pytes
     publish("any", Machine(), [figure("fast", "µs", [2.0], 7, target=2.0)], folder=tmp_path)
     told = json.loads((tmp_path / "any.json").read_text())
     assert told["figures"][0]["met"] is True and told["machine"]["cores"] >= 1 and "load average" in capsys.readouterr().out
-
-
-@pytest.mark.full
-def test_it_measures_the_real_thing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency, "OUT", tmp_path)
-    said: list[Figure] = []
-    monkeypatch.setattr(latency, "publish", lambda name, machine, figures: said.extend(figures))
-    assert latency.main(["--rates", "1000", "--seconds", "1", "--warm", "1", "--rounds", "1"]) == 0
-    by_name: dict[str, Any] = {each.name: each for each in said}
-    assert by_name["1k/s due → book p50"].samples == 1000 and by_name["1k/s due → book p50"].value > 0
-    assert by_name["1k/s planted signals missed"].value == 0.0 and by_name["1k/s planted signals missed"].samples == 10

@@ -1,20 +1,17 @@
-"""The benchmark of watching drives the real program, and tells a slow ingest from a slow screen."""
+"""The benchmark of watching tells a slow ingest from a slow screen, and whose part of the way was slow."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pytest
 
 from bench import pixels, served, watched
-from bench.figures import Figure
 from bench.marks import COLUMNS
 from bench.stream import SYMBOLS
 
 MS = 1_000_000
 NO_MARKS = np.zeros((0, COLUMNS), dtype=np.int64)
-assert served  # run as a process of its own by what is tested here
+assert served  # run as a process of its own by the benchmark
 
 
 def test_only_messages_of_a_phase_count_for_it() -> None:
@@ -40,25 +37,3 @@ def test_the_way_to_the_screen_is_told_by_parts_on_average_and_of_the_slowest() 
     taken = [told[f"newest event → pixel, 20 watchers, {words}: taken in by the page"] for words in ("mean", "slowest 5 %")]
     assert [(each.value, each.note, each.samples) for each in taken] == [(7.0, "29 %", 40), (83.0, "83 %", 2)]
     assert len(told) == 1 + 2 * len(pixels.WAY) and pixels.ways([watched.Phase("nobody", 0, 1, 1.0, 1, {})]) == []
-
-
-@pytest.mark.full
-def test_the_real_program_is_fed_watched_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[Figure] = []
-    monkeypatch.setattr(watched, "publish", lambda name, machine, figures: said.extend(figures))
-    monkeypatch.setattr(watched, "WARM_S", 4.0)
-    assert watched.main(["--rate", "300", "--rounds", "1", "--settle", "2", "--seconds", "6", "--browsers", "0"]) == 0
-    by_name: dict[str, Any] = {each.name: each for each in said}
-    assert by_name["ingest, nobody watches: p50"].samples > 100 and by_name["ingest, 20 watchers: p50"].value > 0
-    assert by_name["dashboard CPU per client and update"].samples > 20
-
-
-@pytest.mark.full
-@pytest.mark.browser
-def test_a_real_page_tells_when_events_reach_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[Figure] = []
-    monkeypatch.setattr(watched, "publish", lambda name, machine, figures: said.extend(figures))
-    if not watched.chromium():
-        pytest.skip("no Chromium on this machine")
-    assert watched.main(["--rate", "500", "--rounds", "1", "--settle", "2", "--seconds", "4", "--browsers", "1"]) == 0
-    assert any(each.name.startswith("any event → pixel") for each in said)

@@ -27,6 +27,8 @@ GRID = """() => {
 }"""
 OVER = """() => [...document.querySelectorAll('.card, .kpi, .banner, .top > *, .foot .disclaimer')]
   .filter((n) => n.getClientRects().length && n.getBoundingClientRect().right > innerWidth + 0.5).map((n) => n.id || n.className)"""
+DIMMED = """() => [...document.querySelectorAll('.ag-center-cols-container .ag-row.dim')]
+  .flatMap((row) => [row, ...row.querySelectorAll('*')]).map((node) => [node.className, getComputedStyle(node).opacity])"""
 LEDGER = ("received", "cost", "gross", "fee-buy", "fee-sell", "net")
 
 
@@ -79,6 +81,16 @@ def test_deltas_move_cards_rows_and_the_measured_delay(watching: Any) -> None:
     shown = page.evaluate(GRID)
     assert shown == {key: [row["net"], row["net_bps"], row["state"]] for key, row in sent.items()}
     assert page.complaints == []
+
+
+def test_rows_that_are_over_are_dimmed_by_their_colours_and_cost_the_screen_no_layer_each(watching: Any) -> None:
+    """An opacity would give each such row a group of its own, to be composited anew with every frame."""
+    server, page = watching
+    server.market.hot = 0.3
+    page.wait_for_function("document.querySelector('.ag-center-cols-container .ag-row.dim .leg-buy b')")
+    assert {opacity for _, opacity in page.evaluate(DIMMED)} == {"1"}
+    colour = page.evaluate("getComputedStyle(document.querySelector('.ag-row.dim .leg-buy b')).color")
+    assert re.search(r"[/,] *0?\.5\)$", colour), colour
 
 
 def test_filters_by_kind_asset_text_and_net_leave_only_what_matches(watching: Any) -> None:

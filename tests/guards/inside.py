@@ -11,12 +11,22 @@ import pytest
 from tests.examples import ALL, FIRST
 from tests.figures import VARIABLE
 
-NO_RUN = 70  #: pytest itself has failed: that is not what "a test failed" looks like
+NOTICED = 101  #: a test has failed. Pytest's own code for it is 1, which is also that of a process that an exception has ended.
 EARLY = "ignore::pytest.PytestAssertRewriteWarning"  #: of plug-ins that are there already: whoever forks this has imported them
 
 
 def run(project: str, tests: Sequence[str]) -> None:
-    """Ends this process with pytest's code. Everything of the project is imported anew, from the copy; nothing is written there."""
+    """Ends this process with `NOTICED` or what else pytest says; whatever goes wrong on the way there is not a test that failed."""
+    code: int = pytest.ExitCode.INTERNAL_ERROR
+    try:
+        _enter(project)
+        code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", EARLY, *tests])
+    finally:
+        os._exit(NOTICED if code == pytest.ExitCode.TESTS_FAILED else code)
+
+
+def _enter(project: str) -> None:
+    """Everything of the project is imported anew, from the copy; nothing is written there, and nothing is said."""
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(null, stream)
@@ -28,8 +38,3 @@ def run(project: str, tests: Sequence[str]) -> None:
     sys.dont_write_bytecode = True  # no byte code of this stays for the next guard
     os.environ.pop(VARIABLE, None)  # what fails there is no finding about the project
     os.environ.pop(ALL, None)  # `make test` must notice it
-    code: int = NO_RUN
-    try:
-        code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", EARLY, *tests])
-    finally:
-        os._exit(code)

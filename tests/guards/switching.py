@@ -14,14 +14,13 @@ from queue import SimpleQueue
 
 import psutil
 
-from tests.guards.inside import run
+from tests.guards.inside import NOTICED, run
 from tests.guards.listed import Guard
 
 ROOT = Path(__file__).resolve().parents[2]
 TAKEN = ("dope", "tests", "assets", "models", "app.py", "pyproject.toml")
 PATIENCE_S = 400
 AT_ONCE = 2  #: each in a copy of its own
-FAILED = 1  #: pytest's code for "some test failed"; an error in the code itself, or no test at all, has another one
 #: imported once, in the process that all others are forked from: most of a short run of tests is waiting for libraries
 LIBRARIES = ("pytest", "hypothesis", "schemathesis", "xdist", "numpy", "pandas", "numba", "duckdb", "pyarrow.parquet", "orjson", "msgspec",
              "loguru", "sklearn.ensemble", "websockets", "picows", "fastapi", "httpx", "pydantic_settings", "psutil")  # fmt: skip
@@ -59,9 +58,10 @@ def noticed(guard: Guard, project: Path) -> bool:
     running.start()
     try:
         running.join(PATIENCE_S)
-        return running.exitcode == FAILED  # a test that hangs tells nobody what is wrong
+        return running.exitcode == NOTICED  # a test that hangs tells nobody what is wrong
     finally:
-        _end(running.pid)
+        if running.is_alive():
+            _end(running.pid)
         path.write_text(whole, encoding="utf-8")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.guards.inside import NOTICED, run
 from tests.guards.listed import GUARDS, Guard
 from tests.guards.switching import ROOT, all_noticed, copied, noticed, switched
 
@@ -41,6 +43,19 @@ def test_a_few_are_missed_when_they_are_off(guard: Guard, project: Path) -> None
 def test_a_guard_that_nobody_misses_is_told(project: Path) -> None:
     idle = Guard("nothing", "dope/feed/pace.py", "the longest ban that", "a long ban that", "tests/feed/test_pace.py")
     assert not noticed(idle, project)
+
+
+def test_code_that_cannot_even_be_read_is_not_what_a_test_notices(project: Path) -> None:
+    whole, half = "from __future__ import annotations", "from __future__ import"
+    broken = Guard("nothing", "dope/feed/pace.py", whole, half, "tests/feed/test_pace.py")
+    assert not noticed(broken, project)
+
+
+def test_a_run_that_never_came_to_its_tests_has_noticed_nothing(tmp_path: Path) -> None:
+    lost = multiprocessing.get_context("forkserver").Process(target=run, args=(str(tmp_path / "gone"), ["tests"]))
+    lost.start()
+    lost.join(60)
+    assert lost.exitcode not in (None, 0, 1, NOTICED)
 
 
 @pytest.mark.full

@@ -18,9 +18,9 @@ SIZE = "MORE = {}\n"
 PLAIN = "from tiny.top import answer\n# {}\n"
 
 
-def run(folder: Path) -> str:
+def run(folder: Path, program: str = PROGRAM) -> str:
     environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache")}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     return done.stdout.strip()
 
 
@@ -42,6 +42,19 @@ def test_a_change_in_one_file_is_seen_by_the_compiled_code_of_another(tmp_path: 
     assert run(tmp_path) == "13"
     (room / "size.py").write_text(SIZE.format(20))
     assert run(tmp_path) == "23", "a constant of a file without compiled code counts, too"
+
+
+def test_compiled_code_outside_the_room_is_made_anew_when_a_file_of_the_room_changes(tmp_path: Path) -> None:
+    room = tmp_path / "tiny"
+    room.mkdir()
+    shutil.copy(Path(dope.__file__).parent / "market" / "compiled.py", room)
+    (tmp_path / "compiled.py").write_text(TOP)  # named like a file of the room
+    (room / "size.py").write_text(SIZE.format(10))
+    (room / "low.py").write_text(LOW.format(1))
+    outside = PROGRAM.replace("tiny.top", "compiled")
+    assert run(tmp_path, outside) == "12"
+    (room / "low.py").write_text(LOW.format(2))
+    assert run(tmp_path, outside) == "13"
 
 
 def made(stem: str) -> set[str]:

@@ -55,3 +55,11 @@ def test_ordinary_prices_and_sizes_take_the_fast_way(number: str) -> None:
     whole, _, fraction = number.partition(".")
     fast, _ = read(b'"%s"' % number.encode())
     assert fast == (int(whole + fraction), len(fraction), len(number) + 2)
+
+
+@pytest.mark.parametrize("zeros", [digits.MAX_PRICE_DIGITS - 1, digits.MAX_PRICE_DIGITS, 18, 19, 30, 400])
+@pytest.mark.parametrize("mantissa", [1, 9])
+def test_an_exponent_is_multiplied_out_or_the_number_is_beyond_all_prices(mantissa: int, zeros: int) -> None:
+    _, careful = read(b'"%de%d"' % (mantissa, zeros))
+    fits = zeros < digits.MAX_PRICE_DIGITS
+    assert careful[2] == digits.RANGE if not fits else careful[:2] == (mantissa * 10**zeros, 0)
