@@ -32,7 +32,7 @@ REPORT = ROOT / "tests" / "REPORT.md"
 OUT = ROOT / "bench" / "out"
 #: name, command, promise that no table may lack (else it was not proved)
 BENCHES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("run", ("-m", "bench.run"), ("engine: CPU per message",)),
+    ("run", ("-m", "bench.run", "--contenders", "plain,engine"), ("engine: CPU per message",)),
     ("parts", ("-m", "bench.parts"),
      ("recording, on the hot path", "all default detectors", "all default detectors where four venues quote the same")),
     ("venues", ("-m", "bench.venues"), ("kraken ÷ okx, per message",)),
