@@ -117,13 +117,13 @@ class Dialer:
         addresses = await self._resolver.addresses(host, port)
         failure: OSError = OSError(f"{host} has no address")
         for index, (family, address) in enumerate(addresses):
-            sock = sockets.socket(family, sockets.SOCK_STREAM)
+            sock = _Leaving(family, loop)
             sock.setblocking(False)
             connected = False
             try:
                 async with asyncio.timeout(ADDRESS_S if index + 1 < len(addresses) else None):
                     await loop.sock_connect(sock, address)
-                connected = True
+                connected, sock.peer = True, address
                 return sock
             except OSError as error:  # TimeoutError is one
                 failure = error
@@ -141,6 +141,34 @@ class Dialer:
         utc_s = (self._clock.now() + self._clock.wall_offset()) / 1e9
         wait = retry_after_s(error.response.headers.get("Retry-After"), utc_s)
         return ConnectFailed(f"answered HTTP {status} instead of a WebSocket", status, wait)
+
+
+class _Leaving(sockets.socket):
+    """Leaves the loop when it is closed, and knows its peer as long as it lives.
+
+    The library registers a new socket in the turn after it told its protocol, also if that has closed it by then (the peer had
+    reset it), and does not take it back. The loop would go on taking its number for known, and never listen to the next socket of
+    that number, whosever it is. And one that was reset before it is looked at would be connected anew, and then left open.
+    """
+
+    def __init__(self, family: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(family, sockets.SOCK_STREAM)
+        self._loop = loop
+        self.peer: Any = None  #: once connected
+
+    def getpeername(self) -> Any:
+        try:
+            return super().getpeername()
+        except OSError:
+            if self.peer is None:
+                raise
+            return self.peer
+
+    def close(self) -> None:
+        if (number := self.fileno()) >= 0 and not self._loop.is_closed():
+            self._loop.remove_reader(number)
+            self._loop.remove_writer(number)
+        super().close()
 
 
 def _words(error: OSError) -> str:

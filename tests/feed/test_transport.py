@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
+import struct
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -183,6 +187,47 @@ def test_a_refused_port_is_told_in_words() -> None:
         return caught.value.words
 
     assert "refused" in asyncio.run(main()).lower()
+
+
+def resets(listening: socket.socket) -> None:
+    """Accepts whoever comes and ends it with RST before a word."""
+    with contextlib.suppress(OSError):  # closed: the end
+        while True:
+            client, _ = listening.accept()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+
+
+def test_after_a_reset_before_the_handshake_whoever_gets_the_number_of_that_socket_is_heard() -> None:
+    """The library may ask the loop about a socket that it closes: the loop then takes the next one of that number for known."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            writer.write(data)
+        writer.close()
+
+    async def main(url: str) -> int:
+        server, failed = await asyncio.start_server(echo, "127.0.0.1", 0), 0
+        for _ in range(100):
+            with contextlib.suppress(ConnectFailed):
+                await Dialer(Clock())(url, Ear())
+                failed -= 1
+            failed += 1
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(b"are you there?")
+            async with asyncio.timeout(10.0):
+                assert await reader.read(100) == b"are you there?"
+            writer.close()
+            await writer.wait_closed()
+        server.close()
+        return failed
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=resets, args=(listening,), daemon=True).start()
+        try:
+            assert asyncio.run(main(f"ws://127.0.0.1:{listening.getsockname()[1]}")) == 100
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
 
 
 def descriptors() -> int:
