@@ -38,7 +38,7 @@ BENCHES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("venues", ("-m", "bench.venues"), ("kraken ÷ okx, per message",)),
     ("store", ("-m", "bench.store"), ("per row of best prices", "spread, last hour", "3 M rows/s")),
     ("memory", ("-m", "bench.memory", "--messages", "20000000"), ("upper 95 % bound",)),
-    ("latency", ("-m", "bench.latency", "--rounds", "2"), ("10k/s due → signal p99", "50k/s due → signal p99", "planted signals missed")),
+    ("latency", ("-m", "bench.latency"), ("10k/s due → signal p99", "50k/s due → signal p99", "planted signals missed")),
     ("watched", ("-m", "bench.watched", "--rounds", "1", "--seconds", "10"),
      ("5 browsers ÷ nobody", "newest event shown → pixel, 20 watchers: p95", "CPU per client")),
 )
