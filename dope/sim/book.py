@@ -58,6 +58,6 @@ class SimBook:
 
     def side(self, side: int, limit: int | None = None) -> list[tuple[int, int]]:
         """``(tick, lots)`` of one side, best first, at most ``limit`` levels."""
-        levels = self.levels[side]
         ordered = self.ticks[side][::-1] if limit is None else self.ticks[side][: -limit - 1 : -1]
-        return [(tick, levels[tick]) for tick in (ordered if side == BID else [-place for place in ordered])]
+        ticks = ordered if side == BID else [-place for place in ordered]
+        return list(zip(ticks, map(self.levels[side].__getitem__, ticks), strict=True))

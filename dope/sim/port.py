@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from loguru import logger
-from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from dope.sim.dialogue import ANSWER, MAX_UNSENT, Client, Close, Dialogue, Ping, Reply, Said
 from dope.sim.proxy import Proxy
@@ -77,6 +79,7 @@ class Port:
         self._posted = posted
         self.proxy: Proxy | None = None  #: what stands before it
         self._closing: set[asyncio.Future[None]] = set()
+        self._together: dict[ServerConnection, None] | None = None  # to whom something was sent since ``together`` began
 
     @property
     def endpoints(self) -> dict[str, str]:
@@ -130,7 +133,7 @@ class Port:
         if self.frozen or (data and self.muted):
             return
         now = self._clock()
-        ready = []
+        payload = message.encode() if isinstance(message, str) else message
         for client in clients:
             if client.ws.transport.is_closing():
                 continue  # gone, but its end is told only in the next turn of the loop: asyncio would warn of each write
@@ -141,10 +144,41 @@ class Port:
             if self.effects:
                 self.through(client, Said(message, data, binary, topic))
                 continue
-            ready.append(client.ws)
-        broadcast(ready, message, text=not binary)
-        self.sent += len(ready) if data else 0
-        self.said += len(ready)
+            self._frame(client.ws, payload, text=not binary)
+            self.sent += data
+            self.said += 1
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is sent inside goes to the socket of each client at the end, in one piece, as a busy venue's own writes do.
+
+        A message that a fault acts on goes at once, after all that was sent before it.
+        """
+        self._together = {}
+        try:
+            yield
+        finally:
+            waiting, self._together = self._together, None
+            for ws in waiting:
+                self._flush(ws)
+
+    def _frame(self, ws: ServerConnection, payload: bytes, *, text: bool) -> None:
+        """Queue one frame; one whose closing handshake has begun gets nothing more."""
+        if ws.protocol.state is not State.OPEN:
+            return
+        if text:
+            ws.protocol.send_text(payload)
+        else:
+            ws.protocol.send_binary(payload)
+        if self._together is None:
+            self._flush(ws)
+        else:
+            self._together[ws] = None
+
+    def _flush(self, ws: ServerConnection) -> None:
+        """All frames that wait, in one write."""
+        if ws.protocol.state is State.OPEN and not ws.transport.is_closing() and (data := b"".join(ws.protocol.data_to_send())):
+            ws.transport.write(data)
 
     def through(self, client: Client, said: Said, *, behind: Effect | None = None) -> None:
         """Send what the effects make of a message, all of them or those ``behind`` one."""
@@ -155,16 +189,20 @@ class Port:
         for each in going:
             if client.ws.transport.is_closing():
                 return
-            if isinstance(each.payload, bytes) and each.raw:
-                client.write(each.payload)
+            payload = each.payload.encode() if isinstance(each.payload, str) else each.payload
+            if each.raw:
+                self._flush(client.ws)
+                client.write(payload)
             else:
-                broadcast([client.ws], each.payload, text=not each.binary)
+                self._frame(client.ws, payload, text=not each.binary)
             self.sent += each.data
             self.said += not each.raw
 
     def raw(self, frame: str | bytes) -> None:
         """Send one arbitrary frame to every client: str as a text frame, bytes as a binary one."""
-        broadcast([client.ws for client in self.clients if not client.ws.transport.is_closing()], frame)
+        for client in self.clients:
+            if not client.ws.transport.is_closing():
+                self._frame(client.ws, frame.encode() if isinstance(frame, str) else frame, text=isinstance(frame, str))
         self.said += len(self.clients)
 
     # -- faults --------------------------------------------------------------------------------------------------------

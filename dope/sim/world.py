@@ -103,7 +103,8 @@ class World:
         self._director.step()
         self.faults.step()
         for server in self.servers.values():
-            server.publish()
+            with server.port.together():
+                server.publish()
             yield server
 
     async def _run(self) -> None:

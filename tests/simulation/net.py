@@ -181,8 +181,9 @@ class Wire:
         """Bytes of frames as they are, whole or in pieces."""
         self._down.put(Raw(bytes(data)))
 
-    def send_data(self) -> None:
-        """It is on its way already."""
+    def data_to_send(self) -> list[bytes]:
+        """Nothing: it is on its way already."""
+        return []
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         if self.state is State.OPEN:
