@@ -177,7 +177,7 @@ class Port:
 
     def _flush(self, ws: ServerConnection) -> None:
         """All frames that wait, in one write."""
-        if ws.protocol.state is State.OPEN and not ws.transport.is_closing() and (data := b"".join(ws.protocol.data_to_send())):
+        if ws.protocol.state is State.OPEN and (data := b"".join(ws.protocol.data_to_send())):
             ws.transport.write(data)
 
     def through(self, client: Client, said: Said, *, behind: Effect | None = None) -> None:
