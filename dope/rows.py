@@ -22,6 +22,7 @@ from dope.market import lane
 from dope.market.market import FAR, Market
 from dope.types import (
     LIVE,
+    PLANNED,
     SENTINEL,
     Ack,
     BookState,
@@ -130,7 +131,7 @@ class Collector:
             self._open_gap(("book", venue, symbol), tables.gap(ts, None, "book", reason or state, venue=venue, symbol=symbol))
 
     def _link(self, link: Link) -> None:
-        """A plan without any open connection is a gap; one that is replaced before it closes is none."""
+        """A plan without any open connection is a gap; one that is replaced before it closes is none, nor one no longer needed."""
         if link.up:
             about = _open.decode(link.about) if link.about else OpenInfo("", "")
             self._links.setdefault((link.venue, about.plan), set()).add(link.conn)
@@ -139,8 +140,8 @@ class Collector:
         for (venue, plan), conns in self._links.items():
             if venue == link.venue and link.conn in conns:
                 conns.discard(link.conn)
-                if not conns:
-                    why = _closed.decode(link.about) if link.about else ClosedInfo(1006, "")
+                why = _closed.decode(link.about) if link.about else ClosedInfo(1006, "")
+                if not conns and why.reason not in PLANNED:
                     text = f"{plan}: {why.reason or f'closed with code {why.code}'}"
                     self._open_gap(("connection", venue, plan), tables.gap(link.ts, None, "connection", text, venue=venue))
 

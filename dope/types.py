@@ -51,6 +51,10 @@ class OpenInfo(msgspec.Struct, frozen=True):
     symbols: tuple[str, ...] | None = None
 
 
+DELIVERS, REPLACED, UNWATCHED = "a socket delivers", "replaced by a new connection", "no longer watched"
+PLANNED = (DELIVERS, REPLACED, UNWATCHED)  #: why the session itself ends what is in order: nothing is missing for it
+
+
 class ClosedInfo(msgspec.Struct, frozen=True):
     """Payload of a CLOSED frame: the WebSocket close code (1006 = no close frame) and the reason in words."""
 

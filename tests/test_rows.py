@@ -17,12 +17,13 @@ from dope.engine import Engine
 from dope.market.lane import RING
 from dope.rows import WAITING, Collector
 from dope.tables import TABLES, gap
-from dope.types import CLOSED, LIVE, OPEN, TICK, ClosedInfo, Event, Frame, OpenInfo, Trade
+from dope.types import CLOSED, LIVE, OPEN, PLANNED, TICK, ClosedInfo, Event, Frame, OpenInfo, Trade
 from dope.venues import make
 from tests.frames import MS, T0, closed, data, okx_book, okx_script, opened, play, spot_script
 from tests.test_engine import COSTS, SYMBOLS, lane_tape, tape
 
 Row = dict[str, Any]
+CUT = ClosedInfo(1006, "cut")
 
 
 def house(collector: Collector | None) -> Engine:
@@ -174,8 +175,8 @@ def test_until_its_first_snapshot_a_market_is_missing() -> None:
     assert over == gap(over["ts"], frames[3].ts, "book", "waiting for a snapshot", **book) and over["ts"] < over["until"]
 
 
-def link(ts: int, conn: int, kind: int) -> Frame:
-    about = OpenInfo("market", "ws://test") if kind == OPEN else ClosedInfo(1006, "cut")
+def link(ts: int, conn: int, kind: int, why: ClosedInfo = CUT) -> Frame:
+    about = OpenInfo("market", "ws://test") if kind == OPEN else why
     return Frame(ts, "okx", conn, kind, msgspec.json.encode(about))
 
 
@@ -183,6 +184,14 @@ def test_a_plan_without_a_connection_is_a_gap_and_one_that_is_replaced_in_time_i
     frames = [link(T0, 1, OPEN), link(T0 + 5, 2, OPEN), link(T0 + 6, 1, CLOSED), link(T0 + 10, 2, CLOSED), link(T0 + 30, 3, OPEN)]
     _, _, rows = collected(frames)
     assert [row for row in rows["gap"] if row["until"] is not None] == [gap(T0 + 10, T0 + 30, "connection", "market: cut", venue="okx")]
+
+
+@pytest.mark.parametrize("why", PLANNED)
+def test_a_plan_that_is_not_needed_any_more_is_no_gap_and_is_one_when_it_breaks_later(why: str) -> None:
+    frames = [link(T0, 1, OPEN), link(T0 + 5, 1, CLOSED, ClosedInfo(1000, why))]
+    frames += [link(T0 + 20, 2, OPEN), link(T0 + 25, 2, CLOSED), link(T0 + 30, 3, OPEN)]
+    _, _, rows = collected(frames)
+    assert [(row["ts"], row["until"]) for row in rows["gap"]] == [(T0 + 25, T0 + 30)]
 
 
 def test_what_is_still_missing_when_the_recording_ends_ends_with_it() -> None:

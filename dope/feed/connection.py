@@ -16,7 +16,7 @@ from dope.feed.link import REFUSED, Link, LinkRules, Registry
 from dope.feed.outbox import Outbox
 from dope.feed.pace import ConnectPace
 from dope.feed.transport import NO_CLOSE_FRAME, OPEN_TIMEOUT_S, Connect, ConnectFailed
-from dope.types import Plan
+from dope.types import REPLACED, Plan
 
 REFUSED_SETTLES = 3  #: times ``Timing.settle_s`` after a refusal: all that is asked for must have been answered
 
@@ -190,7 +190,7 @@ class Connection:
         old, self.link = self.link, link
         if old is not None and not old.over:
             if self._leaving is not None:
-                self._leaving.end(1000, "replaced by a new connection")
+                self._leaving.end(1000, REPLACED)
             self._leaving = old
         self._replace = False
 
@@ -201,7 +201,7 @@ class Connection:
         settled, patience = False, timing.settle_s * (REFUSED_SETTLES if self._refusals else 1)
         while not link.over and not self._replace:
             if link.last and self._leaving is not None and min(link.good_s(), link.asked_s()) >= timing.overlap_s:
-                self._leaving.end(1000, "replaced by a new connection")
+                self._leaving.end(1000, REPLACED)
             if not settled and link.last and clock.now() - link.opened_at >= patience * 1e9:
                 settled, self.trouble = True, None
                 self._desk.breaker.success()

@@ -22,7 +22,7 @@ from dope.feed.pace import ConnectPace, WeightPace
 from dope.feed.polling import Polling
 from dope.feed.resolve import Resolver
 from dope.feed.transport import Connect, ConnectFailed, Dialer
-from dope.types import Action, Fetch, Plan, Reconnect, Send
+from dope.types import UNWATCHED, Action, Fetch, Plan, Reconnect, Send
 from dope.venues.base import UNREADABLE, Venue
 from dope.watch import Watch
 
@@ -138,7 +138,7 @@ class Feed:
             kept[each].add_done_callback(self._ended)
         for left in [each for each in kept if each.venue == venue_id and each not in desk.runs()]:
             kept.pop(left).cancel()
-            left.close("no longer watched")
+            left.close(UNWATCHED)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """One of those that must run for ever was given up, and with it the feed is."""

@@ -9,7 +9,7 @@ from loguru import logger
 
 from dope.feed.connection import Connection, Shared
 from dope.feed.fetch import Fetcher
-from dope.types import CLOSED, OPEN, ClosedInfo, Fetch, OpenInfo
+from dope.types import CLOSED, DELIVERS, OPEN, ClosedInfo, Fetch, OpenInfo
 
 PLAN = "rest"
 LOOK_S = 0.2  #: period of the look whether a socket delivers
@@ -68,7 +68,7 @@ class Polling:
                 now, live = clock.now(), [each for each in self._connections if each.live]
                 since = (since or now) if live else 0
                 if live and self._epoch is not None and now - since >= timing.settle_s * 1e9:
-                    self.close("a socket delivers")
+                    self.close(DELIVERS)
                     poll_at, check_at = 0, now + int(timing.check_s * 1e9)
                 if live and self._epoch is None and now >= check_at:
                     for each in live:

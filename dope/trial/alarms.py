@@ -17,13 +17,12 @@ from dope.sim.kinds import KINDS
 from dope.trial.doubts import RECOVERY_MS, faults_of, lasted
 from dope.trial.finding import Finding, when
 from dope.trial.stage import MS, Played
-from dope.types import ClosedInfo
+from dope.types import PLANNED, ClosedInfo
 
 SOON_MS = 5_000
 AFTER_STALL_MS = 1_000  #: what our own loop missed shows so soon after it
 SLACK_MS = 500  #: on top of a silence limit
 REASONS = ("disconnected", "unsubscribed")  #: of gaps that follow from a closed connection
-OURS = ("a socket delivers", "replaced by a new connection", "no longer watched")  #: why the session itself ends what is in order
 NUMBERS = ("gap", "reorder")  #: kinds that only who numbers messages can notice
 
 
@@ -49,7 +48,7 @@ def signs(played: Played) -> list[Sign]:
         if state.state != "LIVE" and state.was == "LIVE":
             found.append(Sign(state.ts // MS, state.key.partition(":")[0], state.key, f"{state.state}: {state.reason}"))
     for link in witness.links:
-        if not link.up and (reason := _closed(link.about).reason) not in OURS:
+        if not link.up and (reason := _closed(link.about).reason) not in PLANNED:
             found.append(Sign(link.ts // MS, link.venue, "", f"connection closed: {reason}"))
     return sorted(sign for sign in found if sign.ms > played.ready_ms)
 
