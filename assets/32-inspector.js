@@ -44,7 +44,7 @@
     return table(`Ledger at the best size (${q})`, [
       line("Sell proceeds before fee", l.show(l.received), `${fmt.quantity(r.qty)} ${r.base} × ${vwap(r.sell, r.sell_vwap)}`, "", "ledger-received"),
       line("− Buy cost before fee", l.show(l.cost), `${fmt.quantity(r.qty)} ${r.base} × ${vwap(r.buy, r.buy_vwap)}`, "", "ledger-cost"),
-      line("= Gross", l.show(l.gross), `${fmt.bps(r.gross_bps)} bps of the buy cost`, "sum", "ledger-gross"),
+      line("= Gross", l.show(l.gross), `${fmt.bps(r.gross_bps)} bps of the buy cost with fee`, "sum", "ledger-gross"),
       line("   at the best prices alone", l.show(l.touch), "what the first levels promise for this size", "mut", "ledger-touch"),
       line("   − depth", l.show(l.depth), "further levels are worse", "mut", "ledger-depth"),
       line("− Fee of the buy", l.show(l.feeBuy), `${fmt.number(r.fee_buy_bps, 2)} bps ${r.buy_as || "taker"}${r.buy_in_base ? " in " + r.base : ""}, ${DOPE.venueName(r.buy_venue)}`, "", "ledger-fee-buy"),

@@ -22,7 +22,6 @@ from dope.market import lane
 from dope.market.market import FAR, Market
 from dope.types import (
     LIVE,
-    PLANNED,
     SENTINEL,
     Ack,
     BookState,
@@ -141,7 +140,7 @@ class Collector:
             if venue == link.venue and link.conn in conns:
                 conns.discard(link.conn)
                 why = _closed.decode(link.about) if link.about else ClosedInfo(1006, "")
-                if not conns and why.reason not in PLANNED:
+                if not conns and not why.planned:
                     text = f"{plan}: {why.reason or f'closed with code {why.code}'}"
                     self._open_gap(("connection", venue, plan), tables.gap(link.ts, None, "connection", text, venue=venue))
 

@@ -55,11 +55,13 @@ DELIVERS, REPLACED, UNWATCHED = "a socket delivers", "replaced by a new connecti
 PLANNED = (DELIVERS, REPLACED, UNWATCHED)  #: why the session itself ends what is in order: nothing is missing for it
 
 
-class ClosedInfo(msgspec.Struct, frozen=True):
-    """Payload of a CLOSED frame: the WebSocket close code (1006 = no close frame) and the reason in words."""
+class ClosedInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Payload of a CLOSED frame: the WebSocket close code (1006 = no close frame), the reason in words, and whether it was ours and one
+    of ``PLANNED``: a venue may say the same words."""
 
     code: int
     reason: str
+    planned: bool = False
 
 
 class ReplyInfo(msgspec.Struct, frozen=True):

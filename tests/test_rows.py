@@ -17,7 +17,7 @@ from dope.engine import Engine
 from dope.market.lane import RING
 from dope.rows import WAITING, Collector
 from dope.tables import TABLES, gap
-from dope.types import CLOSED, LIVE, OPEN, PLANNED, TICK, ClosedInfo, Event, Frame, OpenInfo, Trade
+from dope.types import CLOSED, DELIVERS, LIVE, OPEN, TICK, ClosedInfo, Event, Frame, OpenInfo, Trade
 from dope.venues import make
 from tests.frames import MS, T0, closed, data, okx_book, okx_script, opened, play, spot_script
 from tests.test_engine import COSTS, SYMBOLS, lane_tape, tape
@@ -186,9 +186,8 @@ def test_a_plan_without_a_connection_is_a_gap_and_one_that_is_replaced_in_time_i
     assert [row for row in rows["gap"] if row["until"] is not None] == [gap(T0 + 10, T0 + 30, "connection", "market: cut", venue="okx")]
 
 
-@pytest.mark.parametrize("why", PLANNED)
-def test_a_plan_that_is_not_needed_any_more_is_no_gap_and_is_one_when_it_breaks_later(why: str) -> None:
-    frames = [link(T0, 1, OPEN), link(T0 + 5, 1, CLOSED, ClosedInfo(1000, why))]
+def test_a_plan_that_is_not_needed_any_more_is_no_gap_and_is_one_when_it_breaks_later() -> None:
+    frames = [link(T0, 1, OPEN), link(T0 + 5, 1, CLOSED, ClosedInfo(1000, DELIVERS, planned=True))]
     frames += [link(T0 + 20, 2, OPEN), link(T0 + 25, 2, CLOSED), link(T0 + 30, 3, OPEN)]
     _, _, rows = collected(frames)
     assert [(row["ts"], row["until"]) for row in rows["gap"]] == [(T0 + 25, T0 + 30)]

@@ -21,7 +21,7 @@ COLUMNS = (
     ("quote_age", "Age", 62, "dopeAgeMs", "Confirmed age of the older of the two books"),
     ("life", "Life", 58, "dopeLife", "How long it has been open, or was"),
     ("state", "State", 84, "DopeState", "open, fading, closed, stale"),
-    ("fees_bps", "Fees", 70, "dopeBps", "Both taker fees in bps of the buy cost"),
+    ("fees_bps", "Fees", 70, "dopeBps", "Both taker fees in bps of the buy cost with fee"),
     ("peak_bps", "Peak", 70, "dopeBps", "Highest net of its life, bps"),
     ("net_bps_at_order", "Net at my size", 104, "dopeBps", "Net bps for my own order size"),
     ("touch_net_bps", "Touch net", 84, "dopeBps", "Net bps of the very first levels"),

@@ -13,7 +13,7 @@ import msgspec
 from dope.feed.clock import Clock
 from dope.feed.outbox import PORTION, Outbox
 from dope.feed.transport import NO_CLOSE_FRAME, PROTOCOL_ERROR, TOO_BIG, Socket
-from dope.types import CLOSED, DATA, OPEN, SENT, ClosedInfo, Frame, OpenInfo, Plan
+from dope.types import CLOSED, DATA, OPEN, PLANNED, SENT, ClosedInfo, Frame, OpenInfo, Plan
 
 BEAT_BELOW = 256  #: bytes; a shorter message may be a ping of the venue, or answer ours, and prove nothing about the data
 REFUSED = 4003  #: our own code of an end: the venue takes nothing that was asked for
@@ -169,7 +169,7 @@ class Link:
         self._queue.clear()
         if self.conn:
             self._registry.leave(self.conn)
-            info = ClosedInfo(code=code, reason=reason)
+            info = ClosedInfo(code=code, reason=reason, planned=reason in PLANNED and not self.by_peer)
             self._outbox.put(self._venue, self.conn, CLOSED, msgspec.json.encode(info))
         if self._socket is not None:
             self._socket.close(code if code in (PROTOCOL_ERROR, TOO_BIG) else 1000)

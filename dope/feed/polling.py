@@ -9,7 +9,7 @@ from loguru import logger
 
 from dope.feed.connection import Connection, Shared
 from dope.feed.fetch import Fetcher
-from dope.types import CLOSED, DELIVERS, OPEN, ClosedInfo, Fetch, OpenInfo
+from dope.types import CLOSED, DELIVERS, OPEN, PLANNED, ClosedInfo, Fetch, OpenInfo
 
 PLAN = "rest"
 LOOK_S = 0.2  #: period of the look whether a socket delivers
@@ -39,7 +39,7 @@ class RestEpoch:
         if not self.over:
             self.over = True
             self._shared.registry.leave(self.conn)
-            self._put(CLOSED, ClosedInfo(code=code, reason=reason))
+            self._put(CLOSED, ClosedInfo(code=code, reason=reason, planned=reason in PLANNED))
 
     def _put(self, kind: int, info: OpenInfo | ClosedInfo) -> None:
         self._shared.outbox.put(self._venue, self.conn, kind, msgspec.json.encode(info))

@@ -37,7 +37,7 @@ class Walk(msgspec.Struct, frozen=True):
 
     @property
     def gross_bps(self) -> float | None:
-        """Gross in bps of the buy cost, the same denominator as ``net_bps``."""
+        """Gross in bps of the buy cost with fees, the same denominator as ``net_bps``."""
         return self.gross / self.cost * 1e4 if self.cost else None
 
     @property

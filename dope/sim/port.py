@@ -152,7 +152,7 @@ class Port:
     def together(self) -> Iterator[None]:
         """What is sent inside goes to the socket of each client at the end, in one piece, as a busy venue's own writes do.
 
-        A message that a fault acts on goes at once, after all that was sent before it.
+        Bytes of a fault that are no frames of the library go at once, after all that was sent before them.
         """
         self._together = {}
         try:

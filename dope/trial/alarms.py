@@ -17,7 +17,7 @@ from dope.sim.kinds import KINDS
 from dope.trial.doubts import RECOVERY_MS, faults_of, lasted
 from dope.trial.finding import Finding, when
 from dope.trial.stage import MS, Played
-from dope.types import PLANNED, ClosedInfo
+from dope.types import ClosedInfo
 
 SOON_MS = 5_000
 AFTER_STALL_MS = 1_000  #: what our own loop missed shows so soon after it
@@ -48,8 +48,8 @@ def signs(played: Played) -> list[Sign]:
         if state.state != "LIVE" and state.was == "LIVE":
             found.append(Sign(state.ts // MS, state.key.partition(":")[0], state.key, f"{state.state}: {state.reason}"))
     for link in witness.links:
-        if not link.up and (reason := _closed(link.about).reason) not in PLANNED:
-            found.append(Sign(link.ts // MS, link.venue, "", f"connection closed: {reason}"))
+        if not link.up and not (why := _closed(link.about)).planned:
+            found.append(Sign(link.ts // MS, link.venue, "", f"connection closed: {why.reason}"))
     return sorted(sign for sign in found if sign.ms > played.ready_ms)
 
 

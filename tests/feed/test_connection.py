@@ -7,6 +7,8 @@ import itertools
 import random
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from dope.feed.backoff import Breaker
 from dope.feed.clock import Clock
 from dope.feed.connection import Connection, Shared, Timing, VenueDesk
@@ -15,7 +17,7 @@ from dope.feed.link import REFUSED, Link, LinkRules, Registry
 from dope.feed.outbox import Outbox
 from dope.feed.pace import ConnectPace
 from dope.feed.transport import ConnectFailed, Listener
-from dope.types import CLOSED, DATA, OPEN, SENT, Limits, Plan
+from dope.types import CLOSED, DATA, OPEN, SENT, UNWATCHED, ClosedInfo, Limits, Plan
 from tests.feed.loopback import Recorder, in_virtual_time
 
 
@@ -59,6 +61,11 @@ async def accept_and_drop(peer: Peer, listener: Listener) -> None:
     listener.opened(End())
     listener.message(b"welcome")
     listener.closed(1006, "connection lost")
+
+
+async def end_in_our_words(peer: Peer, listener: Listener) -> None:
+    listener.opened(End())
+    listener.closed(1000, UNWATCHED)
 
 
 async def deliver(peer: Peer, listener: Listener) -> None:
@@ -153,6 +160,22 @@ def test_after_an_outage_the_venue_is_back_within_65_s_of_its_return() -> None:
             await house.close(peer)
 
         in_virtual_time(main)
+
+
+def test_an_end_is_planned_when_we_say_so_and_not_when_the_venue_says_the_same_words() -> None:
+    async def last(clock: Clock, behave: Callable[[Peer, Listener], Awaitable[None]]) -> ClosedInfo:
+        peer = Peer(clock, behave)
+        house = House(clock, peer)
+        await asyncio.sleep(3.0)
+        house.connections[0].close(UNWATCHED)
+        await house.close(peer)
+        return msgspec.json.decode(house.recorder.of(CLOSED)[-1].data, type=ClosedInfo)
+
+    async def main(clock: Clock) -> None:
+        assert await last(clock, deliver) == ClosedInfo(1000, UNWATCHED, planned=True)
+        assert await last(clock, end_in_our_words) == ClosedInfo(1000, UNWATCHED)
+
+    in_virtual_time(main)
 
 
 def test_while_the_breaker_is_open_only_one_connection_probes() -> None:

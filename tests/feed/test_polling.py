@@ -107,7 +107,7 @@ def test_a_socket_that_delivers_ends_it_and_is_compared_with_twice_a_minute_unti
         house.up = True
         await asyncio.sleep(30.0)
         (closed,) = [msgspec.json.decode(f.data, type=ClosedInfo) for f in house.recorder.of(CLOSED)]
-        assert house.epochs() == [(1, PLAN), (2, "plan0")] and closed == ClosedInfo(1000, "a socket delivers")
+        assert house.epochs() == [(1, PLAN), (2, "plan0")] and closed == ClosedInfo(1000, "a socket delivers", planned=True)
         first = house.recorder.of(DATA)[0].ts
         handed = (house.recorder.of(CLOSED)[0].ts - first) / 1e9
         assert SETTLE_S - 0.5 <= handed < SETTLE_S + 1.0, "not before the socket has had time for every book"

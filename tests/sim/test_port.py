@@ -15,7 +15,7 @@ from dope.sim.world import World
 
 
 class Raw(Effect):
-    """A fault: what is said about ``raw`` goes as bytes, past the library."""
+    """A fault: whatever is said goes as bytes, past the library."""
 
     def out(self, client: Client, said: Said) -> Iterable[Said]:
         return [said._replace(payload=frame(b"by a fault"), raw=True)]
